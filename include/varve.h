@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* varve: CQRS and event sourcing in C. This header brings the whole public interface. */
+#ifndef VARVE_H
+#define VARVE_H
+
+#include <varve/command.h>
+#include <varve/engine.h>
+#include <varve/error.h>
+#include <varve/event.h>
+#include <varve/query.h>
+#include <varve/store.h>
+
+#define VARVE_VERSION "0.1.0"
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command side: deciders, executing commands, looking at aggregates.
+ *
+ * Threads: every function that takes an engine may be called from any thread. A decider's functions
+ * run on the engine's command workers, several streams at once, one stream in one worker.
+ */
+#ifndef VARVE_COMMAND_H
+#define VARVE_COMMAND_H
+
+#include <varve/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct varve_engine varve_engine;
+
+/* An intent. Views need to live until the call that takes the command returns (async: it is copied). */
+typedef struct varve_command {
+    varve_str type;                /* "PlaceOrder" */
+    varve_str stream;              /* the aggregate: "order-7" */
+    varve_str data;                /* JSON; default "{}" */
+    varve_uuid id;                 /* the idempotency key; default: a new UUIDv7 */
+    varve_time time;               /* the command's own time, the only clock a decider sees; default: now */
+    varve_condition_kind expected; /* VARVE_STREAM_ANY (default), _AT, _NONE or _EXISTS: pins the stream, no retry */
+    uint64_t expected_version;     /* with VARVE_STREAM_AT */
+    varve_str correlation_id;      /* default: the command's id */
+    varve_str causation_id;        /* what caused the command, if known; events name the command itself */
+    varve_str actor;               /* who asked */
+    varve_str traceparent;         /* W3C trace context */
+} varve_command;
+
+/* What a decider decides; alive for one call of its decide function. */
+typedef struct varve_decision varve_decision;
+
+/*
+ * Adds an event to the decision (copied). Only type, data, content_type, tags, schema_version and
+ * occurred_at are looked at; id, stream and metadata are the engine's. Returns VARVE_OK, or a
+ * failure that the decider returns in turn.
+ */
+VARVE_API varve_status varve_emit(varve_decision *decision, const varve_event *event);
+
+/*
+ * Rejects the command: an outcome, not a failure. `code` is a stable word of the domain, the message
+ * is for people. Events emitted before are dropped. Returns VARVE_REJECTED for the decider to return.
+ */
+VARVE_API varve_status varve_reject(varve_decision *decision, const char *code, const char *format, ...)
+    VARVE_PRINTF(3, 4);
+
+/* Decides one type of command: emits events, or rejects. Pure: no I/O, no clock, no randomness. */
+typedef varve_status (*varve_decide)(const void *state, const varve_command *command, varve_decision *decision,
+                                     varve_error *error);
+
+typedef struct varve_command_handler {
+    const char *type;
+    varve_decide decide;
+} varve_command_handler;
+
+#define VARVE_NO_SNAPSHOTS UINT32_MAX
+
+/*
+ * An aggregate's decider: a constant table. A state is `state_size` zeroed bytes, made ready by
+ * `initial` and released by `fini`, both optional. A state is only ever used by the worker that
+ * made it.
+ */
+typedef struct varve_decider {
+    const char *category;    /* streams "category-…" are this decider's */
+    size_t state_size;       /* bytes, at least 1 */
+    uint32_t snapshot_every; /* events; 0 means 50; VARVE_NO_SNAPSHOTS */
+    uint32_t state_version;  /* change it when the encoded state changes its meaning: older snapshots are ignored */
+
+    /* A worker's own copy of the decider's context, for hosts whose interpreter is bound to one thread.
+     * Optional: without it `worker` is the ctx given to varve_engine_add_decider. */
+    varve_status (*worker_open)(void *ctx, void **worker, varve_error *error);
+    void (*worker_close)(void *worker);
+
+    varve_status (*initial)(void *worker, void *state, varve_error *error);
+    void (*fini)(void *state);
+
+    /* Applies one event to the state. An event type it does not know is not an error. Pure. */
+    varve_status (*evolve)(void *state, const varve_event *event, varve_error *error);
+
+    /* Either a table of handlers, ended by { NULL, NULL }, … */
+    const varve_command_handler *commands;
+    /* … or one function for all commands, which returns VARVE_NOT_FOUND for a type it does not know. */
+    varve_decide decide;
+
+    /* State to JSON and back, for snapshots and for showing. Without encode a state cannot be shown;
+     * without both there are no snapshots. `decode` gets a state fresh from `initial`. */
+    varve_status (*encode)(const void *state, varve_buf *json, varve_error *error);
+    varve_status (*decode)(void *state, varve_str json, varve_error *error);
+} varve_decider;
+
+/*
+ * Registers a decider before varve_engine_start. The table is borrowed until the engine is closed.
+ * VARVE_INVALID when it is incomplete or its category has a decider already.
+ */
+VARVE_API varve_status varve_engine_add_decider(varve_engine *engine, const varve_decider *decider, void *ctx,
+                                                varve_error *error);
+
+/* What became of a command; start from {0}, end with varve_outcome_fini. */
+typedef struct varve_outcome {
+    varve_str stream;
+    uint64_t version;        /* the stream's, after the command */
+    uint64_t first_position; /* 0 when the command was accepted without an event */
+    uint64_t last_position;
+    const varve_event *events;
+    size_t event_count;
+    varve_str code;           /* VARVE_REJECTED: the domain's word … */
+    varve_str message;        /* … and its explanation */
+    uint64_t current_version; /* VARVE_CONFLICT: the stream's */
+    varve_uuid id;            /* the command's */
+    void *memory;             /* holds all of the above */
+} varve_outcome;
+
+VARVE_API void varve_outcome_fini(varve_outcome *outcome);
+
+/*
+ * Appends {"stream","version","first_position","last_position","events":[…]}, or for a rejection
+ * {"code","message"}, to `out`.
+ */
+VARVE_API void varve_outcome_write_json(const varve_outcome *outcome, varve_buf *out);
+
+/*
+ * Executes a command: load, decide, append, and again when somebody else was faster (bounded).
+ * VARVE_OK: accepted and durable. VARVE_REPEATED: this id was accepted before, here is the first
+ * outcome. VARVE_REJECTED: by the domain. VARVE_NOT_FOUND: no decider for the category or the
+ * command. VARVE_CONFLICT: the pinned version does not hold. VARVE_APPLICATION: the decider's own
+ * code failed. Otherwise as varve_append. `outcome` may be NULL. Waits; not from a callback.
+ */
+VARVE_API varve_status varve_execute(varve_engine *engine, const varve_command *command, varve_outcome *outcome,
+                                     varve_error *error);
+
+/* Receives what varve_execute would have returned, borrowed for the call, on an engine thread: must not block. */
+typedef void (*varve_execute_callback)(void *ctx, varve_status status, const varve_outcome *outcome,
+                                       const varve_error *error);
+
+/*
+ * Queues a command (copied) and returns at once. Commands on one stream run in the order they were
+ * queued. VARVE_OK when the callback will be called exactly once; a failure when it never will
+ * (VARVE_INVALID, VARVE_NOT_FOUND: no decider for the category, VARVE_BUSY, VARVE_UNAVAILABLE, VARVE_NOMEM).
+ */
+VARVE_API varve_status varve_execute_async(varve_engine *engine, const varve_command *command,
+                                           varve_execute_callback callback, void *ctx, varve_error *error);
+
+/* Reads the JSON of a command; free with varve_command_json_free. */
+typedef struct varve_command_json varve_command_json;
+
+/*
+ * Parses {"type","stream","data"?,"id"?,"expected_version"?,"correlation_id"?,"causation_id"?}. When `type` is not
+ * empty it is the command's type and "type" is not allowed. expected_version is a number, "any",
+ * "none" or "exists". Views point into `json`, which must outlive the result. VARVE_INVALID names
+ * the field; unknown fields are refused.
+ */
+VARVE_API varve_status varve_command_json_parse(varve_command_json **parsed, varve_str json, varve_str type,
+                                                varve_error *error);
+/* Borrowed from `parsed`; may be changed before use. */
+VARVE_API varve_command *varve_command_json_command(varve_command_json *parsed);
+VARVE_API void varve_command_json_free(varve_command_json *parsed);
+
+/* ---- looking at an aggregate ---- */
+
+typedef struct varve_aggregate_options {
+    uint64_t version; /* as of this version; 0: the newest */
+    varve_time at;    /* as of this time; 0: now */
+    varve_clock clock;
+} varve_aggregate_options;
+
+/* An aggregate's state; start from {0}, end with varve_aggregate_fini. */
+typedef struct varve_aggregate {
+    varve_str stream;
+    varve_str state;           /* JSON, as the decider encodes it */
+    uint64_t version;          /* of the newest event in it */
+    uint64_t snapshot_version; /* of the snapshot the fold began with; 0: none */
+    uint64_t events_replayed;
+    void *memory;
+} varve_aggregate;
+
+VARVE_API void varve_aggregate_fini(varve_aggregate *aggregate);
+
+/* Appends {"stream","version","state","snapshot_version","events_replayed"}. */
+VARVE_API void varve_aggregate_write_json(const varve_aggregate *aggregate, varve_buf *out);
+
+/*
+ * The state of an aggregate, now or in the past (`options` may be NULL). VARVE_NOT_FOUND: no decider
+ * for the category, or the stream has no event by then; a version beyond the newest is
+ * VARVE_NOT_FOUND too. Waits for a worker; not from a callback.
+ */
+VARVE_API varve_status varve_aggregate_show(varve_engine *engine, varve_str stream,
+                                            const varve_aggregate_options *options, varve_aggregate *aggregate,
+                                            varve_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine: a store with deciders, projections and queries registered on it, and the workers that
+ * run them. Open, add, start, use, close.
+ */
+#ifndef VARVE_ENGINE_H
+#define VARVE_ENGINE_H
+
+#include <varve/command.h>
+#include <varve/query.h>
+#include <varve/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct varve_engine_options {
+    size_t size;       /* sizeof(varve_engine_options), or 0 for this version's */
+    const char *store; /* "sqlite:PATH" */
+    bool read_only;    /* look beside the process that serves: no commands, read models as that process leaves them */
+    bool must_exist;   /* refuse to create the store */
+    varve_durability durability;
+    uint32_t command_workers; /* 0 means 2 */
+    uint32_t command_queue;   /* commands waiting at most; 0 means 8192 */
+    varve_log_function log;   /* NULL: silent */
+    void *log_ctx;
+} varve_engine_options;
+
+/* Opens the store and makes an engine on it; nothing runs yet. Errors as varve_store_open. */
+VARVE_API varve_status varve_engine_open(varve_engine **engine, const varve_engine_options *options,
+                                         varve_error *error);
+
+/*
+ * Checks what was registered against the database and starts the workers. VARVE_INVALID names file
+ * and line of what is wrong. After a failure the engine can only be closed.
+ */
+VARVE_API varve_status varve_engine_start(varve_engine *engine, varve_error *error);
+
+/* Finishes commands under way, stops projections at a committed checkpoint, closes the store. NULL is allowed. */
+VARVE_API void varve_engine_close(varve_engine *engine);
+
+/* The engine's store, borrowed: do not close it. */
+VARVE_API varve_store *varve_engine_store(varve_engine *engine);
+
+/* Numbers for monitoring; since the engine was opened. */
+typedef struct varve_engine_stats {
+    uint64_t appends_accepted;
+    uint64_t appends_refused;
+    uint64_t events_appended;
+    uint64_t commits; /* flushes; events_appended / commits is the mean batch */
+    uint64_t append_queue;
+    uint64_t commands_accepted;
+    uint64_t commands_rejected;
+    uint64_t commands_failed;
+    uint64_t command_retries; /* decided again after a conflict */
+    uint64_t command_queue;
+} varve_engine_stats;
+
+VARVE_API void varve_engine_get_stats(varve_engine *engine, varve_engine_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine: a store, the lanes that run commands on it, and the read models kept from it.
+ *
+ *   opened   the store is open, nothing runs: add deciders, projections, queries
+ *   started  lanes and projections run; the only way on is to be closed
+ */
+#include <varve/engine.h>
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "command/lanes.h"
+#include "engine/drivers.h"
+#include "query/models.h"
+#include "store/store.h"
+
+enum { DEFAULT_WORKERS = 2, DEFAULT_COMMAND_QUEUE = 8192 };
+
+struct varve_engine {
+    varve_store *store;
+    struct lanes *lanes;
+    struct models *models;
+    bool read_only;
+    bool started;
+};
+
+static varve_status open_store(varve_engine *engine, const varve_engine_options *options, varve_error *error)
+{
+    const varve_store_options store_options = {
+        .uri = options->store,
+        .read_only = options->read_only,
+        .must_exist = options->must_exist,
+        .durability = options->durability,
+        .log = options->log,
+        .log_ctx = options->log_ctx,
+    };
+    return varve_store_open(&engine->store, &store_options, error);
+}
+
+static varve_status open_lanes(varve_engine *engine, const varve_engine_options *options, varve_error *error)
+{
+    const struct lanes_options lanes_options = {
+        .workers = options->command_workers == 0 ? DEFAULT_WORKERS : options->command_workers,
+        .queue_limit = options->command_queue == 0 ? DEFAULT_COMMAND_QUEUE : options->command_queue,
+        .log = { options->log, options->log_ctx },
+    };
+    return lanes_open(&engine->lanes, engine->store, &lanes_options, error);
+}
+
+static varve_status open_models(varve_engine *engine, const varve_engine_options *options, varve_error *error)
+{
+    const struct driver *driver = NULL;
+    const char *path = NULL;
+    varve_buf location = { 0 };
+    varve_status status = driver_find(options->store, &driver, &path, error);
+    if (status < 0) return status;
+    varve_buf_printf(&location, "%s.models", path);
+    const struct models_options models_options = {
+        .sql = driver->sql,
+        .location = location.ptr,
+        .read_only = options->read_only,
+        .log = { options->log, options->log_ctx },
+    };
+    status = location.failed ? varve_error_set(error, VARVE_NOMEM, "no memory for a path")
+                             : models_open(&engine->models, engine->store, &models_options, error);
+    varve_buf_fini(&location);
+    return status;
+}
+
+varve_status varve_engine_open(varve_engine **out, const varve_engine_options *options, varve_error *error)
+{
+    if (options->size != 0 && options->size != sizeof *options)
+        return varve_error_set(error, VARVE_INVALID, "varve_engine_options is of another version of the library");
+    varve_engine *engine = calloc(1, sizeof *engine);
+    if (engine == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for an engine");
+    engine->read_only = options->read_only;
+    varve_status status = open_store(engine, options, error);
+    if (status >= 0) status = open_lanes(engine, options, error);
+    if (status >= 0) status = open_models(engine, options, error);
+    if (status < 0) {
+        varve_engine_close(engine);
+        return status;
+    }
+    *out = engine;
+    return VARVE_OK;
+}
+
+varve_status varve_engine_start(varve_engine *engine, varve_error *error)
+{
+    if (engine->started) return varve_error_set(error, VARVE_INVALID, "the engine was started before");
+    engine->started = true;
+    varve_status status = models_start(engine->models, error);
+    return status < 0 ? status : lanes_start(engine->lanes, error);
+}
+
+void varve_engine_close(varve_engine *engine)
+{
+    if (engine == NULL) return;
+    lanes_close(engine->lanes); /* first: what commands append, projections may still see */
+    models_close(engine->models);
+    varve_store_close(engine->store);
+    free(engine);
+}
+
+varve_store *varve_engine_store(varve_engine *engine)
+{
+    return engine->store;
+}
+
+void varve_engine_get_stats(varve_engine *engine, varve_engine_stats *stats)
+{
+    struct store_stats appends;
+    struct lanes_stats commands;
+    store_get_stats(engine->store, &appends);
+    lanes_get_stats(engine->lanes, &commands);
+    *stats = (varve_engine_stats){
+        .appends_accepted = appends.appends_accepted,
+        .appends_refused = appends.appends_refused,
+        .events_appended = appends.events_appended,
+        .commits = appends.commits,
+        .append_queue = appends.queue_length,
+        .commands_accepted = commands.accepted,
+        .commands_rejected = commands.rejected,
+        .commands_failed = commands.failed,
+        .command_retries = commands.retries,
+        .command_queue = commands.queue_length,
+    };
+}
+
+/* ---- registering, before the start ---- */
+
+static varve_status refuse_started(const varve_engine *engine, varve_error *error)
+{
+    if (!engine->started) return VARVE_OK;
+    return varve_error_set(error, VARVE_INVALID, "deciders, projections and queries are added before the engine starts");
+}
+
+varve_status varve_engine_add_decider(varve_engine *engine, const varve_decider *decider, void *ctx,
+                                      varve_error *error)
+{
+    varve_status status = refuse_started(engine, error);
+    return status < 0 ? status : lanes_add(engine->lanes, decider, ctx, error);
+}
+
+varve_status varve_engine_add_projection(varve_engine *engine, const char *file, varve_str text, varve_error *error)
+{
+    varve_status status = refuse_started(engine, error);
+    return status < 0 ? status : models_add_projection(engine->models, file, text, error);
+}
+
+varve_status varve_engine_add_query(varve_engine *engine, const char *file, varve_str text, varve_error *error)
+{
+    varve_status status = refuse_started(engine, error);
+    return status < 0 ? status : models_add_query(engine->models, file, text, error);
+}
+
+/* ---- using, after the start ---- */
+
+static varve_status refuse_stopped(const varve_engine *engine, varve_error *error)
+{
+    if (engine->started) return VARVE_OK;
+    return varve_error_set(error, VARVE_UNAVAILABLE, "the engine is not started");
+}
+
+static varve_status refuse_command(const varve_engine *engine, varve_error *error)
+{
+    if (engine->read_only) return varve_error_set(error, VARVE_DENIED, "the engine is open for reading only");
+    return refuse_stopped(engine, error);
+}
+
+varve_status varve_execute(varve_engine *engine, const varve_command *command, varve_outcome *outcome,
+                           varve_error *error)
+{
+    varve_status status = refuse_command(engine, error);
+    return status < 0 ? status : lanes_execute_wait(engine->lanes, command, outcome, error);
+}
+
+varve_status varve_execute_async(varve_engine *engine, const varve_command *command, varve_execute_callback callback,
+                                 void *ctx, varve_error *error)
+{
+    varve_status status = refuse_command(engine, error);
+    return status < 0 ? status : lanes_execute(engine->lanes, command, callback, ctx, error);
+}
+
+varve_status varve_aggregate_show(varve_engine *engine, varve_str stream, const varve_aggregate_options *options,
+                                  varve_aggregate *aggregate, varve_error *error)
+{
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : lanes_show(engine->lanes, stream, options, aggregate, error);
+}
+
+varve_status varve_projection_list(varve_engine *engine, varve_str name, varve_projection_visit visit, void *ctx,
+                                   varve_error *error)
+{
+    return models_list(engine->models, name, visit, ctx, error);
+}
+
+varve_status varve_projection_rebuild(varve_engine *engine, varve_str name, varve_error *error)
+{
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : models_rebuild(engine->models, name, error);
+}
+
+varve_status varve_query(varve_engine *engine, const varve_query_request *request, varve_answer *answer,
+                         varve_error *error)
+{
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : models_query(engine->models, request, answer, error);
+}
+
+varve_status varve_query_wait(varve_engine *engine, varve_str name, uint64_t after_position, uint32_t wait_ms,
+                              varve_query_ready ready, void *ctx, varve_error *error)
+{
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : models_wait(engine->models, name, after_position, wait_ms, ready, ctx, error);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/append.h"
+
+#include "event/codec.h"
+
+#include <stdlib.h>
+
+/* Finds `name` among the append's streams or adds it (copied: the result outlives the request), and says where it
+ * stands. */
+static bool intern_stream(struct append *append, varve_str name, uint32_t *index)
+{
+    struct store_append *work = &append->work;
+    /* The usual append stays on one stream: look at the latest first. */
+    for (size_t i = work->stream_count; i > 0; i--) {
+        if (varve_str_eq(work->streams[i - 1].stream, name)) {
+            *index = (uint32_t)(i - 1);
+            return true;
+        }
+    }
+    if (!arena_copy(&append->memory, name, &work->streams[work->stream_count].stream)) return false;
+    *index = (uint32_t)work->stream_count++;
+    return true;
+}
+
+static bool copy_payload(struct arena *memory, varve_event *event)
+{
+    varve_str *tags = NULL;
+    if (event->tag_count > 0) {
+        tags = arena_array(memory, event->tag_count, sizeof *tags);
+        if (tags == NULL) return false;
+        for (size_t i = 0; i < event->tag_count; i++)
+            if (!arena_copy(memory, event->tags[i], &tags[i])) return false;
+    }
+    event->tags = tags;
+    return arena_copy(memory, event->type, &event->type) && arena_copy(memory, event->data, &event->data) &&
+           arena_copy(memory, event->metadata, &event->metadata) &&
+           arena_copy(memory, event->content_type, &event->content_type);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(varve_uuid));
+}
+
+/* Two events of one append cannot have one id: that would be neither a repeat nor new. */
+static varve_status check_ids(struct append *append, varve_error *error)
+{
+    size_t count = append->work.event_count;
+    if (append->work.ids_are_new || count < 2) return VARVE_OK;
+    varve_uuid *ids = arena_array(&append->memory, count, sizeof *ids);
+    if (ids == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory to check %zu event ids", count);
+    memcpy(ids, append->ids, count * sizeof *ids);
+    qsort(ids, count, sizeof *ids, compare_ids);
+    for (size_t i = 1; i < count; i++) {
+        if (compare_ids(&ids[i - 1], &ids[i]) != 0) continue;
+        char text[VARVE_UUID_TEXT_BYTES];
+        varve_uuid_format(ids[i], text);
+        return varve_error_set(error, VARVE_INVALID, "two events of one append have the id %s", text);
+    }
+    return VARVE_OK;
+}
+
+static size_t event_bytes(const varve_event *event)
+{
+    size_t bytes = event->stream.len + event->type.len + event->data.len + event->metadata.len;
+    for (size_t i = 0; i < event->tag_count; i++) bytes += event->tags[i].len;
+    return bytes;
+}
+
+static varve_status take_events(struct append *append, const varve_append_request *request, bool copy,
+                                varve_error *error)
+{
+    varve_event *events = arena_array(&append->memory, request->event_count, sizeof *events);
+    uint32_t *event_stream = arena_array(&append->memory, request->event_count, sizeof *event_stream);
+    append->ids = arena_array(&append->memory, request->event_count, sizeof *append->ids);
+    if (events == NULL || event_stream == NULL || append->ids == NULL)
+        return varve_error_set(error, VARVE_NOMEM, "no memory for an append");
+
+    append->work.ids_are_new = true;
+    for (size_t i = 0; i < request->event_count; i++) {
+        varve_event *event = &events[i];
+        *event = request->events[i];
+        varve_status status = event_complete(event, i, request->event_count, error);
+        if (status < 0) return status;
+        append->bytes += event_bytes(event);
+        if (append->bytes > VARVE_APPEND_BYTES_MAX)
+            return varve_error_set(error, VARVE_TOO_LARGE, "the append is larger than %u bytes", VARVE_APPEND_BYTES_MAX);
+        if (varve_uuid_is_nil(event->id))
+            event->id = varve_uuid_new();
+        else
+            append->work.ids_are_new = false;
+        append->ids[i] = event->id;
+        if (!intern_stream(append, event->stream, &event_stream[i]) ||
+            (copy && !copy_payload(&append->memory, event)))
+            return varve_error_set(error, VARVE_NOMEM, "no memory for an append of %zu bytes", append->bytes);
+        event->stream = append->work.streams[event_stream[i]].stream;
+    }
+    append->work.events = events;
+    append->work.event_count = request->event_count;
+    append->work.event_stream = event_stream;
+    append->event_stream_count = append->work.stream_count;
+    return check_ids(append, error);
+}
+
+static varve_status take_conditions(struct append *append, const varve_append_request *request, varve_error *error)
+{
+    size_t count = request->condition_count;
+    if (count == 0) return VARVE_OK;
+    varve_condition *conditions = arena_array(&append->memory, count, sizeof *conditions);
+    uint32_t *condition_stream = arena_array(&append->memory, count, sizeof *condition_stream);
+    append->work.failed = arena_array(&append->memory, count, sizeof *append->work.failed);
+    if (conditions == NULL || condition_stream == NULL || append->work.failed == NULL)
+        return varve_error_set(error, VARVE_NOMEM, "no memory for %zu append conditions", count);
+    for (size_t i = 0; i < count; i++) {
+        conditions[i] = request->conditions[i];
+        if (conditions[i].kind == VARVE_FAIL_IF_MATCH)
+            return varve_error_set(error, VARVE_UNSUPPORTED, "the append condition fail_if_match is not built yet");
+        if (conditions[i].kind < VARVE_STREAM_ANY || conditions[i].kind > VARVE_FAIL_IF_MATCH)
+            return varve_error_set(error, VARVE_INVALID, "condition %zu is of no known kind", i + 1);
+        varve_status status = event_check_name(conditions[i].stream, "a condition's stream", error);
+        if (status < 0) return status;
+        if (!intern_stream(append, conditions[i].stream, &condition_stream[i]))
+            return varve_error_set(error, VARVE_NOMEM, "no memory for an append condition");
+        conditions[i].stream = append->work.streams[condition_stream[i]].stream;
+    }
+    append->work.conditions = conditions;
+    append->work.condition_count = count;
+    append->work.condition_stream = condition_stream;
+    return VARVE_OK;
+}
+
+static varve_status check_counts(const varve_append_request *request, varve_error *error)
+{
+    if (request->event_count == 0) return varve_error_set(error, VARVE_INVALID, "an append needs at least one event");
+    if (request->event_count > VARVE_APPEND_EVENTS_MAX || request->condition_count > VARVE_APPEND_EVENTS_MAX)
+        return varve_error_set(error, VARVE_TOO_LARGE, "an append has at most %u events and %u conditions, not %zu and %zu",
+                               VARVE_APPEND_EVENTS_MAX, VARVE_APPEND_EVENTS_MAX, request->event_count,
+                               request->condition_count);
+    if (request->idempotency_key.len > 0)
+        return varve_error_set(error, VARVE_UNSUPPORTED,
+                               "idempotency keys are not built yet; give the events ids, they make an append repeatable");
+    return VARVE_OK;
+}
+
+varve_status append_new(struct append **out, const varve_append_request *request, bool copy, varve_error *error)
+{
+    varve_status status = check_counts(request, error);
+    if (status < 0) return status;
+
+    struct append *append = calloc(1, sizeof *append);
+    if (append == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for an append");
+    sem_init(&append->settled, 0, 0);
+    append->work.streams =
+        arena_array(&append->memory, request->event_count + request->condition_count, sizeof *append->work.streams);
+    if (append->work.streams == NULL)
+        status = varve_error_set(error, VARVE_NOMEM, "no memory for an append");
+    else
+        status = take_events(append, request, copy, error);
+    if (status >= 0) status = take_conditions(append, request, error);
+    if (status < 0) {
+        append_free(append);
+        return status;
+    }
+    *out = append;
+    return VARVE_OK;
+}
+
+void append_free(struct append *append)
+{
+    if (append == NULL) return;
+    sem_destroy(&append->settled);
+    arena_fini(&append->memory);
+    free(append);
+}
+
+void append_result(const struct append *append, varve_appended *appended)
+{
+    const struct store_append *work = &append->work;
+    *appended = (varve_appended){ .ids = append->ids, .id_count = work->event_count };
+    if (work->status == VARVE_CONFLICT) {
+        appended->failed = work->failed;
+        appended->failed_count = work->failed_count;
+    }
+    if (work->status < 0) return;
+    appended->first_position = work->first_position;
+    appended->last_position = work->last_position;
+    appended->recorded_at = work->recorded_at;
+    appended->streams = work->streams;
+    appended->stream_count = append->event_stream_count;
+}
+
+void varve_appended_fini(varve_appended *appended)
+{
+    append_free(appended->memory);
+    *appended = (varve_appended){ 0 };
+}

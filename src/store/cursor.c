@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cursors. A cursor reads a page, gives its events out one by one, and reads the next. One that
+ * follows goes on at the head: it tells once that it has caught up, then waits for the head to move.
+ *
+ *   reading ──(page empty, bound or limit reached)──► over            VARVE_DONE from then on
+ *   reading ──(nothing up to the head, follows)─────► live, CAUGHT_UP once
+ *   live ─────(the head moves)──────────────────────► reads up to it, stays live
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "event/codec.h"
+#include "store/handle.h"
+
+enum {
+    FIRST_PAGE_EVENTS = 64, /* a cursor may be opened for one event only … */
+    PAGE_EVENTS = 1024,     /* … or for all: pages grow up to this */
+    PAGE_BYTES = 1 << 20,
+    OTHER_PROCESS_POLL_MS = 20,
+};
+
+struct varve_cursor {
+    varve_store *store;
+    varve_read_options options;
+    struct arena memory; /* what the options borrow */
+
+    struct store_read read;
+    struct store_page page;
+    size_t next;        /* the page's event to give out next */
+    uint64_t given;     /* events given out */
+    uint64_t scanned;   /* the position up to which everything was given out or passed over */
+    uint64_t page_end;  /* what `scanned` becomes once the page is given out */
+    uint64_t seen_head; /* the head that the latest exhausted read went up to */
+    bool exhausted;     /* nothing more up to seen_head */
+    bool live;          /* CAUGHT_UP was told */
+    struct waiter waiter;
+    bool has_waiter;
+};
+
+static varve_status check_options(const varve_read_options *options, varve_error *error)
+{
+    bool stream = options->stream.len > 0;
+    bool bounded = options->until_version > 0 || options->until_position > 0 || options->until_time != 0;
+    if (options->tag_count > 0) return varve_error_set(error, VARVE_UNSUPPORTED, "reading by tags is not built yet");
+    if (stream) {
+        varve_status status = event_check_name(options->stream, "the stream", error);
+        if (status < 0) return status;
+        if (options->category_count > 0 || options->correlation_id.len > 0 || options->after_position > 0 ||
+            options->until_position > 0)
+            return varve_error_set(error, VARVE_INVALID,
+                                   "a stream is read by version: categories, correlation and positions are for the log");
+    } else if (options->from_version > 0 || options->until_version > 0 || options->backward ||
+               options->clock != VARVE_CLOCK_RECORDED) {
+        return varve_error_set(error, VARVE_INVALID,
+                               "versions, reading backward and the occurred clock need a stream to read");
+    }
+    if (options->follow && (options->backward || bounded))
+        return varve_error_set(error, VARVE_INVALID, "a subscription goes forward and has no end");
+    if (options->until_time < 0 || options->until_time > varve_time_now())
+        return varve_error_set(error, VARVE_INVALID, "the time to read up to lies in the future or before 1970");
+    return VARVE_OK;
+}
+
+static bool copy_names(struct arena *memory, const varve_str **names, size_t count)
+{
+    if (count == 0) return true;
+    varve_str *copies = arena_array(memory, count, sizeof *copies);
+    if (copies == NULL) return false;
+    for (size_t i = 0; i < count; i++)
+        if (!arena_copy(memory, (*names)[i], &copies[i])) return false;
+    *names = copies;
+    return true;
+}
+
+static bool copy_options(varve_cursor *cursor, const varve_read_options *options)
+{
+    varve_read_options *own = &cursor->options;
+    *own = *options;
+    return arena_copy(&cursor->memory, options->stream, &own->stream) &&
+           arena_copy(&cursor->memory, options->correlation_id, &own->correlation_id) &&
+           copy_names(&cursor->memory, &own->categories, own->category_count) &&
+           copy_names(&cursor->memory, &own->types, own->type_count);
+}
+
+static void start_read(varve_cursor *cursor)
+{
+    const varve_read_options *options = &cursor->options;
+    cursor->read = (struct store_read){
+        .options = options,
+        .next_version = options->from_version,
+        .after_position = options->after_position,
+        .event_limit = FIRST_PAGE_EVENTS,
+        .byte_limit = PAGE_BYTES,
+    };
+    if (options->from_version == 0) cursor->read.next_version = options->backward ? INT64_MAX : 1;
+    cursor->scanned = options->after_position;
+}
+
+varve_status varve_cursor_open(varve_cursor **out, varve_store *store, const varve_read_options *options,
+                               varve_error *error)
+{
+    uint64_t head = 0;
+    varve_status status = check_options(options, error);
+    if (status >= 0) status = varve_store_head(store, &head, error);
+    if (status < 0) return status;
+    if (options->after_position > head)
+        return varve_error_set(error, VARVE_REWOUND, "position %llu lies beyond the head, which is %llu",
+                               (unsigned long long)options->after_position, (unsigned long long)head);
+    varve_cursor *cursor = calloc(1, sizeof *cursor);
+    if (cursor == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a cursor");
+    cursor->store = store;
+    if (!copy_options(cursor, options)) status = varve_error_set(error, VARVE_NOMEM, "no memory for a cursor");
+    if (status >= 0 && options->follow && !store->read_only) {
+        status = waiter_init(&cursor->waiter, error);
+        cursor->has_waiter = status >= 0;
+    }
+    if (status < 0) {
+        varve_cursor_close(cursor);
+        return status;
+    }
+    start_read(cursor);
+    *out = cursor;
+    return VARVE_OK;
+}
+
+void varve_cursor_close(varve_cursor *cursor)
+{
+    if (cursor == NULL) return;
+    if (cursor->has_waiter) waiter_fini(&cursor->waiter, &cursor->store->watch);
+    arena_fini(&cursor->page.arena);
+    arena_fini(&cursor->memory);
+    free(cursor);
+}
+
+uint64_t varve_cursor_scanned(const varve_cursor *cursor)
+{
+    return cursor->scanned;
+}
+
+int varve_cursor_fd(varve_cursor *cursor)
+{
+    return cursor->has_waiter ? cursor->waiter.fd : -1;
+}
+
+/* Reads the next page up to `head`. */
+static varve_status fill(varve_cursor *cursor, uint64_t head, varve_error *error)
+{
+    struct store_read *read = &cursor->read;
+    const varve_read_options *options = &cursor->options;
+    struct store_page *page = &cursor->page;
+
+    read->until_position = head;
+    if (options->until_position > 0 && options->until_position < head) read->until_position = options->until_position;
+    uint64_t left = options->limit == 0 ? UINT64_MAX : options->limit - cursor->given;
+    size_t page_limit = read->event_limit;
+    if (left < read->event_limit) read->event_limit = (size_t)left;
+
+    arena_reset(&page->arena);
+    page->events = NULL;
+    page->count = page->capacity = 0;
+    page->scanned = options->stream.len == 0 ? read->after_position : 0;
+    page->more = false;
+    cursor->next = 0;
+    varve_status status = cursor->store->driver->read(cursor->store->log, read, page, error);
+    read->event_limit = page_limit * 4 > PAGE_EVENTS ? PAGE_EVENTS : page_limit * 4;
+    if (status < 0) {
+        page->count = 0;
+        return status;
+    }
+    cursor->exhausted = !page->more;
+    if (cursor->exhausted) cursor->seen_head = head;
+    if (options->stream.len == 0) {
+        read->after_position = cursor->page_end = page->scanned;
+    } else {
+        if (page->scanned > 0) read->next_version = options->backward ? page->scanned - 1 : page->scanned + 1;
+        if (cursor->exhausted) cursor->page_end = head;
+    }
+    return VARVE_OK;
+}
+
+/* Gives out the page's next event. */
+static const varve_event *give(varve_cursor *cursor)
+{
+    const varve_event *event = &cursor->page.events[cursor->next++];
+    cursor->given++;
+    cursor->scanned = event->position;
+    return event;
+}
+
+/* Waits until the head is beyond what was seen, wait_ms at most, and says where it is. */
+static varve_status wait_for_more(varve_cursor *cursor, uint64_t *head, varve_error *error)
+{
+    uint32_t wait_ms = cursor->options.wait_ms;
+    if (cursor->has_waiter) {
+        if (waiter_arm(&cursor->waiter, &cursor->store->watch, cursor->seen_head) && wait_ms > 0)
+            waiter_wait(&cursor->waiter, wait_ms);
+        return varve_store_head(cursor->store, head, error);
+    }
+    /* Another process writes: nothing tells us when, so look now and then. */
+    uint64_t end = clock_ns() + (uint64_t)wait_ms * 1000000u;
+    for (;;) {
+        varve_status status = varve_store_head(cursor->store, head, error);
+        if (status < 0 || *head > cursor->seen_head || clock_ns() >= end) return status;
+        nanosleep(&(struct timespec){ .tv_nsec = OTHER_PROCESS_POLL_MS * 1000000L }, NULL);
+    }
+}
+
+/* Before IDLE is told the waiter must be armed, or its descriptor would stay silent about what just came. */
+static bool may_idle(varve_cursor *cursor)
+{
+    return !cursor->has_waiter || waiter_arm(&cursor->waiter, &cursor->store->watch, cursor->seen_head);
+}
+
+varve_status varve_cursor_next(varve_cursor *cursor, const varve_event **event, varve_error *error)
+{
+    bool waited = false;
+    for (;;) {
+        if (cursor->next < cursor->page.count) {
+            *event = give(cursor);
+            return VARVE_OK;
+        }
+        if (cursor->options.limit > 0 && cursor->given >= cursor->options.limit) return VARVE_DONE;
+        if (cursor->page_end > cursor->scanned) cursor->scanned = cursor->page_end;
+
+        uint64_t head = 0;
+        varve_status status = VARVE_OK;
+        if (!cursor->exhausted) {
+            status = varve_store_head(cursor->store, &head, error);
+        } else if (!cursor->options.follow) {
+            return VARVE_DONE;
+        } else if (!cursor->live) {
+            cursor->live = true;
+            return VARVE_CAUGHT_UP;
+        } else if (!waited) {
+            status = wait_for_more(cursor, &head, error);
+            waited = true;
+            if (status >= 0 && head <= cursor->seen_head) continue;
+        } else if (may_idle(cursor)) {
+            return VARVE_IDLE;
+        } else {
+            status = varve_store_head(cursor->store, &head, error);
+        }
+        if (status >= 0) status = fill(cursor, head, error);
+        if (status < 0) return status;
+    }
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a varve_store is made of. Private to the store. */
+#ifndef VARVE_STORE_HANDLE_H
+#define VARVE_STORE_HANDLE_H
+
+#include "store/store.h"
+#include "store/watch.h"
+
+struct writer;
+
+struct varve_store {
+    const struct store_driver *driver;
+    struct store_log *log;
+    char *path;
+    char incarnation[VARVE_UUID_TEXT_BYTES];
+    bool read_only;
+    struct watch watch;    /* the head, and who waits for it to move */
+    struct writer *writer; /* NULL when read_only */
+};
+
+#endif

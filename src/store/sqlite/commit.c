@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer's side: a batch of appends in one transaction, and checkpoints between transactions. */
+#include <limits.h>
+
+#include "base/assert.h"
+#include "base/crc32c.h"
+#include "event/codec.h"
+#include "store/sqlite/log.h"
+
+static const char *const statements[W_STATEMENTS] = {
+    [W_BEGIN] = "BEGIN IMMEDIATE",
+    [W_COMMIT] = "COMMIT",
+    [W_ROLLBACK] = "ROLLBACK",
+    [W_FIND_STREAM] = "SELECT id FROM streams WHERE name = ?1",
+    [W_ADD_STREAM] = "INSERT INTO streams (name) VALUES (?1)",
+    [W_STREAM_VERSION] = "SELECT version FROM events WHERE stream = ?1 ORDER BY version DESC LIMIT 1",
+    [W_FIND_TYPE] = "SELECT id FROM types WHERE name = ?1",
+    [W_ADD_TYPE] = "INSERT INTO types (name) VALUES (?1)",
+    [W_FIND_EVENT] = "SELECT e.position, e.version, e.recorded_at, s.name FROM events e "
+                     "JOIN streams s ON s.id = e.stream WHERE e.id = ?1",
+    [W_ADD_EVENT] = "INSERT INTO events (position, stream, version, id, type, content_type, schema_version, "
+                    "correlation_id, tags, recorded_at, occurred_at, data, metadata, crc) "
+                    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    [W_ADD_TAG] = "INSERT OR IGNORE INTO event_tags (tag, position) VALUES (?1, ?2)",
+    [W_ADD_SNAPSHOT] = "INSERT OR REPLACE INTO snapshots (stream, version, state_version, state, crc) "
+                       "SELECT id, ?2, ?3, ?4, ?5 FROM streams WHERE name = ?1",
+    [W_DROP_SNAPSHOTS] = "DELETE FROM snapshots WHERE stream = (SELECT id FROM streams WHERE name = ?1) "
+                         "AND version < ?2",
+};
+
+static int count_pages(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+    struct store_log *log = ctx;
+    (void)db;
+    (void)name;
+    log->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+varve_status sqlite_prepare_writer(struct store_log *log, varve_error *error)
+{
+    for (size_t i = 0; i < W_STATEMENTS; i++)
+        if (sqlite3_prepare_v3(log->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &log->statements[i], NULL) !=
+            SQLITE_OK)
+            return sqlite_failed(log->db, "preparing to write", error);
+    sqlite3_wal_hook(log->db, count_pages, log);
+    return VARVE_OK;
+}
+
+void sqlite_finish_writer(struct store_log *log)
+{
+    for (size_t i = 0; i < W_STATEMENTS; i++) sqlite3_finalize(log->statements[i]);
+}
+
+/* Runs a statement that returns no row. */
+static varve_status run(struct store_log *log, enum writer_statement which, const char *doing, varve_error *error)
+{
+    sqlite3_stmt *statement = log->statements[which];
+    int code = sqlite3_step(statement);
+    varve_status status = code == SQLITE_DONE ? VARVE_OK : sqlite_failed(log->db, doing, error);
+    sqlite3_reset(statement);
+    return status;
+}
+
+/* ---- names and versions ---- */
+
+/* Looks a name up, and adds it when asked to; `id` 0 when it is not there. */
+static varve_status number_of(struct store_log *log, enum writer_statement find, enum writer_statement add,
+                              varve_str name, bool may_add, int64_t *id, varve_error *error)
+{
+    sqlite3_stmt *statement = log->statements[find];
+    sqlite_bind_str(statement, 1, name);
+    int code = sqlite3_step(statement);
+    *id = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    varve_status status =
+        code == SQLITE_ROW || code == SQLITE_DONE ? VARVE_OK : sqlite_failed(log->db, "looking a name up", error);
+    sqlite3_reset(statement);
+    if (status < 0 || *id != 0 || !may_add) return status;
+
+    sqlite_bind_str(log->statements[add], 1, name);
+    status = run(log, add, "adding a name", error);
+    *id = sqlite3_last_insert_rowid(log->db);
+    return status;
+}
+
+/* The stream as it is now: number 0 and version 0 when it does not exist. */
+static varve_status look_up_stream(struct store_log *log, varve_str name, struct id_entry *found, varve_error *error)
+{
+    struct id_entry *cached = ids_get(&log->streams, name);
+    if (cached != NULL) {
+        *found = *cached;
+        return VARVE_OK;
+    }
+    *found = (struct id_entry){ 0 };
+    varve_status status = number_of(log, W_FIND_STREAM, W_ADD_STREAM, name, false, &found->id, error);
+    if (status < 0 || found->id == 0) return status;
+
+    sqlite3_stmt *statement = log->statements[W_STREAM_VERSION];
+    sqlite3_bind_int64(statement, 1, found->id);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) found->version = (uint64_t)sqlite3_column_int64(statement, 0);
+    if (code != SQLITE_ROW && code != SQLITE_DONE) status = sqlite_failed(log->db, "reading a stream's version", error);
+    sqlite3_reset(statement);
+    if (status >= 0) (void)ids_put(&log->streams, name, found->id, found->version);
+    return status;
+}
+
+static varve_status type_id(struct store_log *log, varve_str name, int64_t *id, varve_error *error)
+{
+    struct id_entry *cached = ids_get(&log->types, name);
+    if (cached != NULL) {
+        *id = cached->id;
+        return VARVE_OK;
+    }
+    varve_status status = number_of(log, W_FIND_TYPE, W_ADD_TYPE, name, true, id, error);
+    if (status >= 0) (void)ids_put(&log->types, name, *id, 0);
+    return status;
+}
+
+/* ---- repeats ---- */
+
+/* Looks for one event by id; `position` 0 when it is not there. */
+static varve_status find_event(struct store_log *log, struct store_append *append, size_t i, uint64_t *position,
+                               varve_error *error)
+{
+    sqlite3_stmt *statement = log->statements[W_FIND_EVENT];
+    varve_status status = VARVE_OK;
+    sqlite3_bind_blob(statement, 1, append->events[i].id.bytes, 16, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    *position = 0;
+    if (code == SQLITE_ROW) {
+        varve_stream_version *stream = &append->streams[append->event_stream[i]];
+        varve_str name = { (const char *)sqlite3_column_text(statement, 3), (size_t)sqlite3_column_bytes(statement, 3) };
+        *position = (uint64_t)sqlite3_column_int64(statement, 0);
+        append->recorded_at = sqlite3_column_int64(statement, 2);
+        stream->version = (uint64_t)sqlite3_column_int64(statement, 1);
+        if (!varve_str_eq(name, stream->stream)) append->status = VARVE_ID_CONFLICT;
+    } else if (code != SQLITE_DONE) {
+        status = sqlite_failed(log->db, "looking for an event id", error);
+    }
+    sqlite3_reset(statement);
+    return status;
+}
+
+/* Sets the append's status to REPEATED or ID_CONFLICT when its ids are there already. */
+static varve_status check_repeat(struct store_log *log, struct store_append *append, varve_error *error)
+{
+    uint64_t first = 0;
+    for (size_t i = 0; i < append->event_count; i++) {
+        uint64_t position;
+        varve_status status = find_event(log, append, i, &position, error);
+        if (status < 0) return status;
+        if (i == 0) first = position;
+        if (i == 0 && position == 0) continue;
+        if (first != 0 && position == first + i) continue;
+        if (first == 0 && position == 0) continue;
+        append->status = VARVE_ID_CONFLICT;
+    }
+    if (append->status == VARVE_ID_CONFLICT) {
+        varve_error_set(&append->error, VARVE_ID_CONFLICT,
+                        "an event id of this append was used before, in another append or for another stream");
+    } else if (first != 0) {
+        append->status = VARVE_REPEATED;
+        append->first_position = first;
+        append->last_position = first + append->event_count - 1;
+    }
+    return VARVE_OK;
+}
+
+/* ---- conditions ---- */
+
+static bool holds(const varve_condition *condition, uint64_t version)
+{
+    switch (condition->kind) {
+    case VARVE_STREAM_ANY: return true;
+    case VARVE_STREAM_AT: return version == condition->version;
+    case VARVE_STREAM_NONE: return version == 0;
+    case VARVE_STREAM_EXISTS: return version > 0;
+    case VARVE_FAIL_IF_MATCH: break;
+    }
+    ASSERT(!"a condition that append_new refuses");
+    return false;
+}
+
+static void check_conditions(struct store_append *append)
+{
+    for (size_t i = 0; i < append->condition_count; i++) {
+        uint64_t version = append->streams[append->condition_stream[i]].version;
+        if (holds(&append->conditions[i], version)) continue;
+        append->failed[append->failed_count++] = (varve_failed_condition){ .index = i, .current_version = version };
+    }
+    if (append->failed_count == 0) return;
+    const varve_failed_condition *first = &append->failed[0];
+    varve_str stream = append->conditions[first->index].stream;
+    append->status = varve_error_set(&append->error, VARVE_CONFLICT, "stream %.*s is at version %llu", (int)stream.len,
+                                     stream.ptr, (unsigned long long)first->current_version);
+    append->error.detail = (int64_t)first->current_version;
+}
+
+/* ---- events ---- */
+
+static varve_status add_tags(struct store_log *log, const varve_event *event, varve_error *error)
+{
+    for (size_t i = 0; i < event->tag_count; i++) {
+        sqlite_bind_str(log->statements[W_ADD_TAG], 1, event->tags[i]);
+        sqlite3_bind_int64(log->statements[W_ADD_TAG], 2, (int64_t)event->position);
+        varve_status status = run(log, W_ADD_TAG, "writing a tag", error);
+        if (status < 0) return status;
+    }
+    return VARVE_OK;
+}
+
+static varve_status bind_tags(struct store_log *log, sqlite3_stmt *statement, int index, const varve_event *event,
+                              varve_error *error)
+{
+    if (event->tag_count == 0) {
+        sqlite3_bind_null(statement, index);
+        return VARVE_OK;
+    }
+    varve_buf_reset(&log->scratch);
+    event_tags_write(event->tags, event->tag_count, &log->scratch);
+    if (log->scratch.failed) return varve_error_set(error, VARVE_NOMEM, "no memory for an event's tags");
+    sqlite3_bind_blob(statement, index, log->scratch.ptr, (int)log->scratch.len, SQLITE_STATIC);
+    return VARVE_OK;
+}
+
+static varve_status add_event(struct store_log *log, const varve_event *event, int64_t stream, varve_error *error)
+{
+    sqlite3_stmt *statement = log->statements[W_ADD_EVENT];
+    bool is_json = event_is_json(event);
+    varve_str correlation = event_correlation(event->metadata);
+    int64_t type = 0;
+    varve_status status = type_id(log, event->type, &type, error);
+    if (status >= 0) status = bind_tags(log, statement, 9, event, error);
+    if (status < 0) return status;
+
+    sqlite3_bind_int64(statement, 1, (int64_t)event->position);
+    sqlite3_bind_int64(statement, 2, stream);
+    sqlite3_bind_int64(statement, 3, (int64_t)event->version);
+    sqlite3_bind_blob(statement, 4, event->id.bytes, 16, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 5, type);
+    if (varve_str_is(event->content_type, "application/json"))
+        sqlite3_bind_null(statement, 6);
+    else
+        sqlite_bind_str(statement, 6, event->content_type);
+    sqlite3_bind_int64(statement, 7, event->schema_version);
+    if (correlation.len == 0)
+        sqlite3_bind_null(statement, 8);
+    else
+        sqlite_bind_str(statement, 8, correlation);
+    sqlite3_bind_int64(statement, 10, event->recorded_at);
+    sqlite3_bind_int64(statement, 11, event->occurred_at);
+    if (is_json)
+        sqlite_bind_str(statement, 12, event->data);
+    else
+        sqlite3_bind_blob(statement, 12, event->data.len == 0 ? "" : event->data.ptr, (int)event->data.len,
+                          SQLITE_STATIC);
+    sqlite_bind_str(statement, 13, event->metadata);
+    sqlite3_bind_int64(statement, 14, event_checksum(event));
+    status = run(log, W_ADD_EVENT, "writing an event", error);
+    return status < 0 ? status : add_tags(log, event, error);
+}
+
+static varve_status add_events(struct store_log *log, struct store_append *append, varve_time now, varve_error *error)
+{
+    append->first_position = log->head.position + 1;
+    append->recorded_at = now > log->head.recorded_at ? now : log->head.recorded_at;
+    for (size_t i = 0; i < append->event_count; i++) {
+        varve_stream_version *stream = &append->streams[append->event_stream[i]];
+        varve_event event = append->events[i];
+        int64_t id = 0;
+        varve_status status = VARVE_OK;
+        struct id_entry *cached = ids_get(&log->streams, stream->stream);
+        if (cached != NULL)
+            id = cached->id;
+        else
+            status = number_of(log, W_FIND_STREAM, W_ADD_STREAM, stream->stream, true, &id, error);
+        event.position = log->head.position + 1;
+        event.version = stream->version + 1;
+        event.recorded_at = append->recorded_at;
+        if (event.occurred_at == 0) event.occurred_at = append->recorded_at;
+        if (status >= 0) status = add_event(log, &event, id, error);
+        if (status < 0) return status;
+        if (cached != NULL)
+            cached->version = event.version;
+        else
+            (void)ids_put(&log->streams, stream->stream, id, event.version);
+        stream->version = event.version;
+        log->head = (struct store_head){ event.position, event.recorded_at };
+    }
+    append->last_position = log->head.position;
+    return VARVE_OK;
+}
+
+/* Checks one append and writes it when nothing stands against it. A failure is the whole batch's. */
+static varve_status apply(struct store_log *log, struct store_append *append, varve_time now, varve_error *error)
+{
+    append->status = VARVE_OK;
+    append->error = (varve_error){ 0 };
+    append->failed_count = 0;
+    if (!append->ids_are_new) {
+        varve_status status = check_repeat(log, append, error);
+        if (status < 0) return status;
+        if (append->status != VARVE_OK) return VARVE_OK;
+    }
+    for (size_t i = 0; i < append->stream_count; i++) {
+        struct id_entry stream;
+        varve_status status = look_up_stream(log, append->streams[i].stream, &stream, error);
+        if (status < 0) return status;
+        append->streams[i].version = stream.version;
+    }
+    check_conditions(append);
+    return append->status < 0 ? VARVE_OK : add_events(log, append, now, error);
+}
+
+static varve_status add_snapshot(struct store_log *log, const struct store_snapshot *snapshot, varve_error *error)
+{
+    sqlite3_stmt *add = log->statements[W_ADD_SNAPSHOT], *drop = log->statements[W_DROP_SNAPSHOTS];
+    sqlite_bind_str(add, 1, snapshot->stream);
+    sqlite3_bind_int64(add, 2, (int64_t)snapshot->version);
+    sqlite3_bind_int64(add, 3, snapshot->state_version);
+    sqlite_bind_str(add, 4, snapshot->state);
+    sqlite3_bind_int64(add, 5, crc32c(0, snapshot->state.ptr, snapshot->state.len));
+    varve_status status = run(log, W_ADD_SNAPSHOT, "writing a snapshot", error);
+    if (status < 0) return status;
+    sqlite_bind_str(drop, 1, snapshot->stream);
+    sqlite3_bind_int64(drop, 2, (int64_t)snapshot->version);
+    return run(log, W_DROP_SNAPSHOTS, "dropping older snapshots", error);
+}
+
+/* ---- the transaction ---- */
+
+/* Undoes what the transaction did, here as well as in the file. */
+static void roll_back(struct store_log *log, struct store_head head)
+{
+    if (sqlite3_get_autocommit(log->db) == 0) {
+        sqlite3_step(log->statements[W_ROLLBACK]);
+        sqlite3_reset(log->statements[W_ROLLBACK]);
+    }
+    ids_forget(&log->streams);
+    ids_forget(&log->types);
+    log->head = head;
+}
+
+/* Whether writing may go on after a failure: an I/O error or damage may have left anything behind. */
+static varve_status judge(varve_status status, bool committing, varve_error *error)
+{
+    if (status != VARVE_IO && status != VARVE_CORRUPT) return status;
+    error->flags |= VARVE_ERROR_FATAL;
+    if (!committing || status != VARVE_IO) return status;
+    /* The kernel may have dropped pages that it could not write, so trying again would prove nothing. */
+    error->status = VARVE_INDETERMINATE;
+    error->flags |= VARVE_ERROR_UNKNOWN_OUTCOME;
+    return VARVE_INDETERMINATE;
+}
+
+varve_status sqlite_commit(struct store_log *log, struct store_batch *batch, struct store_head *head,
+                           varve_error *error)
+{
+    struct store_head before = log->head;
+    varve_time now = varve_time_now();
+    bool committing = false;
+    varve_status status = run(log, W_BEGIN, "beginning a transaction", error);
+    for (size_t i = 0; i < batch->append_count && status >= 0; i++) status = apply(log, batch->appends[i], now, error);
+    for (size_t i = 0; i < batch->snapshot_count && status >= 0; i++)
+        status = add_snapshot(log, &batch->snapshots[i], error);
+    if (status >= 0) {
+        committing = true;
+        status = run(log, W_COMMIT, "committing", error);
+    }
+    if (status < 0) {
+        roll_back(log, before);
+        return judge(status, committing, error);
+    }
+    *head = log->head;
+    return VARVE_OK;
+}
+
+void sqlite_tend(struct store_log *log)
+{
+    /* The log file starts over once it was copied and nobody reads it; until then copy only what is new. */
+    if (log->wal_pages < log->wal_pages_tended) log->wal_pages_tended = 0;
+    if (log->wal_pages - log->wal_pages_tended < log->checkpoint_pages) return;
+    int code = sqlite3_wal_checkpoint_v2(log->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    log->wal_pages_tended = log->wal_pages;
+    if (code != SQLITE_OK && code != SQLITE_BUSY)
+        log_line(&log->diagnostics, VARVE_LOG_WARNING, "checkpoint of %s: %s", log->path, sqlite3_errmsg(log->db));
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The SQLite store driver's inside.
+ *
+ * SQLite up to 3.51.2 can lose committed transactions when two connections write or checkpoint at
+ * the same moment (its "WAL-reset bug"), so one connection writes and it alone checkpoints, between
+ * its own transactions. All others are read-only, are pooled, and give their snapshot back after
+ * each page, so that a checkpoint is never kept from finishing for long.
+ */
+#ifndef VARVE_STORE_SQLITE_LOG_H
+#define VARVE_STORE_SQLITE_LOG_H
+
+#include "store/store.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "store/sqlite/intern.h"
+
+enum { FORMAT_VERSION = 1, READERS_KEPT = 8 };
+
+/* The writer's statements, prepared once. */
+enum writer_statement {
+    W_BEGIN,
+    W_COMMIT,
+    W_ROLLBACK,
+    W_FIND_STREAM,
+    W_ADD_STREAM,
+    W_STREAM_VERSION,
+    W_FIND_TYPE,
+    W_ADD_TYPE,
+    W_FIND_EVENT,
+    W_ADD_EVENT,
+    W_ADD_TAG,
+    W_ADD_SNAPSHOT,
+    W_DROP_SNAPSHOTS,
+    W_STATEMENTS
+};
+
+/* A reader's statements, prepared when first used. */
+enum reader_statement {
+    R_HEAD,
+    R_LOG,
+    R_STREAM,
+    R_STREAM_BACKWARD,
+    R_CORRELATION,
+    R_EVENT,
+    R_FIND_STREAM,
+    R_STREAM_VERSION,
+    R_TYPE_NAME,
+    R_SNAPSHOT,
+    R_STATEMENTS
+};
+
+/* A read-only connection; used by one thread at a time. */
+struct reader {
+    sqlite3 *db;
+    sqlite3_stmt *statements[R_STATEMENTS];
+    struct names types; /* names by id */
+    struct reader *next;
+};
+
+struct store_log {
+    char *path; /* resolved, so that one file has one lock */
+    int lock;   /* the side file, locked while this process writes; -1 when read-only */
+    struct log diagnostics;
+
+    /* The writer thread's own. */
+    sqlite3 *db;
+    sqlite3_stmt *statements[W_STATEMENTS];
+    struct store_head head;
+    struct ids streams, types;
+    varve_buf scratch; /* packed tags */
+    int wal_pages;     /* in the write-ahead log after the latest commit */
+    int wal_pages_tended;
+    int checkpoint_pages;
+
+    pthread_mutex_t mutex;
+    struct reader *idle; /* readers nobody uses at the moment */
+    size_t idle_count;
+};
+
+/* ---- schema.c ---- */
+
+/* Makes sure that `db` holds a store of this format; with `create` an empty database becomes one. */
+varve_status schema_open(sqlite3 *db, const char *path, bool create, varve_error *error);
+
+/* ---- driver.c ---- */
+
+/* What a failed SQLite call means for the caller. Adds the database's message to `doing`. */
+varve_status sqlite_failed(sqlite3 *db, const char *doing, varve_error *error);
+
+/* A reader from the pool, or a new one; give it back with reader_give, which resets its statements. */
+varve_status reader_take(struct store_log *log, struct reader **reader, varve_error *error);
+void reader_give(struct store_log *log, struct reader *reader);
+/* The reader's statement, prepared on first use. */
+varve_status reader_statement(struct reader *reader, enum reader_statement which, sqlite3_stmt **statement,
+                              varve_error *error);
+
+/* ---- commit.c ---- */
+
+varve_status sqlite_prepare_writer(struct store_log *log, varve_error *error);
+void sqlite_finish_writer(struct store_log *log);
+varve_status sqlite_commit(struct store_log *log, struct store_batch *batch, struct store_head *head,
+                           varve_error *error);
+void sqlite_tend(struct store_log *log);
+
+/* ---- read.c ---- */
+
+varve_status sqlite_read(struct store_log *log, const struct store_read *read, struct store_page *page,
+                         varve_error *error);
+varve_status sqlite_find(struct store_log *log, varve_uuid id, struct store_page *page, varve_error *error);
+/* Reads the event a row holds (columns as in EVENT_COLUMNS, the stream's name given or in the row) and checks it. */
+varve_status sqlite_row_event(struct reader *reader, sqlite3_stmt *row, varve_str stream, struct arena *arena,
+                              varve_event *event, varve_error *error);
+
+#define EVENT_COLUMNS                                                                                          \
+    "e.position, e.version, e.id, e.type, e.content_type, e.schema_version, e.tags, e.recorded_at, "           \
+    "e.occurred_at, e.data, e.metadata, e.crc"
+
+/* ---- look.c ---- */
+
+varve_status sqlite_head(struct store_log *log, struct store_head *head, varve_error *error);
+varve_status sqlite_stream_version(struct store_log *log, varve_str stream, uint64_t *version, varve_error *error);
+varve_status sqlite_streams(struct store_log *log, varve_str category, varve_str after, uint64_t limit,
+                            varve_stream_visit visit, void *ctx, varve_error *error);
+varve_status sqlite_snapshot(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
+                             uint64_t *version, varve_buf *state, varve_error *error);
+varve_status sqlite_info(struct store_log *log, varve_store_info *info, varve_error *error);
+
+/* ---- verify.c ---- */
+
+varve_status sqlite_verify(struct store_log *log, const varve_verify_options *options, uint64_t *events,
+                           varve_error *error);
+
+static inline void sqlite_bind_str(sqlite3_stmt *statement, int index, varve_str text)
+{
+    sqlite3_bind_text(statement, index, text.len == 0 ? "" : text.ptr, (int)text.len, SQLITE_STATIC);
+}
+
+#endif

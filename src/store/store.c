@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
+#include "event/codec.h"
+#include "store/handle.h"
+#include "store/writer.h"
+
+enum { DEFAULT_QUEUE_LIMIT = 8192, DEFAULT_CHECKPOINT_PAGES = 1000 };
+
+static varve_status open_log(varve_store *store, const varve_store_options *options, varve_error *error)
+{
+    struct store_location location = {
+        .path = store->path,
+        .read_only = options->read_only,
+        .must_exist = options->must_exist || options->read_only,
+        .durability = options->durability,
+        .checkpoint_pages = options->checkpoint_pages == 0 ? DEFAULT_CHECKPOINT_PAGES : options->checkpoint_pages,
+        .log = { options->log, options->log_ctx },
+    };
+    struct store_head head = { 0 };
+    varve_store_info info = { 0 };
+    varve_status status = store->driver->open(&store->log, &location, error);
+    if (status >= 0) status = store->driver->head(store->log, &head, error);
+    if (status >= 0) status = store->driver->info(store->log, &info, error);
+    if (status < 0) return status;
+    memcpy(store->incarnation, info.incarnation, sizeof store->incarnation);
+    watch_init(&store->watch, head);
+    if (options->read_only) return VARVE_OK;
+
+    struct writer_options writer_options = {
+        .driver = store->driver,
+        .log = store->log,
+        .watch = &store->watch,
+        .queue_limit = options->queue_limit == 0 ? DEFAULT_QUEUE_LIMIT : options->queue_limit,
+        .diagnostics = location.log,
+    };
+    status = writer_open(&store->writer, &writer_options, error);
+    if (status < 0) watch_fini(&store->watch);
+    return status;
+}
+
+varve_status store_open(varve_store **out, const struct store_driver *driver, const char *path,
+                        const varve_store_options *options, varve_error *error)
+{
+    if (path[0] == '\0')
+        return varve_error_set(error, VARVE_INVALID, "the store's URI names no place: give %s:PATH", driver->scheme);
+    varve_store *store = calloc(1, sizeof *store);
+    char *copy = strdup(path);
+    if (store == NULL || copy == NULL) {
+        free(store);
+        free(copy);
+        return varve_error_set(error, VARVE_NOMEM, "no memory for a store");
+    }
+    store->driver = driver;
+    store->path = copy;
+    store->read_only = options->read_only;
+    varve_status status = open_log(store, options, error);
+    if (status < 0) {
+        driver->close(store->log);
+        free(store->path);
+        free(store);
+        return status;
+    }
+    *out = store;
+    return VARVE_OK;
+}
+
+void varve_store_close(varve_store *store)
+{
+    if (store == NULL) return;
+    writer_close(store->writer);
+    store->driver->close(store->log);
+    watch_fini(&store->watch);
+    free(store->path);
+    free(store);
+}
+
+const char *store_path(const varve_store *store)
+{
+    return store->path;
+}
+
+const char *store_incarnation(const varve_store *store)
+{
+    return store->incarnation;
+}
+
+bool store_is_read_only(const varve_store *store)
+{
+    return store->read_only;
+}
+
+/* ---- append ---- */
+
+static varve_status refuse_read_only(const varve_store *store, varve_error *error)
+{
+    if (!store->read_only) return VARVE_OK;
+    return varve_error_set(error, VARVE_DENIED, "the store is open for reading only");
+}
+
+varve_status varve_append(varve_store *store, const varve_append_request *request, varve_appended *appended,
+                          varve_error *error)
+{
+    struct append *append = NULL;
+    varve_status status = refuse_read_only(store, error);
+    if (status >= 0) status = append_new(&append, request, false, error);
+    if (status < 0) return status;
+
+    status = writer_put(store->writer, append, true, error);
+    if (status >= 0) {
+        while (sem_wait(&append->settled) != 0) {} /* only a signal handler can interrupt it */
+        status = append->work.status;
+        if (status < 0 && error != NULL) *error = append->work.error;
+    } else {
+        append->work.status = status;
+    }
+    if (appended == NULL) {
+        append_free(append);
+        return status;
+    }
+    append_result(append, appended);
+    appended->memory = append;
+    return status;
+}
+
+varve_status varve_append_async(varve_store *store, const varve_append_request *request,
+                                varve_append_callback callback, void *ctx, varve_error *error)
+{
+    struct append *append = NULL;
+    varve_status status = refuse_read_only(store, error);
+    if (status >= 0) status = append_new(&append, request, true, error);
+    if (status < 0) return status;
+    append->callback = callback;
+    append->ctx = ctx;
+    status = writer_put(store->writer, append, false, error);
+    if (status < 0) append_free(append);
+    return status;
+}
+
+void store_snapshot_put(varve_store *store, const struct store_snapshot *snapshot)
+{
+    if (store->writer != NULL) writer_put_snapshot(store->writer, snapshot);
+}
+
+void store_get_stats(varve_store *store, struct store_stats *stats)
+{
+    *stats = (struct store_stats){ 0 };
+    if (store->writer != NULL) writer_get_stats(store->writer, stats);
+}
+
+/* ---- looking ---- */
+
+varve_status store_snapshot_get(varve_store *store, varve_str stream, uint32_t state_version, uint64_t max_version,
+                                uint64_t *version, varve_buf *state, varve_error *error)
+{
+    return store->driver->snapshot(store->log, stream, state_version, max_version, version, state, error);
+}
+
+varve_status varve_store_head(varve_store *store, uint64_t *position, varve_error *error)
+{
+    struct store_head head = { 0 };
+    if (store->read_only) {
+        varve_status status = store->driver->head(store->log, &head, error);
+        if (status < 0) return status;
+    } else {
+        head = watch_head(&store->watch);
+    }
+    *position = head.position;
+    return VARVE_OK;
+}
+
+varve_status varve_stream_get_version(varve_store *store, varve_str stream, uint64_t *version, varve_error *error)
+{
+    varve_status status = event_check_name(stream, "the stream", error);
+    if (status < 0) return status;
+    return store->driver->stream_version(store->log, stream, version, error);
+}
+
+varve_status varve_stream_list(varve_store *store, varve_str category, varve_str after, uint64_t limit,
+                               varve_stream_visit visit, void *ctx, varve_error *error)
+{
+    return store->driver->streams(store->log, category, after, limit, visit, ctx, error);
+}
+
+/* Copies everything that `from` borrows into `memory`, in one piece. */
+static bool own_event(const varve_event *from, varve_event *event, varve_buf *memory)
+{
+    varve_str *views[] = { &event->stream, &event->type, &event->data, &event->metadata, &event->content_type };
+    size_t view_count = sizeof views / sizeof views[0], tag_bytes = from->tag_count * sizeof(varve_str);
+
+    *event = *from;
+    varve_buf_reset(memory);
+    if (tag_bytes > 0) varve_buf_add(memory, from->tags, tag_bytes); /* first, where the memory is aligned */
+    for (size_t i = 0; i < view_count; i++) varve_buf_str(memory, *views[i]);
+    for (size_t i = 0; i < from->tag_count; i++) varve_buf_str(memory, from->tags[i]);
+    if (memory->failed) return false;
+
+    varve_str *tags = (void *)memory->ptr;
+    const char *at = memory->ptr + tag_bytes;
+    for (size_t i = 0; i < view_count; i++) {
+        views[i]->ptr = at;
+        at += views[i]->len;
+    }
+    for (size_t i = 0; i < from->tag_count; i++) {
+        tags[i].ptr = at;
+        at += tags[i].len;
+    }
+    event->tags = from->tag_count > 0 ? tags : NULL;
+    return true;
+}
+
+varve_status varve_event_find(varve_store *store, varve_uuid id, varve_event *event, varve_buf *memory,
+                              varve_error *error)
+{
+    struct store_page page = { 0 };
+    char text[VARVE_UUID_TEXT_BYTES];
+    varve_status status = store->driver->find(store->log, id, &page, error);
+    if (status >= 0 && page.count == 0) {
+        varve_uuid_format(id, text);
+        status = varve_error_set(error, VARVE_NOT_FOUND, "no event has the id %s", text);
+    }
+    if (status >= 0 && !own_event(&page.events[0], event, memory))
+        status = varve_error_set(error, VARVE_NOMEM, "no memory for an event");
+    arena_fini(&page.arena);
+    return status;
+}
+
+varve_status varve_store_get_info(varve_store *store, varve_store_info *info, varve_error *error)
+{
+    *info = (varve_store_info){ 0 };
+    varve_status status = store->driver->info(store->log, info, error);
+    info->read_only = store->read_only;
+    return status;
+}
+
+varve_status varve_store_verify(varve_store *store, const varve_verify_options *options, uint64_t *events,
+                                varve_error *error)
+{
+    *events = 0;
+    return store->driver->verify(store->log, options, events, error);
+}

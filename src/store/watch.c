@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/watch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+void watch_init(struct watch *watch, struct store_head head)
+{
+    pthread_mutex_init(&watch->mutex, NULL);
+    watch->head = head;
+    watch->armed = NULL;
+}
+
+void watch_fini(struct watch *watch)
+{
+    pthread_mutex_destroy(&watch->mutex);
+}
+
+struct store_head watch_head(struct watch *watch)
+{
+    pthread_mutex_lock(&watch->mutex);
+    struct store_head head = watch->head;
+    pthread_mutex_unlock(&watch->mutex);
+    return head;
+}
+
+static void unlink_waiter(struct waiter *waiter, struct watch *watch)
+{
+    if (!waiter->armed) return;
+    if (waiter->previous != NULL)
+        waiter->previous->next = waiter->next;
+    else
+        watch->armed = waiter->next;
+    if (waiter->next != NULL) waiter->next->previous = waiter->previous;
+    waiter->armed = false;
+}
+
+void watch_publish(struct watch *watch, struct store_head head)
+{
+    pthread_mutex_lock(&watch->mutex);
+    watch->head = head;
+    while (watch->armed != NULL) {
+        struct waiter *waiter = watch->armed;
+        unlink_waiter(waiter, watch);
+        eventfd_write(waiter->fd, 1); /* cannot fail: the counter was zero when it was armed */
+    }
+    pthread_mutex_unlock(&watch->mutex);
+}
+
+varve_status waiter_init(struct waiter *waiter, varve_error *error)
+{
+    *waiter = (struct waiter){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+    if (waiter->fd >= 0) return VARVE_OK;
+    return varve_error_set(error, VARVE_IO, "no file descriptor for a subscription: %s", strerror(errno));
+}
+
+void waiter_fini(struct waiter *waiter, struct watch *watch)
+{
+    pthread_mutex_lock(&watch->mutex);
+    unlink_waiter(waiter, watch);
+    pthread_mutex_unlock(&watch->mutex);
+    close(waiter->fd);
+}
+
+bool waiter_arm(struct waiter *waiter, struct watch *watch, uint64_t seen)
+{
+    eventfd_t count;
+    pthread_mutex_lock(&watch->mutex);
+    bool behind = watch->head.position > seen;
+    if (!behind && !waiter->armed) {
+        (void)eventfd_read(waiter->fd, &count);
+        waiter->armed = true;
+        waiter->previous = NULL;
+        waiter->next = watch->armed;
+        if (watch->armed != NULL) watch->armed->previous = waiter;
+        watch->armed = waiter;
+    }
+    pthread_mutex_unlock(&watch->mutex);
+    return !behind;
+}
+
+void waiter_wait(const struct waiter *waiter, uint32_t wait_ms)
+{
+    struct pollfd pollfd = { .fd = waiter->fd, .events = POLLIN };
+    uint64_t end = clock_ns() + (uint64_t)wait_ms * 1000000u;
+    for (uint64_t now = clock_ns(); now < end; now = clock_ns()) {
+        int ms = (int)((end - now) / 1000000u) + 1;
+        if (poll(&pollfd, 1, ms) != -1 || errno != EINTR) return;
+    }
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/writer.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+
+enum {
+    BATCH_APPENDS = 1024,     /* a batch's appends at most … */
+    BATCH_BYTES = 16 << 20,   /* … and its payload, one append more allowed */
+    BATCH_SNAPSHOTS = 64,
+    FULL_QUEUE_WAIT_MS = 5000,
+};
+
+struct snapshots {
+    struct store_snapshot items[BATCH_SNAPSHOTS];
+    size_t count;
+    struct arena memory;
+};
+
+struct writer {
+    struct writer_options options;
+    pthread_t thread;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t work; /* the writer waits here for something to do */
+    pthread_cond_t room; /* callers wait here for a place in the queue */
+    struct append *first, *last;
+    uint32_t queued;
+    uint32_t waiting_for_room;
+    struct snapshots *filling; /* what snapshots are put into while the other one is being written */
+    bool idle;                 /* the writer is waiting for work */
+    bool closing;
+    varve_error poison; /* status < 0: no further writes, and why */
+    struct store_stats stats;
+
+    /* The writer thread's own. */
+    struct snapshots buffers[2];
+    struct store_append *batch[BATCH_APPENDS];
+};
+
+static void answer(struct append *append)
+{
+    if (append->callback == NULL) {
+        sem_post(&append->settled); /* the caller may free the append from here on */
+        return;
+    }
+    varve_appended appended;
+    append_result(append, &appended);
+    append->callback(append->ctx, append->work.status, &appended, &append->work.error);
+    append_free(append);
+}
+
+static void refuse(struct append *append, const varve_error *error)
+{
+    append->work.status = error->status;
+    append->work.error = *error;
+}
+
+/* Counts outcomes and makes the writer stop taking work after a fatal error. */
+static void account(struct writer *writer, struct append *batch, bool committed, const varve_error *fatal)
+{
+    uint64_t accepted = 0, refused = 0, events = 0;
+    for (struct append *append = batch; append != NULL; append = append->next) {
+        if (append->work.status < 0) {
+            refused++;
+            continue;
+        }
+        accepted++;
+        if (append->work.status == VARVE_OK) events += append->work.event_count;
+    }
+    pthread_mutex_lock(&writer->mutex);
+    writer->stats.appends_accepted += accepted;
+    writer->stats.appends_refused += refused;
+    writer->stats.events_appended += events;
+    writer->stats.commits += committed && events > 0;
+    if (fatal != NULL && writer->poison.status >= 0) {
+        writer->poison = *fatal;
+        /* Only this batch's outcome can be unknown; what comes after it was surely not written. */
+        if (fatal->status == VARVE_INDETERMINATE) writer->poison.status = VARVE_IO;
+        writer->poison.flags = VARVE_ERROR_FATAL;
+    }
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+/* Writes one transaction. True unless the writer has to stop. */
+static bool commit(struct writer *writer, struct append *batch, struct snapshots *snapshots)
+{
+    const struct writer_options *options = &writer->options;
+    struct store_batch work = { .appends = writer->batch };
+    for (struct append *append = batch; append != NULL; append = append->next)
+        writer->batch[work.append_count++] = &append->work;
+    if (snapshots != NULL) {
+        work.snapshots = snapshots->items;
+        work.snapshot_count = snapshots->count;
+    }
+
+    struct store_head head = watch_head(options->watch);
+    uint64_t position = head.position;
+    varve_error error = { 0 };
+    varve_status status = options->driver->commit(options->log, &work, &head, &error);
+    if (status >= 0) {
+        account(writer, batch, true, NULL);
+        if (head.position != position) watch_publish(options->watch, head);
+        return true;
+    }
+    for (struct append *append = batch; append != NULL; append = append->next) refuse(append, &error);
+    bool fatal = (error.flags & VARVE_ERROR_FATAL) != 0;
+    if (fatal) log_line(&options->diagnostics, VARVE_LOG_ERROR, "the store stops writing: %s", error.message);
+    bool retry = !fatal && work.append_count > 1;
+    if (!retry) account(writer, batch, false, fatal ? &error : NULL);
+    return !retry;
+}
+
+/* Commits a batch; when it fails as a whole, its appends one by one, so that only the offender is refused. */
+static void commit_batch(struct writer *writer, struct append *batch, struct snapshots *snapshots)
+{
+    if (commit(writer, batch, snapshots)) return;
+    for (struct append *append = batch; append != NULL; append = append->next) {
+        struct append *rest = append->next;
+        append->next = NULL;
+        (void)commit(writer, append, NULL); /* a batch of one is never retried */
+        append->next = rest;
+    }
+}
+
+static void answer_all(struct append *batch)
+{
+    while (batch != NULL) {
+        struct append *next = batch->next;
+        answer(batch);
+        batch = next;
+    }
+}
+
+/* Takes what one transaction holds off the queue. The mutex is held. */
+static struct append *take_batch(struct writer *writer)
+{
+    struct append *batch = writer->first, *last = NULL;
+    size_t bytes = 0;
+    uint32_t count = 0;
+    for (struct append *append = batch; append != NULL && count < BATCH_APPENDS && bytes < BATCH_BYTES;
+         append = append->next) {
+        bytes += append->bytes;
+        count++;
+        last = append;
+    }
+    if (last == NULL) return NULL;
+    writer->first = last->next;
+    if (writer->first == NULL) writer->last = NULL;
+    last->next = NULL;
+    writer->queued -= count;
+    if (writer->waiting_for_room > 0) pthread_cond_broadcast(&writer->room);
+    return batch;
+}
+
+static struct snapshots *take_snapshots(struct writer *writer)
+{
+    struct snapshots *taken = writer->filling;
+    if (taken->count == 0) return NULL;
+    writer->filling = taken == &writer->buffers[0] ? &writer->buffers[1] : &writer->buffers[0];
+    return taken;
+}
+
+static void *run(void *argument)
+{
+    struct writer *writer = argument;
+    pthread_mutex_lock(&writer->mutex);
+    for (;;) {
+        while (writer->first == NULL && writer->filling->count == 0 && !writer->closing) {
+            writer->idle = true;
+            pthread_cond_wait(&writer->work, &writer->mutex);
+            writer->idle = false;
+        }
+        struct append *batch = take_batch(writer);
+        struct snapshots *snapshots = take_snapshots(writer);
+        varve_error poison = writer->poison;
+        pthread_mutex_unlock(&writer->mutex);
+        if (batch == NULL && snapshots == NULL) return NULL; /* closing, and everything is answered */
+
+        if (poison.status < 0) {
+            for (struct append *append = batch; append != NULL; append = append->next) refuse(append, &poison);
+            account(writer, batch, false, NULL);
+        } else {
+            commit_batch(writer, batch, snapshots);
+        }
+        answer_all(batch);
+        if (snapshots != NULL) {
+            snapshots->count = 0;
+            arena_reset(&snapshots->memory);
+        }
+        if (poison.status >= 0) writer->options.driver->tend(writer->options.log);
+        pthread_mutex_lock(&writer->mutex);
+    }
+}
+
+varve_status writer_open(struct writer **out, const struct writer_options *options, varve_error *error)
+{
+    struct writer *writer = calloc(1, sizeof *writer);
+    if (writer == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for the store's writer");
+    writer->options = *options;
+    writer->filling = &writer->buffers[0];
+    pthread_mutex_init(&writer->mutex, NULL);
+    pthread_cond_init(&writer->work, NULL);
+    pthread_cond_init(&writer->room, NULL);
+    int failed = pthread_create(&writer->thread, NULL, run, writer);
+    if (failed != 0) {
+        pthread_cond_destroy(&writer->room);
+        pthread_cond_destroy(&writer->work);
+        pthread_mutex_destroy(&writer->mutex);
+        free(writer);
+        return varve_error_set(error, VARVE_NOMEM, "the store's writer thread cannot start: %s", strerror(failed));
+    }
+    *out = writer;
+    return VARVE_OK;
+}
+
+/* Waits for a place in the queue. The mutex is held. */
+static void wait_for_room(struct writer *writer)
+{
+    struct timespec deadline = clock_deadline(FULL_QUEUE_WAIT_MS);
+    int timed_out = 0;
+    writer->waiting_for_room++;
+    while (writer->queued >= writer->options.queue_limit && !writer->closing && timed_out == 0)
+        timed_out = pthread_cond_clockwait(&writer->room, &writer->mutex, CLOCK_MONOTONIC, &deadline);
+    writer->waiting_for_room--;
+}
+
+varve_status writer_put(struct writer *writer, struct append *append, bool wait, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    pthread_mutex_lock(&writer->mutex);
+    if (wait && writer->queued >= writer->options.queue_limit) wait_for_room(writer);
+    if (writer->poison.status < 0) {
+        status = varve_error_set(error, writer->poison.status, "the store stopped writing: %s", writer->poison.message);
+        if (error != NULL) error->flags |= VARVE_ERROR_FATAL;
+    } else if (writer->closing) {
+        status = varve_error_set(error, VARVE_UNAVAILABLE, "the store is closing");
+    } else if (writer->queued >= writer->options.queue_limit) {
+        status = varve_error_set(error, VARVE_BUSY, "%u appends are waiting already; try again later", writer->queued);
+    } else {
+        append->next = NULL;
+        if (writer->last != NULL)
+            writer->last->next = append;
+        else
+            writer->first = append;
+        writer->last = append;
+        writer->queued++;
+        if (writer->idle) pthread_cond_signal(&writer->work);
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    return status;
+}
+
+void writer_put_snapshot(struct writer *writer, const struct store_snapshot *snapshot)
+{
+    pthread_mutex_lock(&writer->mutex);
+    struct snapshots *filling = writer->filling;
+    if (filling->count < BATCH_SNAPSHOTS && !writer->closing && writer->poison.status >= 0) {
+        struct store_snapshot *copy = &filling->items[filling->count];
+        *copy = *snapshot;
+        if (arena_copy(&filling->memory, snapshot->stream, &copy->stream) &&
+            arena_copy(&filling->memory, snapshot->state, &copy->state))
+            filling->count++;
+        if (writer->idle) pthread_cond_signal(&writer->work);
+    }
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+void writer_get_stats(struct writer *writer, struct store_stats *stats)
+{
+    pthread_mutex_lock(&writer->mutex);
+    *stats = writer->stats;
+    stats->queue_length = writer->queued;
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+void writer_close(struct writer *writer)
+{
+    if (writer == NULL) return;
+    pthread_mutex_lock(&writer->mutex);
+    writer->closing = true;
+    pthread_cond_signal(&writer->work);
+    pthread_cond_broadcast(&writer->room);
+    pthread_mutex_unlock(&writer->mutex);
+    pthread_join(writer->thread, NULL);
+    ASSERT(writer->first == NULL);
+    arena_fini(&writer->buffers[0].memory);
+    arena_fini(&writer->buffers[1].memory);
+    pthread_cond_destroy(&writer->room);
+    pthread_cond_destroy(&writer->work);
+    pthread_mutex_destroy(&writer->mutex);
+    free(writer);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the store's conformance cases share: a fresh store on the driver under test, and short words. */
+#ifndef VARVE_TESTS_CONFORMANCE_STORE_H
+#define VARVE_TESTS_CONFORMANCE_STORE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <varve.h>
+
+#include "store/store.h"
+#include "tests/support/scratch.h"
+
+struct fixture {
+    const struct store_driver *driver;
+    struct scratch scratch;
+    varve_store *store;
+};
+
+/* Opens the fixture's store again, or another handle on it. */
+static inline varve_status open_again(struct fixture *fixture, varve_store **store, bool read_only, varve_error *error)
+{
+    const varve_store_options options = { .read_only = read_only, .queue_limit = 64 };
+    return store_open(store, fixture->driver, scratch_path(&fixture->scratch, "log.db"), &options, error);
+}
+
+static inline int set_up(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_error error = { 0 };
+    scratch_init(&fixture->scratch);
+    if (open_again(fixture, &fixture->store, false, &error) >= 0) return 0;
+    fprintf(stderr, "%s\n", error.message);
+    return -1;
+}
+
+static inline int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_store_close(fixture->store);
+    fixture->store = NULL;
+    scratch_fini(&fixture->scratch);
+    return 0;
+}
+
+/* Appends events to one stream without a condition. */
+static inline varve_status append_n(varve_store *store, const char *stream, const char *type, size_t count)
+{
+    varve_event events[100];
+    assert_true(count <= 100);
+    for (size_t i = 0; i < count; i++)
+        events[i] = (varve_event){ .stream = varve_str_of(stream), .type = varve_str_of(type) };
+    return varve_append(store, &(varve_append_request){ .events = events, .event_count = count }, NULL, NULL);
+}
+
+/* One event with data and one condition. */
+static inline varve_status append_if(varve_store *store, const char *stream, varve_condition_kind kind,
+                                     uint64_t version, varve_appended *appended, varve_error *error)
+{
+    const varve_event event = { .stream = varve_str_of(stream), .type = VARVE_STR("Noted") };
+    const varve_condition condition = { .kind = kind, .stream = event.stream, .version = version };
+    const varve_append_request request = {
+        .events = &event, .event_count = 1, .conditions = &condition, .condition_count = 1
+    };
+    return varve_append(store, &request, appended, error);
+}
+
+static inline uint64_t head_of(varve_store *store)
+{
+    uint64_t position = UINT64_MAX;
+    assert_int_equal(varve_store_head(store, &position, NULL), VARVE_OK);
+    return position;
+}
+
+static inline void assert_str(varve_str actual, const char *expected)
+{
+    if (!varve_str_is(actual, expected)) fail_msg("\"%.*s\" is not \"%s\"", (int)actual.len, actual.ptr, expected);
+}
+
+/* Runs the cases, made with CASE, on every driver. */
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define RUN_ON_ALL_DRIVERS(cases)                                                                              \
+    int main(void)                                                                                             \
+    {                                                                                                          \
+        static const struct store_driver *const drivers[] = { &store_sqlite };                                 \
+        int failed = 0;                                                                                        \
+        for (size_t d = 0; d < sizeof drivers / sizeof drivers[0]; d++) {                                      \
+            struct fixture fixture = { .driver = drivers[d] };                                                 \
+            for (size_t i = 0; i < sizeof(cases) / sizeof((cases)[0]); i++) (cases)[i].initial_state = &fixture; \
+            failed += cmocka_run_group_tests_name(drivers[d]->scheme, cases, NULL, NULL);                      \
+        }                                                                                                      \
+        return failed;                                                                                         \
+    }
+
+#endif

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every store driver promises about reading, subscribing and looking. */
+#include "tests/conformance/store.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Reads everything the options give and writes "stream@version " for each event. */
+static void read_all(varve_store *store, const varve_read_options *options, varve_buf *out)
+{
+    varve_cursor *cursor = NULL;
+    const varve_event *event = NULL;
+    varve_status status;
+    varve_error error = { 0 };
+    varve_buf_reset(out);
+    varve_buf_add(out, "", 0);
+    if (varve_cursor_open(&cursor, store, options, &error) < 0) fail_msg("%s", error.message);
+    while ((status = varve_cursor_next(cursor, &event, &error)) == VARVE_OK)
+        varve_buf_printf(out, "%.*s@%llu ", (int)event->stream.len, event->stream.ptr,
+                         (unsigned long long)event->version);
+    if (status != VARVE_DONE) fail_msg("%s", error.message);
+    varve_cursor_close(cursor);
+}
+
+static void assert_reads(varve_store *store, const char *expected, varve_read_options options)
+{
+    varve_buf got = { 0 };
+    read_all(store, &options, &got);
+    assert_string_equal(got.len == 0 ? "" : got.ptr, expected);
+    varve_buf_fini(&got);
+}
+
+static void a_stream_reads_by_version_both_ways(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_store *store = fixture->store;
+    const varve_str s = VARVE_STR("s-1");
+    append_n(store, "s-1", "E", 3);
+    append_n(store, "t-1", "E", 2);
+    append_n(store, "s-1", "E", 2);
+    assert_reads(store, "s-1@1 s-1@2 s-1@3 s-1@4 s-1@5 ", (varve_read_options){ .stream = s });
+    assert_reads(store, "s-1@2 s-1@3 ", (varve_read_options){ .stream = s, .from_version = 2, .until_version = 3 });
+    assert_reads(store, "s-1@4 s-1@5 ", (varve_read_options){ .stream = s, .from_version = 4 });
+    assert_reads(store, "s-1@1 s-1@2 ", (varve_read_options){ .stream = s, .limit = 2 });
+    assert_reads(store, "s-1@5 s-1@4 s-1@3 s-1@2 s-1@1 ", (varve_read_options){ .stream = s, .backward = true });
+    assert_reads(store, "s-1@4 s-1@3 ",
+                 (varve_read_options){ .stream = s, .backward = true, .from_version = 4, .limit = 2 });
+    assert_reads(store, "s-1@3 s-1@2 ",
+                 (varve_read_options){ .stream = s, .backward = true, .from_version = 3, .until_version = 2 });
+    assert_reads(store, "", (varve_read_options){ .stream = s, .from_version = 6 });
+    assert_reads(store, "", (varve_read_options){ .stream = VARVE_STR("none") });
+}
+
+static void the_log_reads_by_position_and_filters(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_store *store = fixture->store;
+    const varve_str a = VARVE_STR("A"), order = VARVE_STR("order"), both[] = { VARVE_STR("x"), VARVE_STR("order") };
+    append_n(store, "order-1", "A", 2);
+    append_n(store, "orders-1", "A", 1);
+    append_n(store, "order-2-x", "B", 1);
+    append_n(store, "x", "A", 1);
+    assert_reads(store, "order-1@1 order-1@2 orders-1@1 order-2-x@1 x@1 ", (varve_read_options){ 0 });
+    assert_reads(store, "orders-1@1 order-2-x@1 ", (varve_read_options){ .after_position = 2, .until_position = 4 });
+    assert_reads(store, "order-1@1 order-1@2 orders-1@1 x@1 ", (varve_read_options){ .types = &a, .type_count = 1 });
+    assert_reads(store, "order-1@1 order-1@2 order-2-x@1 ",
+                 (varve_read_options){ .categories = &order, .category_count = 1 });
+    assert_reads(store, "order-1@1 order-1@2 x@1 ",
+                 (varve_read_options){ .categories = both, .category_count = 2, .types = &a, .type_count = 1 });
+    assert_reads(store, "order-1@2 ",
+                 (varve_read_options){ .categories = &order, .category_count = 1, .after_position = 1, .limit = 1 });
+}
+
+static void correlated_events_are_found(void **state)
+{
+    struct fixture *fixture = *state;
+    const varve_event events[] = {
+        { .stream = VARVE_STR("a"), .type = VARVE_STR("E"), .metadata = VARVE_STR("{\"correlation_id\":\"c-1\"}") },
+        { .stream = VARVE_STR("b"), .type = VARVE_STR("E"), .metadata = VARVE_STR("{\"correlation_id\":\"c-2\"}") },
+        { .stream = VARVE_STR("c"), .type = VARVE_STR("E") },
+        { .stream = VARVE_STR("d"), .type = VARVE_STR("E"), .metadata = VARVE_STR("{\"a\":1,\"correlation_id\":\"c-1\"}") },
+    };
+    varve_append(fixture->store, &(varve_append_request){ .events = events, .event_count = 4 }, NULL, NULL);
+    assert_reads(fixture->store, "a@1 d@1 ", (varve_read_options){ .correlation_id = VARVE_STR("c-1") });
+    assert_reads(fixture->store, "d@1 ",
+                 (varve_read_options){ .correlation_id = VARVE_STR("c-1"), .after_position = 1 });
+    assert_reads(fixture->store, "", (varve_read_options){ .correlation_id = VARVE_STR("c-3") });
+}
+
+static void reading_up_to_a_time(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_appended first = { 0 };
+    varve_store *store = fixture->store;
+    const varve_str s = VARVE_STR("s-1");
+    varve_event event = { .stream = s, .type = VARVE_STR("E"), .occurred_at = 5000000 };
+    const varve_append_request request = { .events = &event, .event_count = 1 };
+    assert_int_equal(varve_append(store, &request, &first, NULL), VARVE_OK);
+    while (varve_time_now() <= first.recorded_at) {}
+    event.occurred_at = 3000000;
+    assert_int_equal(varve_append(store, &request, NULL, NULL), VARVE_OK);
+
+    varve_time then = first.recorded_at;
+    assert_reads(store, "s-1@1 ", (varve_read_options){ .until_time = then });
+    assert_reads(store, "s-1@1 ", (varve_read_options){ .stream = s, .until_time = then });
+    assert_reads(store, "s-1@1 ", (varve_read_options){ .stream = s, .until_time = then, .backward = true });
+    assert_reads(store, "", (varve_read_options){ .until_time = then - 1 });
+    assert_reads(store, "s-1@2 ",
+                 (varve_read_options){ .stream = s, .until_time = 4000000, .clock = VARVE_CLOCK_OCCURRED });
+    varve_cursor *cursor = NULL;
+    const varve_read_options future = { .until_time = varve_time_now() + 60000000 };
+    assert_int_equal(varve_cursor_open(&cursor, store, &future, NULL), VARVE_INVALID);
+    varve_appended_fini(&first);
+}
+
+static void recorded_time_never_decreases(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_cursor *cursor = NULL;
+    const varve_event *event = NULL;
+    varve_time last = 0;
+    for (int i = 0; i < 20; i++) append_n(fixture->store, "s-1", "E", 10);
+    assert_int_equal(varve_cursor_open(&cursor, fixture->store, &(varve_read_options){ 0 }, NULL), VARVE_OK);
+    for (uint64_t position = 1; position <= 200; position++) {
+        assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_OK);
+        assert_int_equal(event->position, position);
+        assert_true(event->recorded_at >= last);
+        last = event->recorded_at;
+    }
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_DONE);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_DONE);
+    varve_cursor_close(cursor);
+}
+
+static void contradicting_options_are_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    const varve_str name = VARVE_STR("a");
+    const struct {
+        varve_read_options options;
+        varve_status status;
+    } cases[] = {
+        { { .backward = true }, VARVE_INVALID },
+        { { .from_version = 1 }, VARVE_INVALID },
+        { { .stream = name, .after_position = 1 }, VARVE_INVALID },
+        { { .stream = name, .categories = &name, .category_count = 1 }, VARVE_INVALID },
+        { { .follow = true, .until_position = 3 }, VARVE_INVALID },
+        { { .clock = VARVE_CLOCK_OCCURRED, .until_time = 1 }, VARVE_INVALID },
+        { { .tags = &name, .tag_count = 1 }, VARVE_UNSUPPORTED },
+        { { .after_position = 1 }, VARVE_REWOUND },
+        { { .follow = true, .after_position = 9 }, VARVE_REWOUND },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        varve_cursor *cursor = NULL;
+        assert_int_equal(varve_cursor_open(&cursor, fixture->store, &cases[i].options, NULL), cases[i].status);
+        assert_null(cursor);
+    }
+}
+
+static void pages_join_without_a_seam(void **state)
+{
+    struct fixture *fixture = *state;
+    char *large = malloc(300000);
+    memset(large, ' ', 300000);
+    large[0] = '1';
+    for (int i = 0; i < 40; i++) append_n(fixture->store, "s-1", i % 2 == 0 ? "Even" : "Odd", 100);
+    for (int i = 0; i < 10; i++) { /* together more than a page may hold */
+        const varve_event event = { .stream = VARVE_STR("s-2"), .type = VARVE_STR("Large"), .data = { large, 300000 } };
+        varve_append(fixture->store, &(varve_append_request){ .events = &event, .event_count = 1 }, NULL, NULL);
+    }
+    const varve_str odd = VARVE_STR("Odd");
+    const struct {
+        varve_read_options options;
+        uint64_t count;
+    } cases[] = {
+        { { 0 }, 4010 },
+        { { .stream = VARVE_STR("s-1") }, 4000 },
+        { { .stream = VARVE_STR("s-1"), .backward = true }, 4000 },
+        { { .stream = VARVE_STR("s-2") }, 10 },
+        { { .types = &odd, .type_count = 1 }, 2000 },
+        { { .stream = VARVE_STR("s-1"), .types = &odd, .type_count = 1, .backward = true }, 2000 },
+        { { .limit = 1500 }, 1500 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        varve_cursor *cursor = NULL;
+        const varve_event *event = NULL;
+        uint64_t count = 0, last = 0;
+        assert_int_equal(varve_cursor_open(&cursor, fixture->store, &cases[i].options, NULL), VARVE_OK);
+        while (varve_cursor_next(cursor, &event, NULL) == VARVE_OK) {
+            if (count > 0) assert_true(cases[i].options.backward ? event->position < last : event->position > last);
+            last = event->position;
+            count++;
+        }
+        assert_int_equal(count, cases[i].count);
+        varve_cursor_close(cursor);
+    }
+    free(large);
+}
+
+/* ---- subscriptions ---- */
+
+static void a_subscription_catches_up_then_is_live(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_cursor *cursor = NULL;
+    const varve_event *event = NULL;
+    append_n(fixture->store, "s-1", "E", 2);
+    const varve_read_options options = { .follow = true };
+    assert_int_equal(varve_cursor_open(&cursor, fixture->store, &options, NULL), VARVE_OK);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_OK);
+    assert_int_equal(varve_cursor_scanned(cursor), 1);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_OK);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_CAUGHT_UP);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_IDLE);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_IDLE);
+
+    struct pollfd readable = { .fd = varve_cursor_fd(cursor), .events = POLLIN };
+    assert_int_equal(poll(&readable, 1, 0), 0);
+    append_n(fixture->store, "s-2", "E", 1);
+    assert_int_equal(poll(&readable, 1, 10000), 1);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_OK);
+    assert_int_equal(event->position, 3);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_IDLE);
+    assert_int_equal(poll(&readable, 1, 0), 0);
+    varve_cursor_close(cursor);
+}
+
+static void a_rare_filter_reports_what_was_scanned(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_cursor *cursor = NULL;
+    const varve_event *event = NULL;
+    const varve_str rare = VARVE_STR("Rare");
+    const varve_read_options options = { .follow = true, .types = &rare, .type_count = 1 };
+    append_n(fixture->store, "s-1", "Common", 100);
+    assert_int_equal(varve_cursor_open(&cursor, fixture->store, &options, NULL), VARVE_OK);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_CAUGHT_UP);
+    assert_int_equal(varve_cursor_scanned(cursor), 100);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_IDLE);
+    append_n(fixture->store, "s-1", "Common", 50);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_IDLE);
+    assert_int_equal(varve_cursor_scanned(cursor), 150);
+    struct pollfd readable = { .fd = varve_cursor_fd(cursor), .events = POLLIN };
+    append_n(fixture->store, "s-1", "Rare", 1);
+    assert_int_equal(poll(&readable, 1, 10000), 1);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_OK);
+    assert_int_equal(event->position, 151);
+    varve_cursor_close(cursor);
+}
+
+static void *append_some(void *argument)
+{
+    for (int i = 0; i < 300; i++) append_n(argument, "s-1", "E", 1);
+    return NULL;
+}
+
+static void a_subscription_sees_every_event_once_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_cursor *cursor = NULL;
+    const varve_event *event = NULL;
+    pthread_t threads[4];
+    bool caught_up = false;
+    append_n(fixture->store, "s-1", "E", 100);
+    for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, append_some, fixture->store);
+    const varve_read_options options = { .follow = true, .wait_ms = 10000 };
+    assert_int_equal(varve_cursor_open(&cursor, fixture->store, &options, NULL), VARVE_OK);
+    for (uint64_t position = 1; position <= 1300;) {
+        varve_status status = varve_cursor_next(cursor, &event, NULL);
+        if (status == VARVE_CAUGHT_UP) {
+            assert_false(caught_up);
+            caught_up = true;
+            continue;
+        }
+        assert_int_equal(status, VARVE_OK);
+        assert_int_equal(event->position, position);
+        position++;
+    }
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    varve_cursor_close(cursor);
+}
+
+static void a_stream_can_be_followed(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_cursor *cursor = NULL;
+    const varve_event *event = NULL;
+    const varve_read_options options = { .follow = true, .stream = VARVE_STR("s-1"), .from_version = 2 };
+    append_n(fixture->store, "s-1", "E", 1);
+    assert_int_equal(varve_cursor_open(&cursor, fixture->store, &options, NULL), VARVE_OK);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_CAUGHT_UP);
+    append_n(fixture->store, "s-2", "E", 1);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_IDLE);
+    append_n(fixture->store, "s-1", "E", 2);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_OK);
+    assert_int_equal(event->version, 2);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_OK);
+    assert_int_equal(event->version, 3);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_IDLE);
+    varve_cursor_close(cursor);
+}
+
+static void another_handle_follows_too(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_store *reader = NULL;
+    varve_cursor *cursor = NULL;
+    const varve_event *event = NULL;
+    append_n(fixture->store, "s-1", "E", 1);
+    assert_int_equal(open_again(fixture, &reader, true, NULL), VARVE_OK);
+    const varve_read_options options = { .follow = true, .wait_ms = 10000, .after_position = 1 };
+    assert_int_equal(varve_cursor_open(&cursor, reader, &options, NULL), VARVE_OK);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_CAUGHT_UP);
+    append_n(fixture->store, "s-1", "E", 1);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_OK);
+    assert_int_equal(event->position, 2);
+    varve_cursor_close(cursor);
+    varve_store_close(reader);
+}
+
+/* ---- looking ---- */
+
+static void an_event_is_found_by_its_id(void **state)
+{
+    struct fixture *fixture = *state;
+    const varve_str tag = VARVE_STR("t");
+    const varve_event given = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E"), .data = VARVE_STR("[1]"),
+                                .id = varve_uuid_new(), .tags = &tag, .tag_count = 1 };
+    varve_event found;
+    varve_buf memory = { 0 };
+    append_n(fixture->store, "s-1", "Other", 5);
+    varve_append(fixture->store, &(varve_append_request){ .events = &given, .event_count = 1 }, NULL, NULL);
+    assert_int_equal(varve_event_find(fixture->store, given.id, &found, &memory, NULL), VARVE_OK);
+    assert_int_equal(found.position, 6);
+    assert_int_equal(found.version, 6);
+    assert_str(found.stream, "s-1");
+    assert_str(found.data, "[1]");
+    assert_int_equal(found.tag_count, 1);
+    assert_str(found.tags[0], "t");
+    assert_int_equal(varve_event_find(fixture->store, varve_uuid_new(), &found, &memory, NULL), VARVE_NOT_FOUND);
+    varve_buf_fini(&memory);
+}
+
+static varve_status note_stream(void *ctx, const varve_stream_version *stream)
+{
+    varve_buf_printf(ctx, "%.*s@%llu ", (int)stream->stream.len, stream->stream.ptr,
+                     (unsigned long long)stream->version);
+    return VARVE_OK;
+}
+
+static void streams_are_listed_by_name(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_buf names = { 0 };
+    const varve_str none = { 0 };
+    append_n(fixture->store, "order-2", "E", 2);
+    append_n(fixture->store, "orders-1", "E", 1);
+    append_n(fixture->store, "order-1", "E", 3);
+    append_n(fixture->store, "order", "E", 1);
+    append_n(fixture->store, "a-1", "E", 1);
+    assert_int_equal(varve_stream_list(fixture->store, none, none, 0, note_stream, &names, NULL), VARVE_DONE);
+    assert_string_equal(names.ptr, "a-1@1 order@1 order-1@3 order-2@2 orders-1@1 ");
+    varve_buf_reset(&names);
+    assert_int_equal(varve_stream_list(fixture->store, VARVE_STR("order"), none, 2, note_stream, &names, NULL), VARVE_OK);
+    assert_string_equal(names.ptr, "order@1 order-1@3 ");
+    varve_buf_reset(&names);
+    assert_int_equal(
+        varve_stream_list(fixture->store, VARVE_STR("order"), VARVE_STR("order-1"), 2, note_stream, &names, NULL),
+        VARVE_DONE);
+    assert_string_equal(names.ptr, "order-2@2 ");
+    varve_buf_fini(&names);
+}
+
+static void the_newest_fitting_snapshot_is_found(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_buf text = { 0 };
+    uint64_t version = 0;
+    const varve_str s = VARVE_STR("s-1");
+    append_n(fixture->store, "s-1", "E", 60);
+    store_snapshot_put(fixture->store, &(struct store_snapshot){ s, 50, 1, VARVE_STR("{\"n\":50}") });
+    append_n(fixture->store, "s-1", "E", 1); /* shares the transaction, or comes after it */
+    append_n(fixture->store, "s-1", "E", 1);
+    assert_int_equal(store_snapshot_get(fixture->store, s, 1, UINT64_MAX, &version, &text, NULL), VARVE_OK);
+    assert_int_equal(version, 50);
+    assert_string_equal(text.ptr, "{\"n\":50}");
+    assert_int_equal(store_snapshot_get(fixture->store, s, 2, UINT64_MAX, &version, &text, NULL), VARVE_NOT_FOUND);
+    assert_int_equal(store_snapshot_get(fixture->store, s, 1, 49, &version, &text, NULL), VARVE_NOT_FOUND);
+    assert_int_equal(store_snapshot_get(fixture->store, VARVE_STR("s-2"), 1, 99, &version, &text, NULL),
+                     VARVE_NOT_FOUND);
+    varve_buf_fini(&text);
+}
+
+static void print_problem(void *ctx, const char *problem)
+{
+    varve_buf_printf(ctx, "%s\n", problem);
+}
+
+/* Changes one byte of the file, inside the only place that holds `needle`. */
+static void damage(struct fixture *fixture, const char *needle)
+{
+    const char *path = scratch_path(&fixture->scratch, "log.db");
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    fseek(file, 0, SEEK_END);
+    size_t size = (size_t)ftell(file);
+    char *bytes = malloc(size);
+    rewind(file);
+    assert_int_equal(fread(bytes, 1, size, file), size);
+    char *place = memmem(bytes, size, needle, strlen(needle));
+    assert_non_null(place);
+    fseek(file, place - bytes, SEEK_SET);
+    fputc(*place ^ 1, file);
+    fclose(file);
+    free(bytes);
+}
+
+static void a_damaged_event_is_an_error_that_names_it(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_buf problems = { 0 };
+    varve_cursor *cursor = NULL;
+    const varve_event *event = NULL;
+    varve_error error = { 0 };
+    uint64_t checked = 0;
+    const varve_verify_options verify = { .problem = print_problem, .ctx = &problems };
+    const varve_event precious = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E"), .data = VARVE_STR("\"precious\"") };
+    append_n(fixture->store, "s-1", "E", 2);
+    varve_append(fixture->store, &(varve_append_request){ .events = &precious, .event_count = 1 }, NULL, NULL);
+    assert_int_equal(varve_store_verify(fixture->store, &verify, &checked, &error), VARVE_OK);
+    assert_int_equal(checked, 3);
+    if ((fixture->driver->capabilities & STORE_IN_A_FILE) == 0) return;
+
+    varve_store_close(fixture->store);
+    damage(fixture, "precious");
+    assert_int_equal(open_again(fixture, &fixture->store, false, &error), VARVE_OK);
+    assert_int_equal(varve_cursor_open(&cursor, fixture->store, &(varve_read_options){ 0 }, NULL), VARVE_OK);
+    varve_status status = VARVE_OK;
+    while (status == VARVE_OK) status = varve_cursor_next(cursor, &event, &error);
+    assert_int_equal(status, VARVE_CORRUPT);
+    assert_non_null(strstr(error.message, "position 3"));
+    varve_cursor_close(cursor);
+    assert_int_equal(varve_store_verify(fixture->store, &verify, &checked, &error), VARVE_CORRUPT);
+    assert_non_null(strstr(problems.ptr, "position 3"));
+    varve_buf_fini(&problems);
+}
+
+static struct CMUnitTest cases[] = {
+    CASE(a_stream_reads_by_version_both_ways),
+    CASE(the_log_reads_by_position_and_filters),
+    CASE(correlated_events_are_found),
+    CASE(reading_up_to_a_time),
+    CASE(recorded_time_never_decreases),
+    CASE(contradicting_options_are_refused),
+    CASE(pages_join_without_a_seam),
+    CASE(a_subscription_catches_up_then_is_live),
+    CASE(a_rare_filter_reports_what_was_scanned),
+    CASE(a_subscription_sees_every_event_once_in_order),
+    CASE(a_stream_can_be_followed),
+    CASE(another_handle_follows_too),
+    CASE(an_event_is_found_by_its_id),
+    CASE(streams_are_listed_by_name),
+    CASE(the_newest_fitting_snapshot_is_found),
+    CASE(a_damaged_event_is_an_error_that_names_it),
+};
+
+RUN_ON_ALL_DRIVERS(cases)
