@@ -31,7 +31,7 @@ enum json_token {
 
 /* Starts with json_start; open to be read, not to be written. */
 struct json_scanner {
-    const char *start, *at, *end; /* `at`: where to read on; after JSON_ERROR, where it went wrong */
+    const char *start, *at, *end;                   /* `at`: where to read on; after JSON_ERROR, where it went wrong */
     uint64_t containers[VARVE_JSON_DEPTH_MAX / 64]; /* a bit a level: set for an object */
     uint32_t depth;                                 /* containers open around the next token */
     int expects;                                    /* what the grammar allows next */

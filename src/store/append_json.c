@@ -168,8 +168,8 @@ static varve_status occurred_at(struct reader *reader, varve_event *event)
     varve_str value = { 0 };
     varve_status status = text(reader, "occurred_at", &value);
     if (status < 0) return status;
-    if (varve_time_parse(&event->occurred_at, value, NULL) < 0)
-        return wrong(reader, "occurred_at", "a time such as \"2026-01-02T03:04:05Z\"");
+    if (varve_time_parse(&event->occurred_at, value, NULL) < 0 || event->occurred_at <= 0)
+        return wrong(reader, "occurred_at", "a time after 1970 such as \"2026-01-02T03:04:05Z\"");
     return VARVE_OK;
 }
 

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is particular to a store in a SQLite file: what a file is taken for, and what SQL tools see. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+#include <varve.h>
+
+#include "store/store.h"
+#include "tests/support/scratch.h"
+
+static varve_status open_at(const char *path, varve_store_options options, varve_store **store, varve_error *error)
+{
+    *error = (varve_error){ 0 };
+    return store_open(store, &store_sqlite, path, &options, error);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void run_sql(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void a_file_that_is_no_store_is_refused_and_left_alone(void **state)
+{
+    struct scratch scratch;
+    varve_store *store = NULL;
+    varve_error error;
+    char text[2000];
+    (void)state;
+    scratch_init(&scratch);
+    memset(text, 'x', sizeof text);
+    text[sizeof text - 1] = '\0';
+    write_file(scratch_path(&scratch, "text"), text);
+    assert_int_equal(open_at(scratch.path, (varve_store_options){ 0 }, &store, &error), VARVE_INCOMPATIBLE);
+    struct stat file;
+    assert_int_equal(stat(scratch.path, &file), 0);
+    assert_int_equal(file.st_size, sizeof text - 1);
+
+    run_sql(scratch_path(&scratch, "other.db"), "CREATE TABLE t (x); INSERT INTO t VALUES (1)");
+    assert_int_equal(open_at(scratch.path, (varve_store_options){ 0 }, &store, &error), VARVE_INCOMPATIBLE);
+    assert_non_null(strstr(error.message, "not a varve store"));
+    assert_int_equal(access(scratch_path(&scratch, "other.db-wal"), F_OK), -1);
+
+    assert_int_equal(open_at(scratch.folder, (varve_store_options){ 0 }, &store, &error), VARVE_INCOMPATIBLE);
+    scratch_fini(&scratch);
+}
+
+static void a_store_of_a_newer_format_is_refused(void **state)
+{
+    struct scratch scratch;
+    varve_store *store = NULL;
+    varve_error error;
+    (void)state;
+    scratch_init(&scratch);
+    assert_int_equal(open_at(scratch_path(&scratch, "s.db"), (varve_store_options){ 0 }, &store, &error), VARVE_OK);
+    varve_store_close(store);
+    run_sql(scratch_path(&scratch, "s.db"), "PRAGMA user_version = 2");
+    assert_int_equal(open_at(scratch.path, (varve_store_options){ 0 }, &store, &error), VARVE_INCOMPATIBLE);
+    assert_non_null(strstr(error.message, "format 2"));
+    assert_int_equal(open_at(scratch.path, (varve_store_options){ .read_only = true }, &store, &error),
+                     VARVE_INCOMPATIBLE);
+    scratch_fini(&scratch);
+}
+
+static void a_store_that_must_exist_is_not_created(void **state)
+{
+    struct scratch scratch;
+    varve_store *store = NULL;
+    varve_error error;
+    (void)state;
+    scratch_init(&scratch);
+    scratch_path(&scratch, "none.db");
+    assert_int_equal(open_at(scratch.path, (varve_store_options){ .must_exist = true }, &store, &error),
+                     VARVE_NOT_FOUND);
+    assert_int_equal(open_at(scratch.path, (varve_store_options){ .read_only = true }, &store, &error), VARVE_NOT_FOUND);
+    assert_int_equal(access(scratch.path, F_OK), -1);
+    scratch_path(&scratch, "no/such/folder/s.db");
+    assert_int_equal(open_at(scratch.path, (varve_store_options){ 0 }, &store, &error), VARVE_NOT_FOUND);
+    assert_int_equal(open_at("", (varve_store_options){ 0 }, &store, &error), VARVE_INVALID);
+    scratch_fini(&scratch);
+}
+
+static void one_file_has_one_lock_under_all_its_names(void **state)
+{
+    struct scratch scratch;
+    varve_store *store = NULL, *second = NULL;
+    varve_error error;
+    char alias[192];
+    (void)state;
+    scratch_init(&scratch);
+    snprintf(alias, sizeof alias, "%s", scratch_path(&scratch, "alias.db"));
+    assert_int_equal(open_at(scratch_path(&scratch, "s.db"), (varve_store_options){ 0 }, &store, &error), VARVE_OK);
+    assert_int_equal(symlink(scratch.path, alias), 0);
+    assert_int_equal(open_at(alias, (varve_store_options){ 0 }, &second, &error), VARVE_LOCKED);
+    assert_int_equal(error.detail, getpid());
+    varve_store_close(store);
+    assert_int_equal(open_at(alias, (varve_store_options){ 0 }, &second, &error), VARVE_OK);
+    varve_store_close(second);
+    scratch_fini(&scratch);
+}
+
+/* Another program that writes into the file breaks the rule of one writer; the store must not lie about it. */
+static void a_foreign_writer_makes_busy_not_wrong(void **state)
+{
+    struct scratch scratch;
+    varve_store *store = NULL;
+    varve_error error;
+    sqlite3 *other = NULL;
+    uint64_t head = 9;
+    (void)state;
+    scratch_init(&scratch);
+    assert_int_equal(open_at(scratch_path(&scratch, "s.db"), (varve_store_options){ 0 }, &store, &error), VARVE_OK);
+    assert_int_equal(sqlite3_open(scratch.path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    const varve_event event = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E") };
+    const varve_append_request request = { .events = &event, .event_count = 1 };
+    assert_int_equal(varve_append(store, &request, NULL, &error), VARVE_BUSY);
+    assert_int_equal(varve_store_head(store, &head, NULL), VARVE_OK);
+    assert_int_equal(head, 0);
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+    assert_int_equal(varve_append(store, &request, NULL, &error), VARVE_OK);
+    varve_store_close(store);
+    scratch_fini(&scratch);
+}
+
+static void verify_finds_holes_and_lost_indexes(void **state)
+{
+    static const char *const wounds[] = {
+        "DELETE FROM events WHERE position = 2",
+        "UPDATE events SET version = 9 WHERE position = 3",
+        "UPDATE events SET recorded_at = recorded_at - 1000000000 WHERE position = 3",
+        "DELETE FROM event_tags",
+        "INSERT INTO event_tags VALUES ('t', 77)",
+        "UPDATE streams SET name = 's-2'",
+        "UPDATE types SET name = 'F'",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof wounds / sizeof wounds[0]; i++) {
+        struct scratch scratch;
+        varve_store *store = NULL;
+        varve_error error;
+        uint64_t checked = 0;
+        scratch_init(&scratch);
+        const varve_str tag = VARVE_STR("t");
+        const varve_event event = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E"), .tags = &tag, .tag_count = 1 };
+        const varve_event events[] = { event, event, event };
+        assert_int_equal(open_at(scratch_path(&scratch, "s.db"), (varve_store_options){ 0 }, &store, &error), VARVE_OK);
+        varve_append(store, &(varve_append_request){ .events = events, .event_count = 3 }, NULL, NULL);
+        assert_int_equal(varve_store_verify(store, NULL, &checked, NULL), VARVE_OK);
+        varve_store_close(store);
+        run_sql(scratch_path(&scratch, "s.db"), wounds[i]);
+        assert_int_equal(open_at(scratch.path, (varve_store_options){ .read_only = true }, &store, &error), VARVE_OK);
+        if (varve_store_verify(store, NULL, &checked, NULL) != VARVE_CORRUPT) fail_msg("unnoticed: %s", wounds[i]);
+        varve_store_close(store);
+        scratch_fini(&scratch);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_that_is_no_store_is_refused_and_left_alone),
+        cmocka_unit_test(a_store_of_a_newer_format_is_refused),
+        cmocka_unit_test(a_store_that_must_exist_is_not_created),
+        cmocka_unit_test(one_file_has_one_lock_under_all_its_names),
+        cmocka_unit_test(a_foreign_writer_makes_busy_not_wrong),
+        cmocka_unit_test(verify_finds_holes_and_lost_indexes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

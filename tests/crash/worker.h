@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The process that is killed: appends from several threads while a projection follows, and tells what it was promised. */
+#ifndef VARVE_TESTS_CRASH_WORKER_H
+#define VARVE_TESTS_CRASH_WORKER_H
+
+#include <varve.h>
+
+enum { STREAMS = 50 };
+
+/* One acknowledged event, as the worker writes it to its standard output. */
+struct acknowledged {
+    varve_uuid id;
+    uint64_t position;
+};
+
+/* Opens an engine on the store at `path` with the projection `tally` and the query `tally`; NULL after a message. */
+varve_engine *open_engine(const char *path);
+
+/* Appends until it is killed. Returns only after a failure. */
+int work(const char *path, unsigned seed);
+
+#endif
