@@ -23,7 +23,7 @@ typedef struct varve_command {
     varve_str data;                /* JSON; default "{}" */
     varve_uuid id;                 /* the idempotency key; default: a new UUIDv7 */
     varve_time time;               /* the command's own time, the only clock a decider sees; default: now */
-    varve_condition_kind expected; /* VARVE_STREAM_ANY (default), _AT, _NONE or _EXISTS: pins the stream, no retry */
+    varve_condition_kind expected; /* VARVE_STREAM_ANY (default), _EXISTS, or _AT and _NONE, which are not retried */
     uint64_t expected_version;     /* with VARVE_STREAM_AT */
     varve_str correlation_id;      /* default: the command's id */
     varve_str causation_id;        /* what caused the command, if known; events name the command itself */

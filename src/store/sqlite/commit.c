@@ -171,6 +171,7 @@ static varve_status check_repeat(struct store_log *log, struct store_append *app
 
 static bool holds(const varve_condition *condition, uint64_t version)
 {
+    ASSERT(condition->kind != VARVE_FAIL_IF_MATCH); /* append_new refuses it */
     switch (condition->kind) {
     case VARVE_STREAM_ANY: return true;
     case VARVE_STREAM_AT: return version == condition->version;
@@ -178,7 +179,6 @@ static bool holds(const varve_condition *condition, uint64_t version)
     case VARVE_STREAM_EXISTS: return version > 0;
     case VARVE_FAIL_IF_MATCH: break;
     }
-    ASSERT(!"a condition that append_new refuses");
     return false;
 }
 

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For the command side's tests: a bank whose accounts have a decider, on a SQLite store of its own. */
+#ifndef VARVE_COMMAND_BANK_FIXTURE_H
+#define VARVE_COMMAND_BANK_FIXTURE_H
+
+#include <pthread.h>
+
+#include "command/lanes.h"
+#include "store/store.h"
+
+/*
+ * Commands on "account-…": Deposit and Withdraw {"amount"}, DepositThrice {"amount"} (three events), Audit
+ * (accepted without an event), and some that misbehave: Burn, EmitNonsense, RejectBadly, ForgetError, Compete
+ * (appends to the stream behind the engine's back, as long as `competitors` lasts, before it decides).
+ */
+extern const varve_decider bank_account;
+
+/* Starts from {0}. Everything below the line is under the mutex. */
+struct bank {
+    char folder[64];
+    varve_store *store;
+    struct lanes *lanes;
+    varve_decider account; /* bank_account, to be changed before bank_start */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    /* ---- */
+    unsigned competitors; /* appends that Compete still makes */
+    unsigned decided;     /* calls of decide */
+    unsigned evolved;     /* calls of evolve */
+    unsigned states;      /* states made and not released */
+    unsigned workers;     /* workers opened and not closed */
+    unsigned warnings;    /* lines logged */
+    bool gate_closed;     /* decide waits until it is opened */
+    bool at_the_gate;     /* a decide waits */
+    bool refuse_decode;
+    unsigned answers; /* commands answered through bank_send */
+};
+
+/* A store in a folder of its own and the decider ready to be changed. `queue_limit` is the store's; 0: its default. */
+void bank_open(struct bank *bank, uint32_t queue_limit);
+void bank_start(struct bank *bank, uint32_t workers, uint32_t queue_limit);
+/* Closes the lanes, then the store, and checks that nothing is left over. */
+void bank_close(struct bank *bank);
+
+/* Reads the store's stream behind the engine's back. */
+uint64_t bank_version(struct bank *bank, const char *stream);
+/* Appends one Deposited event directly. */
+void bank_deposit_directly(struct bank *bank, varve_str stream, int amount);
+
+/* Executes and waits; the command is {type, stream, {"amount":amount}}. */
+varve_status bank_execute(struct bank *bank, const char *type, const char *stream, int amount, varve_outcome *outcome,
+                          varve_error *error);
+/* Queues; counts its answer in `answers`. */
+varve_status bank_send(struct bank *bank, const char *type, const char *stream, int amount);
+void bank_wait_for(struct bank *bank, const unsigned *count, unsigned at_least);
+int bank_balance(struct bank *bank, const char *stream);
+
+/* Holds the store's writer, so that appends stay in flight, until bank_resume_store. */
+struct bank_stall {
+    struct bank *bank;
+    bool begun, over, resumed;
+};
+void bank_stall_store(struct bank *bank, struct bank_stall *stall);
+void bank_resume_store(struct bank_stall *stall);
+
+void bank_assert_text(varve_str actual, const char *expected);
+/* The status, also in `error`, whose message contains `part`. */
+void bank_assert_failure(varve_status actual, varve_status expected, const varve_error *error, const char *part);
+
+#endif

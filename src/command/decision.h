@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a decider decides: the struct behind varve_decision, and copies of events. */
+#ifndef VARVE_COMMAND_DECISION_H
+#define VARVE_COMMAND_DECISION_H
+
+#include <varve/command.h>
+
+#include "base/arena.h"
+
+struct varve_decision {
+    struct arena *arena; /* the events and all they point to */
+    varve_uuid command_id;
+    varve_str stream;   /* every event's */
+    varve_str metadata; /* every event's */
+    varve_event *events;
+    size_t count;
+    size_t capacity;
+    size_t bytes; /* of data in all events */
+    bool rejected;
+    varve_str code;
+    varve_str message;
+    varve_error error; /* the first failure of varve_emit or varve_reject; it outweighs what the decider returns */
+};
+
+/*
+ * Makes an empty decision about `command` (complete: id and correlation id are set). `arena` is reset, borrowed, and
+ * holds everything that the decision holds. VARVE_NOMEM.
+ */
+varve_status decision_begin(struct varve_decision *decision, struct arena *arena, const varve_command *command,
+                            varve_error *error);
+
+/* Copies an event with all it points to; false when memory is out. */
+bool decision_copy_event(struct arena *arena, const varve_event *event, varve_event *copy);
+
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "command/execute.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/id.h"
+#include "command/failure.h"
+
+static struct arena *memory(struct execute *execute)
+{
+    return execute->outcome.memory;
+}
+
+varve_status execute_init(struct execute *execute, const varve_command *command, bool look_up, varve_error *error)
+{
+    struct arena *arena = calloc(1, sizeof *arena);
+    if (arena == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
+    *execute = (struct execute){
+        .command = command,
+        .step = look_up ? EXECUTE_LOOK_UP : EXECUTE_DECIDE,
+        .outcome = { .memory = arena },
+    };
+    return VARVE_OK;
+}
+
+void execute_fini(struct execute *execute)
+{
+    load_fini(&execute->load);
+    varve_outcome_fini(&execute->outcome);
+}
+
+static enum execute_step over(struct execute *execute, varve_status status)
+{
+    execute->status = status;
+    return EXECUTE_OVER;
+}
+
+static enum execute_step pinned_elsewhere(struct execute *execute, uint64_t current)
+{
+    execute->outcome.current_version = current;
+    varve_error_set(&execute->error, VARVE_CONFLICT, "the stream '%.*s' is at version %" PRIu64,
+                    (int)execute->command->stream.len, execute->command->stream.ptr, current);
+    execute->error.detail = (int64_t)current;
+    return over(execute, VARVE_CONFLICT);
+}
+
+/* ---- seen before? ---- */
+
+/* Adds the command's events to the outcome: those with its derived ids, which stand together from `version` on. */
+static varve_status read_back(struct execute *execute, uint64_t version)
+{
+    const varve_command *command = execute->command;
+    varve_outcome *outcome = &execute->outcome;
+    varve_cursor *cursor = NULL;
+    const varve_event *event = NULL;
+    varve_read_options own = { .stream = command->stream, .from_version = version, .limit = VARVE_APPEND_EVENTS_MAX };
+    varve_status status = VARVE_OK;
+
+    arena_reset(memory(execute));
+    varve_event *events = arena_array(memory(execute), VARVE_APPEND_EVENTS_MAX, sizeof *events);
+    if (events == NULL) return varve_error_set(&execute->error, VARVE_NOMEM, "out of memory");
+    outcome->events = events;
+    status = varve_cursor_open(&cursor, execute->source.store, &own, &execute->error);
+    while (status == VARVE_OK && (status = varve_cursor_next(cursor, &event, &execute->error)) == VARVE_OK) {
+        varve_uuid id = id_derive(command->id, (uint32_t)outcome->event_count);
+        if (memcmp(&id, &event->id, sizeof id) != 0) break;
+        if (!decision_copy_event(memory(execute), event, &events[outcome->event_count])) {
+            status = varve_error_set(&execute->error, VARVE_NOMEM, "out of memory");
+            break;
+        }
+        outcome->event_count++;
+    }
+    varve_cursor_close(cursor);
+    if (status < 0) return status;
+    ASSERT(outcome->event_count > 0);
+    outcome->version = events[outcome->event_count - 1].version;
+    outcome->first_position = events[0].position;
+    outcome->last_position = events[outcome->event_count - 1].position;
+    return VARVE_REPEATED;
+}
+
+static enum execute_step look_up(struct execute *execute)
+{
+    const varve_command *command = execute->command;
+    varve_event first = { 0 };
+    varve_buf bytes = { 0 };
+    varve_error error = { 0 };
+    enum execute_step next = EXECUTE_OVER;
+    varve_status status = varve_event_find(execute->source.store, id_derive(command->id, 0), &first, &bytes, &error);
+    if (status == VARVE_NOT_FOUND && execute->answer == VARVE_OK) {
+        next = EXECUTE_DECIDE;
+    } else if (status == VARVE_NOT_FOUND) {
+        over(execute, varve_error_set(&execute->error, VARVE_ID_CONFLICT,
+                                      "an event id that follows from the command's id is taken"));
+    } else if (status < 0) {
+        execute->error = error;
+        over(execute, status);
+    } else if (!varve_str_eq(first.stream, command->stream)) {
+        over(execute, varve_error_set(&execute->error, VARVE_ID_CONFLICT,
+                                      "the command's id was used before, on the stream '%.*s'", (int)first.stream.len,
+                                      first.stream.ptr));
+    } else {
+        over(execute, read_back(execute, first.version));
+    }
+    varve_buf_fini(&bytes);
+    return next;
+}
+
+/* ---- decide ---- */
+
+/* What decides this type of command, or NULL. */
+static varve_decide find_decide(const varve_decider *table, varve_str type)
+{
+    if (table->commands == NULL) return table->decide;
+    for (const varve_command_handler *handler = table->commands; handler->type != NULL; handler++)
+        if (varve_str_is(type, handler->type)) return handler->decide;
+    return NULL;
+}
+
+static bool expectation_holds(const varve_command *command, uint64_t version)
+{
+    switch (command->expected) {
+    case VARVE_STREAM_AT:
+        return version == command->expected_version;
+    case VARVE_STREAM_NONE:
+        return version == 0;
+    case VARVE_STREAM_EXISTS:
+        return version > 0;
+    default:
+        return true;
+    }
+}
+
+static enum execute_step unknown_command(struct execute *execute)
+{
+    varve_str type = execute->command->type;
+    return over(execute, varve_error_set(&execute->error, VARVE_NOT_FOUND, "'%s' has no command '%.*s'",
+                                         execute->source.decider->table->category, (int)type.len, type.ptr));
+}
+
+/* A decider's failure, in the caller's terms. */
+static enum execute_step decider_failed(struct execute *execute, varve_status status, const varve_error *cause)
+{
+    execute->error = *cause;
+    switch (status) {
+    case VARVE_NOT_FOUND: /* a handler missed a field of the command, as varve_json_… tell it */
+        status = VARVE_INVALID;
+        break;
+    case VARVE_CONFLICT: /* these would speak about an append that never was */
+    case VARVE_ID_CONFLICT:
+    case VARVE_INDETERMINATE:
+        status = VARVE_APPLICATION;
+        break;
+    default:
+        break;
+    }
+    if (status >= 0) {
+        varve_error_set(&execute->error, VARVE_APPLICATION, "decide returned %d without a rejection", (int)status);
+        status = VARVE_APPLICATION;
+    }
+    return over(execute, failure_explain(&execute->error, status, execute->command->type, execute->command->stream));
+}
+
+/* Accepted without events: nothing to append, the stream stays as it is. */
+static enum execute_step accept_nothing(struct execute *execute)
+{
+    execute->outcome.version = execute->load.version;
+    return over(execute, VARVE_OK);
+}
+
+static enum execute_step reject(struct execute *execute)
+{
+    execute->outcome.code = execute->decision.code;
+    execute->outcome.message = execute->decision.message;
+    return over(execute, VARVE_REJECTED);
+}
+
+static enum execute_step decide(struct execute *execute)
+{
+    const varve_command *command = execute->command;
+    const varve_decider *table = execute->source.decider->table;
+    struct varve_decision *decision = &execute->decision;
+    varve_error cause = { 0 };
+    varve_decide function = find_decide(table, command->type);
+    if (function == NULL) return unknown_command(execute);
+    varve_status status = load_newest(&execute->load, &execute->source, command->stream, &execute->error);
+    if (status < 0) return over(execute, status);
+    if (!expectation_holds(command, execute->load.version)) return pinned_elsewhere(execute, execute->load.version);
+    status = decision_begin(decision, memory(execute), command, &execute->error);
+    if (status < 0) return over(execute, status);
+    status = function(execute->load.state, command, decision, &cause);
+    if (decision->error.status < 0) return decider_failed(execute, decision->error.status, &decision->error);
+    if (status == VARVE_NOT_FOUND && table->commands == NULL) return unknown_command(execute);
+    if (decision->rejected && status >= 0) return reject(execute);
+    if (status != VARVE_OK) return decider_failed(execute, status, &cause);
+    return decision->count == 0 ? accept_nothing(execute) : EXECUTE_APPEND;
+}
+
+/* ---- append ---- */
+
+/* The writer's thread: takes down the answer; the lane makes sense of it. */
+static void take_answer(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    struct execute *execute = ctx;
+    execute->answer = status;
+    if (status < 0) execute->answer_error = *error;
+    if (status == VARVE_CONFLICT) {
+        execute->current_version = appended->failed_count > 0 ? appended->failed[0].current_version : 0;
+    } else if (status == VARVE_OK) {
+        execute->first_position = appended->first_position;
+        execute->recorded_at = appended->recorded_at;
+    }
+    execute->answered(execute);
+}
+
+/* True when the append was queued; otherwise the answer is known already. */
+static bool append(struct execute *execute)
+{
+    varve_condition unchanged = {
+        .kind = VARVE_STREAM_AT,
+        .stream = execute->command->stream,
+        .version = execute->load.version,
+    };
+    varve_append_request request = {
+        .events = execute->decision.events,
+        .event_count = execute->decision.count,
+        .conditions = &unchanged,
+        .condition_count = 1,
+    };
+    varve_error error = { 0 };
+    varve_status status = varve_append_async(execute->source.store, &request, take_answer, execute, &error);
+    if (status == VARVE_OK) return true; /* and from here on the execution may be the writer's */
+    execute->answer = status;
+    execute->answer_error = error;
+    return false;
+}
+
+/* The events are in the log: completes them as a read would give them, and keeps a snapshot when one is due. */
+static enum execute_step accept(struct execute *execute)
+{
+    struct varve_decision *decision = &execute->decision;
+    varve_outcome *outcome = &execute->outcome;
+    struct load *load = &execute->load;
+    uint64_t version = load->version;
+    varve_error error = { 0 };
+    bool evolved = true;
+    for (size_t i = 0; i < decision->count; i++) {
+        varve_event *event = &decision->events[i];
+        event->version = version + 1 + i;
+        event->position = execute->first_position + i;
+        event->recorded_at = execute->recorded_at;
+        if (event->occurred_at == 0) event->occurred_at = execute->recorded_at;
+        evolved = evolved && load_evolve(load, event, &error) == VARVE_OK;
+    }
+    outcome->events = decision->events;
+    outcome->event_count = decision->count;
+    outcome->version = version + decision->count;
+    outcome->first_position = execute->first_position;
+    outcome->last_position = execute->first_position + decision->count - 1;
+    if (evolved)
+        load_keep(load, &execute->source, execute->command->stream);
+    else
+        log_line(&execute->source.log, VARVE_LOG_ERROR, "the decider cannot apply its own event: %s", error.message);
+    return over(execute, VARVE_OK);
+}
+
+static enum execute_step heed_answer(struct execute *execute, uint64_t random)
+{
+    switch (verdict_of(execute->answer, execute->command->expected, &execute->tries, random, &execute->delay_ms)) {
+    case VERDICT_ACCEPTED:
+        return accept(execute);
+    case VERDICT_READ_BACK:
+        return EXECUTE_LOOK_UP;
+    case VERDICT_DECIDE_AGAIN:
+        return EXECUTE_DECIDE;
+    case VERDICT_APPEND_AGAIN:
+        return EXECUTE_APPEND;
+    case VERDICT_FAILED:
+        break;
+    }
+    if (execute->answer == VARVE_CONFLICT) return pinned_elsewhere(execute, execute->current_version);
+    execute->error = execute->answer_error;
+    return over(execute, execute->answer);
+}
+
+/* ---- all of it ---- */
+
+/* The outcome names its command and stream whatever became of it. */
+static enum execute_pause finish(struct execute *execute)
+{
+    varve_outcome *outcome = &execute->outcome;
+    outcome->id = execute->command->id;
+    /* Without memory the name stays empty: what happened has happened and is still the answer. */
+    (void)arena_copy(memory(execute), execute->command->stream, &outcome->stream);
+    return EXECUTE_IS_OVER;
+}
+
+enum execute_pause execute_run(struct execute *execute, uint64_t random)
+{
+    execute->delay_ms = 0;
+    for (;;) {
+        switch (execute->step) {
+        case EXECUTE_LOOK_UP:
+            execute->step = look_up(execute);
+            break;
+        case EXECUTE_DECIDE:
+            execute->step = decide(execute);
+            break;
+        case EXECUTE_APPEND:
+            execute->step = EXECUTE_ANSWER;
+            if (append(execute)) return EXECUTE_IN_STORE;
+            break;
+        case EXECUTE_ANSWER:
+            execute->step = heed_answer(execute, random);
+            if (execute->delay_ms > 0) return EXECUTE_HAS_TO_WAIT;
+            break;
+        case EXECUTE_OVER:
+            return finish(execute);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One lane: a thread that runs tasks, each stream's commands one after the other and the streams side
+ * by side. A lane never waits for a commit: while one stream's append is in the store, the commands
+ * behind it stand in that stream's line and other streams go on.
+ */
+#ifndef VARVE_COMMAND_LANE_H
+#define VARVE_COMMAND_LANE_H
+
+#include "command/execute.h"
+#include "command/registry.h"
+
+struct lane;
+struct line;
+
+/* What somebody waits for who wants to see an aggregate. Theirs; the lane's until the task is over. */
+struct look {
+    varve_str stream;
+    const varve_aggregate_options *options;
+    varve_aggregate *aggregate; /* set on success */
+    varve_status status;
+    varve_error error;
+};
+
+/* A command or a look on its way through a lane; made by lanes.c, which also ends it. */
+struct task {
+    struct task *next; /* in whichever queue it stands */
+    struct lane *lane;
+    struct line *line; /* a command's place: its stream's line, once the lane has admitted it */
+    size_t decider;    /* in the registry */
+    uint64_t hash;     /* of the stream */
+    uint64_t due_ns;   /* when it has to wait: until then */
+    struct look *look; /* NULL for a command, which has all that follows */
+
+    varve_command command; /* its views point into `text` */
+    struct execute execute;
+    varve_execute_callback callback;
+    void *ctx;
+    char text[];
+};
+
+/* Called on the lane's thread when a task is over; the task is the callee's again. Must not block. */
+typedef void (*lane_task_over)(void *ctx, struct task *task);
+
+struct lane_options {
+    varve_store *store;
+    const struct registry *registry; /* complete */
+    struct log log;
+    lane_task_over over;
+    void *ctx;
+};
+
+/* Opens the lane's own copy of every decider's context. Nothing runs yet. Options are borrowed until lane_close. */
+varve_status lane_open(struct lane **lane, const struct lane_options *options, varve_error *error);
+
+/* Starts the thread. */
+varve_status lane_start(struct lane *lane, varve_error *error);
+
+/* Takes over a task from any thread. False when the lane is stopping. */
+bool lane_push(struct lane *lane, struct task *task);
+
+/* Accepts no more tasks; those it has are finished. Any thread. */
+void lane_stop(struct lane *lane);
+
+/* After lane_stop: waits until the last task is over and frees the lane. NULL is allowed. */
+void lane_close(struct lane *lane);
+
+#endif

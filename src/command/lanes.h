@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lanes: the workers that run deciders. A stream belongs to one lane by its hash; a lane is one
+ * thread with a bounded first-in-first-out queue and its own copy of every decider's context.
+ * Commands on one stream take effect in the order they were queued.
+ */
+#ifndef VARVE_COMMAND_LANES_H
+#define VARVE_COMMAND_LANES_H
+
+#include <varve/command.h>
+
+#include "base/log.h"
+
+struct lanes;
+
+struct lanes_options {
+    uint32_t workers;     /* at least 1 */
+    uint32_t queue_limit; /* commands under way in all lanes together, from queueing to outcome; at least 1 */
+    struct log log;
+};
+
+struct lanes_stats {
+    uint64_t accepted, rejected, failed, retries, queue_length;
+};
+
+/* `store` is borrowed until lanes_close. */
+varve_status lanes_open(struct lanes **lanes, varve_store *store, const struct lanes_options *options,
+                        varve_error *error);
+/* As varve_engine_add_decider; before lanes_start. */
+varve_status lanes_add(struct lanes *lanes, const varve_decider *decider, void *ctx, varve_error *error);
+/* Opens each lane's deciders and starts the threads. */
+varve_status lanes_start(struct lanes *lanes, varve_error *error);
+/* As varve_execute_async. */
+varve_status lanes_execute(struct lanes *lanes, const varve_command *command, varve_execute_callback callback,
+                           void *ctx, varve_error *error);
+/* As varve_execute. */
+varve_status lanes_execute_wait(struct lanes *lanes, const varve_command *command, varve_outcome *outcome,
+                                varve_error *error);
+/* As varve_aggregate_show: queues the fold on the stream's lane and waits for it. */
+varve_status lanes_show(struct lanes *lanes, varve_str stream, const varve_aggregate_options *options,
+                        varve_aggregate *aggregate, varve_error *error);
+void lanes_get_stats(struct lanes *lanes, struct lanes_stats *stats);
+/* Refuses new commands, finishes those under way, stops the threads. NULL is allowed. */
+void lanes_close(struct lanes *lanes);
+
+#endif

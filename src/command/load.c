@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "command/load.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "command/failure.h"
+#include "store/store.h"
+
+#define SNAPSHOT_EVERY_DEFAULT 50u
+
+static bool takes_snapshots(const varve_decider *table)
+{
+    return table->encode != NULL && table->decode != NULL && table->snapshot_every != VARVE_NO_SNAPSHOTS;
+}
+
+void load_fini(struct load *load)
+{
+    if (load->table != NULL && load->table->fini != NULL) load->table->fini(load->state);
+    free(load->state);
+    *load = (struct load){ 0 };
+}
+
+/* The initial state at version 0. */
+static varve_status begin(struct load *load, const struct load_decider *decider, varve_str stream, varve_error *error)
+{
+    const varve_decider *table = decider->table;
+    void *state = calloc(1, table->state_size);
+    if (state == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
+    if (table->initial != NULL && table->initial(decider->worker, state, error) < 0) {
+        free(state);
+        varve_status status = error->status == VARVE_NOMEM ? VARVE_NOMEM : VARVE_APPLICATION;
+        return failure_explain(error, status, VARVE_STR("the initial state"), stream);
+    }
+    *load = (struct load){ .table = table, .state = state };
+    return VARVE_OK;
+}
+
+/* Begins with the newest snapshot up to `max_version`, or with nothing. */
+static varve_status begin_from_snapshot(struct load *load, const struct load_source *source, varve_str stream,
+                                        uint64_t max_version, varve_error *error)
+{
+    const varve_decider *table = source->decider->table;
+    varve_buf json = { 0 };
+    varve_error cause = { 0 };
+    uint64_t version = 0;
+    varve_status status = begin(load, source->decider, stream, error);
+    if (status < 0 || !takes_snapshots(table)) goto done;
+    status = store_snapshot_get(source->store, stream, table->state_version, max_version, &version, &json, &cause);
+    if (status == VARVE_NOT_FOUND) {
+        status = VARVE_OK;
+        goto done;
+    }
+    if (status < 0) {
+        *error = cause;
+        goto done;
+    }
+    cause = (varve_error){ 0 };
+    if (table->decode(load->state, varve_buf_view(&json), &cause) < 0) {
+        log_line(&source->log, VARVE_LOG_WARNING, "snapshot %" PRIu64 " of %.*s is not used: %s", version,
+                 (int)stream.len, stream.ptr, cause.message);
+        load_fini(load);
+        status = begin(load, source->decider, stream, error);
+        goto done;
+    }
+    load->version = version;
+    load->snapshot_version = version;
+    status = VARVE_OK;
+
+done:
+    varve_buf_fini(&json);
+    return status;
+}
+
+varve_status load_evolve(struct load *load, const varve_event *event, varve_error *error)
+{
+    varve_error cause = { 0 };
+    varve_status status = load->table->evolve(load->state, event, &cause);
+    if (status < 0) {
+        varve_buf what = { 0 };
+        varve_buf_printf(&what, "evolve of %.*s, version %" PRIu64, (int)event->type.len, event->type.ptr,
+                         event->version);
+        *error = cause;
+        status = failure_explain(error, status == VARVE_NOMEM ? VARVE_NOMEM : VARVE_APPLICATION, varve_buf_view(&what),
+                                 event->stream);
+        varve_buf_fini(&what);
+        return status;
+    }
+    load->version = event->version;
+    return VARVE_OK;
+}
+
+static varve_status fold(struct load *load, varve_store *store, const varve_read_options *options, varve_error *error)
+{
+    varve_cursor *cursor = NULL;
+    const varve_event *event = NULL;
+    varve_status status = varve_cursor_open(&cursor, store, options, error);
+    if (status < 0) return status;
+    for (;;) {
+        status = varve_cursor_next(cursor, &event, error);
+        if (status != VARVE_OK) break;
+        status = load_evolve(load, event, error);
+        if (status < 0) break;
+        load->replayed++;
+    }
+    varve_cursor_close(cursor);
+    return status < 0 ? status : VARVE_OK;
+}
+
+varve_status load_newest(struct load *load, const struct load_source *source, varve_str stream, varve_error *error)
+{
+    if (load->table == NULL) {
+        varve_status status = begin_from_snapshot(load, source, stream, INT64_MAX, error);
+        if (status < 0) return status;
+    }
+    varve_read_options tail = { .stream = stream, .from_version = load->version + 1 };
+    return fold(load, source->store, &tail, error);
+}
+
+static varve_status no_event_by_then(varve_str stream, varve_error *error)
+{
+    return varve_error_set(error, VARVE_NOT_FOUND, "the stream '%.*s' has no event by then", (int)stream.len,
+                           stream.ptr);
+}
+
+/* The stream's version when the log's clock said `at`; VARVE_NOT_FOUND when it had no event yet. */
+static varve_status version_at(varve_store *store, varve_str stream, varve_time at, uint64_t *version,
+                               varve_error *error)
+{
+    varve_read_options newest_by_then = { .stream = stream, .until_time = at, .backward = true, .limit = 1 };
+    varve_cursor *cursor = NULL;
+    const varve_event *event = NULL;
+    varve_status status = varve_cursor_open(&cursor, store, &newest_by_then, error);
+    if (status < 0) return status;
+    status = varve_cursor_next(cursor, &event, error);
+    if (status == VARVE_OK)
+        *version = event->version;
+    else if (status == VARVE_DONE)
+        status = no_event_by_then(stream, error);
+    varve_cursor_close(cursor);
+    return status;
+}
+
+static varve_status load_at_version(struct load *load, const struct load_source *source, varve_str stream,
+                                    uint64_t version, varve_error *error)
+{
+    varve_status status = begin_from_snapshot(load, source, stream, version, error);
+    if (status < 0) return status;
+    if (load->version < version) {
+        varve_read_options tail = { .stream = stream, .from_version = load->version + 1, .until_version = version };
+        status = fold(load, source->store, &tail, error);
+    }
+    if (status == VARVE_OK && load->version != version) {
+        return varve_error_set(error, VARVE_NOT_FOUND,
+                               "version %" PRIu64 " of '%.*s' does not exist: it is at %" PRIu64, version,
+                               (int)stream.len, stream.ptr, load->version);
+    }
+    return status;
+}
+
+static varve_status load_at_occurred(struct load *load, const struct load_source *source, varve_str stream,
+                                     varve_time at, varve_error *error)
+{
+    varve_read_options occurred = { .stream = stream, .until_time = at, .clock = VARVE_CLOCK_OCCURRED };
+    varve_status status = begin(load, source->decider, stream, error);
+    if (status == VARVE_OK) status = fold(load, source->store, &occurred, error);
+    return status == VARVE_OK && load->version == 0 ? no_event_by_then(stream, error) : status;
+}
+
+varve_status load_as_of(struct load *load, const struct load_source *source, varve_str stream,
+                        const varve_aggregate_options *options, varve_error *error)
+{
+    uint64_t version = options->version;
+    varve_status status = VARVE_OK;
+    if (options->version != 0 && options->at != 0)
+        return varve_error_set(error, VARVE_INVALID, "a version or a time, not both");
+    if (options->clock != VARVE_CLOCK_RECORDED && options->clock != VARVE_CLOCK_OCCURRED)
+        return varve_error_set(error, VARVE_INVALID, "unknown clock");
+    if (options->at == 0 && options->clock == VARVE_CLOCK_OCCURRED)
+        return varve_error_set(error, VARVE_INVALID, "a clock needs a time");
+    if (options->version > INT64_MAX) return varve_error_set(error, VARVE_INVALID, "no stream has that many versions");
+    if (options->clock == VARVE_CLOCK_OCCURRED) return load_at_occurred(load, source, stream, options->at, error);
+    if (options->at != 0) status = version_at(source->store, stream, options->at, &version, error);
+    if (status == VARVE_OK && version != 0) return load_at_version(load, source, stream, version, error);
+    if (status == VARVE_OK) {
+        status = load_newest(load, source, stream, error);
+        if (status == VARVE_OK && load->version == 0) return no_event_by_then(stream, error);
+    }
+    return status;
+}
+
+/* True when as many events as the decider asks for are newer than any snapshot we know of. */
+static bool is_due(const struct load *load, const struct load_kept *kept, uint64_t stream_hash)
+{
+    uint32_t every = load->table->snapshot_every == 0 ? SNAPSHOT_EVERY_DEFAULT : load->table->snapshot_every;
+    uint64_t newest = load->snapshot_version;
+    size_t place = stream_hash % LOAD_KEPT_PLACES;
+    if (kept->places[place].stream_hash == stream_hash && kept->places[place].version > newest)
+        newest = kept->places[place].version;
+    return load->version >= newest + every;
+}
+
+void load_keep(const struct load *load, const struct load_source *source, varve_str stream)
+{
+    const varve_decider *table = load->table;
+    uint64_t stream_hash = hash_str(stream);
+    varve_buf json = { 0 };
+    varve_error error = { 0 };
+    if (!takes_snapshots(table) || !is_due(load, source->kept, stream_hash)) return;
+    if (table->encode(load->state, &json, &error) < 0 || json.failed) {
+        log_line(&source->log, VARVE_LOG_WARNING, "no snapshot of %.*s at version %" PRIu64 ": %s", (int)stream.len,
+                 stream.ptr, load->version, json.failed ? "out of memory" : error.message);
+    } else {
+        struct store_snapshot snapshot = { stream, load->version, table->state_version, varve_buf_view(&json) };
+        size_t place = stream_hash % LOAD_KEPT_PLACES;
+        store_snapshot_put(source->store, &snapshot);
+        source->kept->places[place].stream_hash = stream_hash;
+        source->kept->places[place].version = load->version;
+    }
+    varve_buf_fini(&json);
+}

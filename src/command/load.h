@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An aggregate's state, folded from its newest usable snapshot and the events after it. */
+#ifndef VARVE_COMMAND_LOAD_H
+#define VARVE_COMMAND_LOAD_H
+
+#include <varve/command.h>
+
+#include "base/log.h"
+
+/* A decider with one lane's copy of its context. */
+struct load_decider {
+    const varve_decider *table;
+    void *worker;
+};
+
+/*
+ * Lifetime: {0} → load_newest or load_as_of makes the state → load_evolve and load_newest carry it
+ * on → load_fini. A failure may leave the state half-changed: then only load_fini is allowed. Used by
+ * the lane that owns the decider's worker and by nobody else.
+ */
+struct load {
+    const varve_decider *table; /* NULL: there is no state yet */
+    void *state;
+    uint64_t version;          /* of the newest event in the state */
+    uint64_t snapshot_version; /* of the snapshot the fold began with; 0: none */
+    uint64_t replayed;         /* events evolved since the snapshot by load_newest and load_as_of */
+};
+
+/*
+ * What a lane handed to the store as snapshots lately: a snapshot shares the next commit, so a load that
+ * comes quickly does not see it yet and would have it written again. A place is shared by many
+ * streams; forgetting costs one snapshot too many.
+ */
+#define LOAD_KEPT_PLACES 256u
+struct load_kept {
+    struct {
+        uint64_t stream_hash;
+        uint64_t version;
+    } places[LOAD_KEPT_PLACES];
+};
+
+/* Where states come from; all borrowed. */
+struct load_source {
+    varve_store *store;
+    const struct load_decider *decider;
+    struct load_kept *kept;
+    struct log log; /* told of snapshots that cannot be used */
+};
+
+/*
+ * The state at the newest version. The first time it begins with a snapshot where there is one; after that it
+ * only adds the events that are new. A stream without events has the initial state at version 0.
+ * VARVE_APPLICATION when the decider's code fails; otherwise as varve_cursor_next.
+ */
+varve_status load_newest(struct load *load, const struct load_source *source, varve_str stream, varve_error *error);
+
+/*
+ * The state in the past; `load` is {0}. VARVE_NOT_FOUND when the stream has no event by then or does not reach the
+ * version. VARVE_INVALID when the options contradict each other or the time lies in the future.
+ *
+ * A snapshot serves a version, and a recorded time as well: recorded_at never decreases within a
+ * stream, so the time is first turned into a version. An occurred time picks events from anywhere in the stream,
+ * which no snapshot can have foreseen: it is folded from the first event.
+ */
+varve_status load_as_of(struct load *load, const struct load_source *source, varve_str stream,
+                        const varve_aggregate_options *options, varve_error *error);
+
+/* Applies one event, the next of the stream. VARVE_APPLICATION, VARVE_NOMEM. */
+varve_status load_evolve(struct load *load, const varve_event *event, varve_error *error);
+
+/*
+ * Hands the state to the store as a snapshot when it is due: as many events after the last known snapshot
+ * as the decider asks for, however many of them came at once. A failure is only logged.
+ */
+void load_keep(const struct load *load, const struct load_source *source, varve_str stream);
+
+void load_fini(struct load *load);
+
+#endif

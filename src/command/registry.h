@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Deciders by category. Filled before the lanes start, only read afterwards. */
+#ifndef VARVE_COMMAND_REGISTRY_H
+#define VARVE_COMMAND_REGISTRY_H
+
+#include <varve/command.h>
+
+struct registry_entry {
+    const varve_decider *decider; /* borrowed */
+    void *ctx;
+};
+
+/* Starts from {0}; ends with registry_fini. */
+struct registry {
+    struct registry_entry *entries;
+    size_t count;
+};
+
+/* Adds a decider. VARVE_INVALID when its table is incomplete or its category has one already; VARVE_NOMEM. */
+varve_status registry_add(struct registry *registry, const varve_decider *decider, void *ctx, varve_error *error);
+
+/* The place in `entries` of the decider for `stream`. VARVE_NOT_FOUND names the category. */
+varve_status registry_find(const struct registry *registry, varve_str stream, size_t *index, varve_error *error);
+
+void registry_fini(struct registry *registry);
+
+#endif
