@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lua/sandbox.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "lua/decision.h"
+#include "lua/document.h"
+#include "lua/vm.h"
+
+/* Bounds for library functions in C, which the instruction count cannot interrupt. */
+#define TEXT_BYTES_MAX  (1u << 20)
+#define LIST_LENGTH_MAX (1u << 20)
+#define SORT_LENGTH_MAX (1u << 16)
+
+static const char *const base_names[] = { "assert",   "error",    "getmetatable", "ipairs", "next",
+                                          "pairs",    "rawequal", "rawget",       "rawlen", "select",
+                                          "tonumber", "tostring", "type",         NULL };
+static const char *const math_names[] = { "abs", "acos",       "asin", "atan", "ceil", "cos", "deg",
+                                          "exp", "floor",      "fmod", "huge", "log",  "max", "maxinteger",
+                                          "min", "mininteger", "modf", "pi",   "rad",  "sin", "sqrt",
+                                          "tan", "tointeger",  "type", "ult",  NULL };
+static const char *const string_names[] = { "byte", "char", "format", "len", "lower", "reverse", "sub", "upper", NULL };
+static const char *const table_names[] = { "pack", "unpack", NULL };
+static const char *const utf8_names[] = { "char", "codepoint", "codes", "len", "offset", NULL };
+
+/* pcall that lets the limits through: a script must not be able to outlive its allowance. */
+static int protected_call(lua_State *lua)
+{
+    int result;
+
+    luaL_checkany(lua, 1);
+    lua_pushboolean(lua, true);
+    lua_insert(lua, 1);
+    result = lua_pcall(lua, lua_gettop(lua) - 2, LUA_MULTRET, 0);
+    if (result == LUA_OK) return lua_gettop(lua);
+    if (result == LUA_ERRMEM || vm_of(lua)->remaining <= 0) return lua_error(lua);
+    lua_pushboolean(lua, false);
+    lua_insert(lua, -2);
+    return 2;
+}
+
+static int set_metatable(lua_State *lua)
+{
+    luaL_checktype(lua, 1, LUA_TTABLE);
+    luaL_argexpected(lua, lua_isnoneornil(lua, 2) || lua_istable(lua, 2), 2, "nil or table");
+    if (luaL_getmetafield(lua, 1, "__metatable") != LUA_TNIL)
+        return luaL_error(lua, "this metatable cannot be changed");
+    if (lua_istable(lua, 2)) {
+        lua_pushliteral(lua, "__gc");
+        if (lua_rawget(lua, 2) != LUA_TNIL) return luaL_error(lua, "finalisers (__gc) are not allowed");
+    }
+    lua_settop(lua, 2);
+    lua_setmetatable(lua, 1);
+    return 1;
+}
+
+static int repeat_text(lua_State *lua)
+{
+    size_t len, separator_len;
+    lua_Integer times;
+
+    luaL_checklstring(lua, 1, &len);
+    times = luaL_checkinteger(lua, 2);
+    luaL_optlstring(lua, 3, "", &separator_len);
+    if (len > TEXT_BYTES_MAX || separator_len > TEXT_BYTES_MAX ||
+        (times > 0 && (lua_Unsigned)times > TEXT_BYTES_MAX / (len + separator_len + 1)))
+        return luaL_error(lua, "string.rep makes at most %d bytes", (int)TEXT_BYTES_MAX);
+    lua_pushvalue(lua, lua_upvalueindex(1));
+    lua_insert(lua, 1);
+    lua_call(lua, lua_gettop(lua) - 1, 1);
+    return 1;
+}
+
+/* string.find(text, wanted, from?, plain?), by memmem, which is linear where Lua's own search is not. */
+static int find_text(lua_State *lua)
+{
+    size_t len, wanted_len;
+    const char *text = luaL_checklstring(lua, 1, &len);
+    const char *wanted = luaL_checklstring(lua, 2, &wanted_len);
+    lua_Integer from = luaL_optinteger(lua, 3, 1);
+    const char *found;
+    size_t skip;
+
+    if (!lua_toboolean(lua, 4) && strpbrk(wanted, "^$*+?.([%-") != NULL)
+        return luaL_error(lua, "string.find takes plain text, patterns are not built yet: "
+                               "give true as the fourth argument to look for these characters");
+    if (from < 0) from = (lua_Unsigned)0 - (lua_Unsigned)from > len ? 1 : (lua_Integer)len + from + 1;
+    skip = from > 0 ? (size_t)from - 1 : 0;
+    found = skip > len ? NULL : memmem(text + skip, len - skip, wanted, wanted_len);
+    if (found == NULL) {
+        luaL_pushfail(lua);
+        return 1;
+    }
+    lua_pushinteger(lua, found - text + 1);
+    lua_pushinteger(lua, found - text + (lua_Integer)wanted_len);
+    return 2;
+}
+
+static int refuse_pattern(lua_State *lua)
+{
+    return luaL_error(lua, "string.%s is not built yet: patterns need a bound on their running time",
+                      lua_tostring(lua, lua_upvalueindex(1)));
+}
+
+/* A function of the table library (upvalue 1) on plain tables of bounded length (upvalue 2). */
+static int call_bounded(lua_State *lua)
+{
+    lua_Integer limit = lua_tointeger(lua, lua_upvalueindex(2));
+
+    luaL_checktype(lua, 1, LUA_TTABLE);
+    luaL_argcheck(lua, document_is_plain(lua, 1), 1, "a table without metatable expected");
+    luaL_argcheck(lua, lua_rawlen(lua, 1) <= (lua_Unsigned)limit, 1, "too many elements");
+    lua_pushvalue(lua, lua_upvalueindex(1));
+    lua_insert(lua, 1);
+    lua_call(lua, lua_gettop(lua) - 1, LUA_MULTRET);
+    return lua_gettop(lua);
+}
+
+/* table.move goes by its arguments, not by the table's length. */
+static int move_bounded(lua_State *lua)
+{
+    lua_Integer first = luaL_checkinteger(lua, 2), last = luaL_checkinteger(lua, 3);
+
+    luaL_argcheck(lua, last < first || (lua_Unsigned)last - (lua_Unsigned)first < LIST_LENGTH_MAX, 3,
+                  "too many elements");
+    return call_bounded(lua);
+}
+
+static int refuse_assignment(lua_State *lua)
+{
+    return luaL_error(lua, "'%s' cannot be assigned: globals are constant, say local", luaL_tolstring(lua, 2, NULL));
+}
+
+/* Replaces the table on top by one that reads like it and refuses to be written. */
+static void make_constant(lua_State *lua)
+{
+    lua_newtable(lua);
+    lua_createtable(lua, 0, 3);
+    lua_pushvalue(lua, -3);
+    lua_setfield(lua, -2, "__index");
+    lua_pushcfunction(lua, refuse_assignment);
+    lua_setfield(lua, -2, "__newindex");
+    lua_pushboolean(lua, false);
+    lua_setfield(lua, -2, "__metatable");
+    lua_setmetatable(lua, -2);
+    lua_remove(lua, -2);
+}
+
+/* Opens a standard library and pushes a table with only the members named. */
+static void push_library(lua_State *lua, lua_CFunction open, const char *const *names)
+{
+    lua_pushcfunction(lua, open);
+    lua_call(lua, 0, 1);
+    lua_newtable(lua);
+    for (; *names != NULL; names++) {
+        lua_getfield(lua, -2, *names);
+        lua_setfield(lua, -2, *names);
+    }
+}
+
+/* Puts `function` into the library on top, with the original, which lies below it, as upvalue 1. */
+static void wrap(lua_State *lua, const char *name, lua_CFunction function, lua_Integer limit)
+{
+    lua_getfield(lua, -2, name);
+    lua_pushinteger(lua, limit);
+    lua_pushcclosure(lua, function, 2);
+    lua_setfield(lua, -2, name);
+}
+
+static void push_string(lua_State *lua)
+{
+    static const char *const patterns[] = { "gmatch", "gsub", "match", NULL };
+
+    push_library(lua, luaopen_string, string_names);
+    wrap(lua, "rep", repeat_text, 0);
+    lua_pushcfunction(lua, find_text);
+    lua_setfield(lua, -2, "find");
+    for (const char *const *name = patterns; *name != NULL; name++) {
+        lua_pushstring(lua, *name);
+        lua_pushcclosure(lua, refuse_pattern, 1);
+        lua_setfield(lua, -2, *name);
+    }
+    lua_remove(lua, -2);
+
+    /* Methods (`text:upper()`) find the same functions, and their metatable stays out of reach. */
+    lua_pushliteral(lua, "");
+    lua_getmetatable(lua, -1);
+    lua_pushvalue(lua, -3);
+    lua_setfield(lua, -2, "__index");
+    lua_pushboolean(lua, false);
+    lua_setfield(lua, -2, "__metatable");
+    lua_pop(lua, 2);
+    make_constant(lua);
+}
+
+static void push_table(lua_State *lua)
+{
+    push_library(lua, luaopen_table, table_names);
+    wrap(lua, "concat", call_bounded, LIST_LENGTH_MAX);
+    wrap(lua, "insert", call_bounded, LIST_LENGTH_MAX);
+    wrap(lua, "move", move_bounded, LIST_LENGTH_MAX);
+    wrap(lua, "remove", call_bounded, LIST_LENGTH_MAX);
+    wrap(lua, "sort", call_bounded, SORT_LENGTH_MAX);
+    lua_remove(lua, -2);
+    make_constant(lua);
+}
+
+static void push_plain_library(lua_State *lua, lua_CFunction open, const char *const *names)
+{
+    push_library(lua, open, names);
+    lua_remove(lua, -2);
+    make_constant(lua);
+}
+
+void sandbox_push(lua_State *lua)
+{
+    static const luaL_Reg words[] = { { "array", document_array },
+                                      { "pcall", protected_call },
+                                      { "reject", decision_reject },
+                                      { "setmetatable", set_metatable },
+                                      { NULL, NULL } };
+
+    document_init(lua);
+    decision_init(lua);
+    push_library(lua, luaopen_base, base_names);
+    lua_remove(lua, -2);
+    luaL_setfuncs(lua, words, 0);
+    document_push_null(lua);
+    lua_setfield(lua, -2, "null");
+    push_plain_library(lua, luaopen_math, math_names);
+    lua_setfield(lua, -2, "math");
+    push_plain_library(lua, luaopen_utf8, utf8_names);
+    lua_setfield(lua, -2, "utf8");
+    push_string(lua);
+    lua_setfield(lua, -2, "string");
+    push_table(lua);
+    lua_setfield(lua, -2, "table");
+    make_constant(lua);
+}
