@@ -8,7 +8,9 @@
 #include <varve/error.h>
 #include <varve/event.h>
 #include <varve/query.h>
+#include <varve/read.h>
 #include <varve/store.h>
+#include <varve/upkeep.h>
 
 #define VARVE_VERSION "0.1.0"
 

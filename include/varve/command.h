@@ -8,7 +8,7 @@
 #ifndef VARVE_COMMAND_H
 #define VARVE_COMMAND_H
 
-#include <varve/store.h>
+#include <varve/read.h>
 
 #ifdef __cplusplus
 extern "C" {

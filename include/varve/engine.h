@@ -8,7 +8,8 @@
 
 #include <varve/command.h>
 #include <varve/query.h>
-#include <varve/store.h>
+#include <varve/read.h>
+#include <varve/upkeep.h>
 
 #ifdef __cplusplus
 extern "C" {

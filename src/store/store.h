@@ -10,7 +10,8 @@
 #ifndef VARVE_STORE_STORE_H
 #define VARVE_STORE_STORE_H
 
-#include <varve/store.h>
+#include <varve/read.h>
+#include <varve/upkeep.h>
 
 #include "base/arena.h"
 #include "base/log.h"
