@@ -106,8 +106,9 @@ VARVE_API void varve_answer_write_json(const varve_answer *answer, varve_buf *ou
 /*
  * Asks a named query. VARVE_NOT_FOUND: no such query. VARVE_INVALID: a parameter is missing, unknown
  * or not of its type; a cursor that is not one of ours. VARVE_TIMEOUT: the models did not reach
- * after_position in time, or the query ran longer than 10 s. VARVE_APPLICATION: the database refused
- * it. May wait; not from a callback.
+ * after_position in time, or the query ran longer than 10 s. VARVE_TOO_LARGE: a page over 64 MiB.
+ * VARVE_UNAVAILABLE: there is no read model yet that fits the query, or the engine stops.
+ * VARVE_APPLICATION: the database refused it. May wait; not from a callback.
  */
 VARVE_API varve_status varve_query(varve_engine *engine, const varve_query_request *request, varve_answer *answer,
                                    varve_error *error);

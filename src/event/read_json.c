@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "event/read_json.h"
+
+#include "base/base64.h"
+
+varve_status event_read_not_json(struct event_reader *reader)
+{
+    return varve_error_set(reader->error, VARVE_INVALID, "not JSON: %s at byte %zu", reader->scanner.problem,
+                           (size_t)(reader->scanner.at - reader->scanner.start));
+}
+
+static varve_status no_memory(struct event_reader *reader)
+{
+    return varve_error_set(reader->error, VARVE_NOMEM, "no memory to read an event");
+}
+
+varve_status event_read_wrong(struct event_reader *reader, const char *field, const char *must)
+{
+    if (reader->list == NULL) return varve_error_set(reader->error, VARVE_INVALID, "\"%s\" must be %s", field, must);
+    return varve_error_set(reader->error, VARVE_INVALID, "%s[%zu].%s must be %s", reader->list, reader->item, field,
+                           must);
+}
+
+varve_status event_read_unknown(struct event_reader *reader)
+{
+    varve_str name = reader->scanner.raw;
+    int len = name.len > 60 ? 60 : (int)name.len;
+    if (reader->list == NULL)
+        return varve_error_set(reader->error, VARVE_INVALID, "unknown field \"%.*s\"", len, name.ptr);
+    return varve_error_set(reader->error, VARVE_INVALID, "unknown field %s[%zu].%.*s", reader->list, reader->item, len,
+                           name.ptr);
+}
+
+varve_status event_read_text(struct event_reader *reader, const char *field, varve_str *value)
+{
+    enum json_token token = json_next(&reader->scanner);
+    if (token == JSON_ERROR) return event_read_not_json(reader);
+    if (token != JSON_STRING) return event_read_wrong(reader, field, "a string");
+    *value = reader->scanner.raw;
+    if (!reader->scanner.escaped) return VARVE_OK;
+    varve_buf plain = { 0 };
+    json_unescape(reader->scanner.raw, &plain);
+    bool copied = !plain.failed && arena_copy(reader->memory, varve_buf_view(&plain), value);
+    varve_buf_fini(&plain);
+    return copied ? VARVE_OK : no_memory(reader);
+}
+
+varve_status event_read_number(struct event_reader *reader, const char *field, uint64_t *value)
+{
+    enum json_token token = json_next(&reader->scanner);
+    if (token == JSON_ERROR) return event_read_not_json(reader);
+    if (token != JSON_INTEGER || reader->scanner.integer < 0)
+        return event_read_wrong(reader, field, "a whole number that is not negative");
+    *value = (uint64_t)reader->scanner.integer;
+    return VARVE_OK;
+}
+
+varve_status event_read_array(struct event_reader *reader, const char *field, size_t *count)
+{
+    enum json_token token = json_next(&reader->scanner);
+    if (token == JSON_ERROR) return event_read_not_json(reader);
+    if (token != JSON_ARRAY) return event_read_wrong(reader, field, "an array");
+    struct json_scanner ahead = reader->scanner;
+    varve_str value;
+    for (*count = 0; (token = json_next(&ahead)) != JSON_ARRAY_END; (*count)++) {
+        if (json_skip(&ahead, token, &value) != JSON_ERROR) continue;
+        reader->scanner = ahead;
+        return event_read_not_json(reader);
+    }
+    return VARVE_OK;
+}
+
+/* ---- fields ---- */
+
+static varve_status read_value(struct event_reader *reader, varve_str *value)
+{
+    enum json_token token = json_next(&reader->scanner);
+    return json_skip(&reader->scanner, token, value) == JSON_ERROR ? event_read_not_json(reader) : VARVE_OK;
+}
+
+static varve_status read_tags(struct event_reader *reader, varve_event *event)
+{
+    size_t count = 0;
+    varve_status status = event_read_array(reader, "tags", &count);
+    if (status < 0) return status;
+    varve_str *tags = arena_array(reader->memory, count + 1, sizeof *tags);
+    if (tags == NULL) return no_memory(reader);
+    for (size_t i = 0; i < count; i++)
+        if ((status = event_read_text(reader, "tags", &tags[i])) < 0) return status;
+    (void)json_next(&reader->scanner); /* the array's end, seen while counting */
+    event->tags = tags;
+    event->tag_count = count;
+    return VARVE_OK;
+}
+
+static varve_status read_bytes(struct event_reader *reader, varve_event *event)
+{
+    varve_str encoded = { 0 };
+    varve_buf bytes = { 0 };
+    varve_status status = event_read_text(reader, "data_base64", &encoded);
+    if (status < 0) return status;
+    if (!base64_decode(encoded, &bytes))
+        status = event_read_wrong(reader, "data_base64", "base64");
+    else if (bytes.failed || !arena_copy(reader->memory, varve_buf_view(&bytes), &event->data))
+        status = no_memory(reader);
+    varve_buf_fini(&bytes);
+    return status;
+}
+
+static varve_status read_id(struct event_reader *reader, varve_event *event)
+{
+    varve_str text = { 0 };
+    varve_status status = event_read_text(reader, "id", &text);
+    if (status < 0) return status;
+    return varve_uuid_parse(&event->id, text, NULL) < 0 ? event_read_wrong(reader, "id", "a UUID") : VARVE_OK;
+}
+
+static varve_status read_time(struct event_reader *reader, const char *field, varve_time *time)
+{
+    varve_str text = { 0 };
+    varve_status status = event_read_text(reader, field, &text);
+    if (status < 0) return status;
+    /* 0 would mean "not set", so the first moment of 1970 cannot be told from no time at all. */
+    if (varve_time_parse(time, text, NULL) < 0 || *time <= 0)
+        return event_read_wrong(reader, field, "a time after 1970 such as \"2026-01-02T03:04:05Z\"");
+    return VARVE_OK;
+}
+
+static varve_status read_schema_version(struct event_reader *reader, varve_event *event)
+{
+    uint64_t value = 0;
+    varve_status status = event_read_number(reader, "schema_version", &value);
+    if (status >= 0 && (value == 0 || value > UINT32_MAX))
+        return event_read_wrong(reader, "schema_version", "from 1 to 4294967295");
+    event->schema_version = (uint32_t)value;
+    return status;
+}
+
+/* What only the log sets. The aggregate's id follows from the stream. */
+static varve_status read_recorded_field(struct event_reader *reader, varve_event *event)
+{
+    const struct json_scanner *key = &reader->scanner;
+    varve_str aggregate_id;
+    if (json_is(key, "position")) return event_read_number(reader, "position", &event->position);
+    if (json_is(key, "version")) return event_read_number(reader, "version", &event->version);
+    if (json_is(key, "recorded_at")) return read_time(reader, "recorded_at", &event->recorded_at);
+    if (json_is(key, "aggregate_id")) return event_read_text(reader, "aggregate_id", &aggregate_id);
+    return event_read_unknown(reader);
+}
+
+static varve_status read_field(struct event_reader *reader, varve_event *event)
+{
+    const struct json_scanner *key = &reader->scanner;
+    if (json_is(key, "type")) return event_read_text(reader, "type", &event->type);
+    if (json_is(key, "data")) return read_value(reader, &event->data);
+    if (json_is(key, "metadata")) return read_value(reader, &event->metadata);
+    if (json_is(key, "data_base64")) return read_bytes(reader, event);
+    if (json_is(key, "content_type")) return event_read_text(reader, "content_type", &event->content_type);
+    if (json_is(key, "tags")) return read_tags(reader, event);
+    if (json_is(key, "id")) return read_id(reader, event);
+    if (json_is(key, "schema_version")) return read_schema_version(reader, event);
+    if (json_is(key, "occurred_at")) return read_time(reader, "occurred_at", &event->occurred_at);
+    if (json_is(key, "stream") && reader->stream.len == 0) return event_read_text(reader, "stream", &event->stream);
+    return reader->recorded ? read_recorded_field(reader, event) : event_read_unknown(reader);
+}
+
+varve_status event_read_json(struct event_reader *reader, varve_event *event)
+{
+    enum json_token token = json_next(&reader->scanner);
+    if (token == JSON_ERROR) return event_read_not_json(reader);
+    if (token != JSON_OBJECT && reader->list == NULL)
+        return varve_error_set(reader->error, VARVE_INVALID, "an event must be a JSON object");
+    if (token != JSON_OBJECT)
+        return varve_error_set(reader->error, VARVE_INVALID, "%s[%zu] must be an object", reader->list, reader->item);
+    *event = (varve_event){ .stream = reader->stream };
+    while ((token = json_next(&reader->scanner)) == JSON_KEY) {
+        varve_status status = read_field(reader, event);
+        if (status < 0) return status;
+    }
+    return token == JSON_ERROR ? event_read_not_json(reader) : VARVE_OK;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "query/follower.h"
+
+#include <stdlib.h>
+
+#include "base/assert.h"
+
+/* A batch ends after this many events or bytes of data, whichever comes first. */
+enum { BATCH_EVENTS = 1000, BATCH_BYTES = 8 << 20 };
+
+/* A batch on its way: the last event taken, and how much there is. */
+struct batch {
+    size_t events;
+    size_t bytes;
+    uint64_t position;
+    varve_uuid id;
+};
+
+static varve_status open_cursor(struct follower *follower, varve_error *error)
+{
+    const struct sqlfile *file = follower->generation->home->file;
+    size_t count = 0;
+    const struct sqlfile_section *on = file->handlers;
+    for (; on != NULL; on = on->next) {
+        count += on->type_count;
+    }
+    ASSERT(count > 0);
+    varve_str *types = calloc(count, sizeof *types);
+    if (types == NULL) {
+        return varve_error_set(error, VARVE_NOMEM, "no memory to follow the log");
+    }
+    varve_read_options options = {
+        .after_position = follower->generation->checkpoint.position,
+        .types = types,
+        .follow = true,
+    };
+    for (on = file->handlers; on != NULL; on = on->next) {
+        for (size_t i = 0; i < on->type_count; i++) {
+            types[options.type_count++] = on->types[i];
+        }
+    }
+    varve_status status = varve_cursor_open(&follower->cursor, follower->store, &options, error);
+    free(types);
+    return status;
+}
+
+void follower_stop(struct follower *follower)
+{
+    varve_cursor_close(follower->cursor);
+    follower->cursor = NULL;
+}
+
+uint64_t follower_scanned(const struct follower *follower)
+{
+    uint64_t position = follower->generation->checkpoint.position;
+    uint64_t scanned = follower->cursor == NULL ? 0 : varve_cursor_scanned(follower->cursor);
+    return scanned > position ? scanned : position;
+}
+
+int follower_fd(struct follower *follower)
+{
+    return follower->cursor == NULL ? -1 : varve_cursor_fd(follower->cursor);
+}
+
+/* The id of the event at a position. VARVE_NOT_FOUND beyond the head. */
+static varve_status find_id(varve_store *store, uint64_t position, varve_uuid *id, varve_error *error)
+{
+    const varve_event *event = NULL;
+    varve_cursor *cursor = NULL;
+    const varve_read_options options = { .after_position = position - 1, .until_position = position };
+    varve_status status = varve_cursor_open(&cursor, store, &options, error);
+    if (status == VARVE_OK) {
+        status = varve_cursor_next(cursor, &event, error);
+    }
+    if (status == VARVE_OK) {
+        *id = event->id;
+    } else if (status == VARVE_DONE || status == VARVE_REWOUND) {
+        status = varve_error_set(error, VARVE_NOT_FOUND, "the log has no position %llu", (unsigned long long)position);
+    }
+    varve_cursor_close(cursor);
+    return status;
+}
+
+varve_status follower_fits(varve_store *store, const struct checkpoint *checkpoint, bool *fits, varve_error *error)
+{
+    *fits = checkpoint->ours;
+    if (!checkpoint->ours || checkpoint->position == 0) {
+        return VARVE_OK;
+    }
+    varve_uuid id = { { 0 } };
+    varve_status status = find_id(store, checkpoint->position, &id, error);
+    *fits = status == VARVE_OK && memcmp(id.bytes, checkpoint->id.bytes, sizeof id.bytes) == 0;
+    return status == VARVE_NOT_FOUND ? VARVE_OK : status;
+}
+
+static varve_status commit(struct follower *follower, struct batch *batch, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    if (batch->events > 0) {
+        status = generation_commit(follower->generation, batch->position, batch->id, error);
+    }
+    *batch = (struct batch){ 0 };
+    return status;
+}
+
+/* What went wrong with an event: names it, unless another try may help. */
+static varve_status blame(const varve_event *event, const varve_error *cause, varve_error *error)
+{
+    if ((cause->flags & VARVE_ERROR_RETRIABLE) != 0) {
+        if (error != NULL) {
+            *error = *cause;
+        }
+        return cause->status;
+    }
+    return varve_error_set(error, cause->status, "position %llu, %.*s of %.*s: %s", (unsigned long long)event->position,
+                           (int)event->type.len, event->type.ptr, (int)event->stream.len, event->stream.ptr,
+                           cause->message);
+}
+
+static varve_status take(struct follower *follower, struct batch *batch, const varve_event *event, varve_error *error)
+{
+    varve_error cause = { 0 };
+    varve_status status = VARVE_OK;
+    if (batch->events > 0 && event->position == follower->suspect) {
+        status = commit(follower, batch, &cause);
+    }
+    if (status == VARVE_OK && batch->events == 0) {
+        status = generation_begin(follower->generation, &cause);
+    }
+    if (status == VARVE_OK) {
+        status = generation_apply(follower->generation, event, &cause);
+    }
+    if (status == VARVE_OK) {
+        batch->events++;
+        batch->bytes += event->data.len + event->metadata.len;
+        batch->position = event->position;
+        batch->id = event->id;
+        return VARVE_OK;
+    }
+    generation_rollback(follower->generation);
+    if (batch->events > 0 && (cause.flags & VARVE_ERROR_RETRIABLE) == 0) {
+        /* Those before it are not to blame: once more from the checkpoint, and this one by itself. */
+        follower->suspect = event->position;
+        status = VARVE_BUSY;
+        varve_error_set(error, status, "an event of a batch failed");
+    } else {
+        status = blame(event, &cause, error);
+    }
+    batch->events = 0;
+    return status;
+}
+
+/* Moves the checkpoint over events that do not concern the projection. */
+static varve_status flush_checkpoint(struct follower *follower, varve_error *error)
+{
+    uint64_t scanned = follower_scanned(follower);
+    varve_uuid id = { { 0 } };
+    if (scanned == follower->generation->checkpoint.position) {
+        return VARVE_OK;
+    }
+    varve_status status = find_id(follower->store, scanned, &id, error);
+    if (status == VARVE_OK) {
+        status = generation_begin(follower->generation, error);
+    }
+    if (status == VARVE_OK) {
+        status = generation_commit(follower->generation, scanned, id, error);
+    }
+    return status;
+}
+
+varve_status follower_advance(struct follower *follower, bool flush, varve_error *error)
+{
+    struct batch batch = { 0 };
+    varve_status status = VARVE_OK;
+    bool alone = false;
+    uint64_t suspect = follower->suspect;
+    if (follower->cursor == NULL) {
+        status = open_cursor(follower, error);
+    }
+    while (status == VARVE_OK && !alone && batch.events < BATCH_EVENTS && batch.bytes < BATCH_BYTES) {
+        const varve_event *event = NULL;
+        status = varve_cursor_next(follower->cursor, &event, error);
+        if (status == VARVE_OK) {
+            alone = event->position == suspect;
+            status = take(follower, &batch, event, error);
+        }
+    }
+    follower->caught_up = follower->caught_up || status == VARVE_CAUGHT_UP || status == VARVE_IDLE;
+    if (status >= 0) {
+        varve_status committed = commit(follower, &batch, error);
+        status = committed < 0 ? committed : status == VARVE_IDLE ? VARVE_IDLE : VARVE_OK;
+        if (alone && committed == VARVE_OK) {
+            follower->suspect = 0;
+        }
+    } else if (batch.events > 0) {
+        generation_rollback(follower->generation);
+    }
+    if (status == VARVE_IDLE && flush) {
+        varve_status flushed = flush_checkpoint(follower, error);
+        status = flushed < 0 ? flushed : status;
+    }
+    if (status < 0) {
+        /* Events read and not kept must be read again. */
+        follower_stop(follower);
+        if (follower->suspect != suspect) {
+            status = VARVE_OK;
+        }
+    }
+    return status;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One generation following the log: takes the events that concern it, in batches, each with its
+ * checkpoint in one transaction, so that every event takes effect once whatever crashes.
+ */
+#ifndef VARVE_QUERY_FOLLOWER_H
+#define VARVE_QUERY_FOLLOWER_H
+
+#include <varve/read.h>
+
+#include "query/generation.h"
+
+/* Starts from {0} with a store and a generation set; ends with follower_stop. One thread at a time. */
+struct follower {
+    varve_store *store;            /* borrowed */
+    struct generation *generation; /* the owner's */
+    varve_cursor *cursor;          /* NULL: to be opened at the checkpoint */
+    bool caught_up;                /* has been through the backlog */
+    uint64_t suspect;              /* this event failed among others: it is tried alone, after all before it; 0: none */
+};
+
+/*
+ * Applies the next batch. VARVE_OK: there may be more. VARVE_IDLE: nothing more now; the checkpoint
+ * is then moved over events that do not concern the projection, if `flush` asks for it. A failure
+ * has changed nothing: with VARVE_ERROR_RETRIABLE the same again may succeed, otherwise the message
+ * names the event that cannot be applied.
+ */
+varve_status follower_advance(struct follower *follower, bool flush, varve_error *error);
+
+/* The last position looked at, at least the checkpoint's. */
+uint64_t follower_scanned(const struct follower *follower);
+
+/* Readable when there may be something new; -1 when that cannot be told. */
+int follower_fd(struct follower *follower);
+
+/* Closes the cursor; the generation stays. */
+void follower_stop(struct follower *follower);
+
+/* True when the checkpoint names an event of this log: its incarnation, position and id agree. */
+varve_status follower_fits(varve_store *store, const struct checkpoint *checkpoint, bool *fits, varve_error *error);
+
+#endif

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "query/models.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "query/query.h"
+#include "query/waiters.h"
+#include "query/worker.h"
+#include "store/store.h"
+
+/* A projection, and who keeps its model. */
+struct model {
+    struct sqlfile *file;
+    struct worker *worker; /* NULL: another process does, or not started */
+};
+
+struct models {
+    varve_store *store;
+    struct models_options options;
+    char *folder;
+    struct reader_home home;
+    struct model *models; /* in order of name, once started */
+    size_t model_count;
+    struct query **queries;
+    size_t query_count;
+    struct waiters *waiters;
+};
+
+static varve_status no_memory(varve_error *error)
+{
+    return varve_error_set(error, VARVE_NOMEM, "no memory for the query side");
+}
+
+varve_status models_open(struct models **out, varve_store *store, const struct models_options *options,
+                         varve_error *error)
+{
+    *out = NULL;
+    struct models *models = calloc(1, sizeof *models);
+    if (models == NULL || (models->folder = strdup(options->location)) == NULL) {
+        free(models);
+        return no_memory(error);
+    }
+    models->store = store;
+    models->options = *options;
+    models->options.location = models->folder;
+    models->home = (struct reader_home){ options->sql, models->folder, store_incarnation(store) };
+    *out = models;
+    return VARVE_OK;
+}
+
+static struct model *find_model(const struct models *models, varve_str name)
+{
+    for (size_t i = 0; i < models->model_count; i++) {
+        if (varve_str_eq(models->models[i].file->name, name)) {
+            return &models->models[i];
+        }
+    }
+    return NULL;
+}
+
+static struct query *find_query(const struct models *models, varve_str name)
+{
+    for (size_t i = 0; i < models->query_count; i++) {
+        if (varve_str_eq(query_file(models->queries[i])->name, name)) {
+            return models->queries[i];
+        }
+    }
+    return NULL;
+}
+
+/* Runs @create in an empty database and prepares everything else there; keeps the session if asked to. */
+static varve_status try_out(const struct models *models, const struct sqlfile *file, const char *scratch,
+                            struct sql_session **kept, varve_error *error)
+{
+    const struct sql_driver *sql = models->options.sql;
+    struct sql_session *session = NULL;
+    struct projection *projection = NULL;
+    varve_status status = sql->open(&session, scratch, SQL_SCRATCH, error);
+    if (status == VARVE_OK) {
+        status = projection_create(file, sql, session, error);
+    }
+    if (status == VARVE_OK) {
+        status = projection_open(&projection, file, sql, session, error);
+    }
+    projection_close(projection);
+    if (status == VARVE_OK && kept != NULL) {
+        *kept = session;
+        session = NULL;
+    }
+    sql->close(session);
+    return status;
+}
+
+varve_status models_add_projection(struct models *models, const char *file, varve_str text, varve_error *error)
+{
+    struct sqlfile *parsed = NULL;
+    varve_status status = sqlfile_parse(&parsed, SQLFILE_PROJECTION, file, text, models->options.sql->name, error);
+    if (status == VARVE_OK) {
+        const struct model *twin = find_model(models, parsed->name);
+        status = twin == NULL
+                     ? VARVE_OK
+                     : sqlfile_fail(parsed, parsed->line, VARVE_INVALID, error, "projection %.*s is also in %s",
+                                    (int)parsed->name.len, parsed->name.ptr, twin->file->file);
+    }
+    if (status == VARVE_OK) {
+        status = try_out(models, parsed, "", NULL, error);
+    }
+    if (status == VARVE_OK) {
+        struct model *grown = realloc(models->models, (models->model_count + 1) * sizeof *grown);
+        if (grown == NULL) {
+            status = no_memory(error);
+        } else {
+            models->models = grown;
+            grown[models->model_count++] = (struct model){ .file = parsed };
+            parsed = NULL;
+        }
+    }
+    sqlfile_free(parsed);
+    return status;
+}
+
+varve_status models_add_query(struct models *models, const char *file, varve_str text, varve_error *error)
+{
+    struct sqlfile *parsed = NULL;
+    struct query *query = NULL;
+    varve_status status = sqlfile_parse(&parsed, SQLFILE_QUERY, file, text, models->options.sql->name, error);
+    if (status == VARVE_OK) {
+        const struct query *twin = find_query(models, parsed->name);
+        status = twin == NULL ? VARVE_OK
+                              : sqlfile_fail(parsed, parsed->line, VARVE_INVALID, error, "query %.*s is also in %s",
+                                             (int)parsed->name.len, parsed->name.ptr, query_file(twin)->file);
+    }
+    if (status < 0) {
+        sqlfile_free(parsed);
+        return status;
+    }
+    status = query_new(&query, parsed, &models->home, error);
+    if (status < 0) {
+        return status;
+    }
+    struct query **grown = realloc(models->queries, (models->query_count + 1) * sizeof(struct query *));
+    if (grown == NULL) {
+        query_free(query);
+        return no_memory(error);
+    }
+    models->queries = grown;
+    grown[models->query_count++] = query;
+    return VARVE_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    varve_str left = ((const struct model *)a)->file->name;
+    varve_str right = ((const struct model *)b)->file->name;
+    size_t len = left.len < right.len ? left.len : right.len;
+    int order = memcmp(left.ptr, right.ptr, len);
+    return order != 0 ? order : left.len < right.len ? -1 : left.len > right.len;
+}
+
+/* Scratch databases are shared by name within the process: another engine's must not be met. */
+static void scratch_name(const struct models *models, const struct sqlfile *file, char *name, size_t size)
+{
+    snprintf(name, size, "%p-%.*s", (const void *)models, (int)file->name.len, file->name.ptr);
+}
+
+static varve_status check_query(const struct models *models, struct query *query, varve_error *error)
+{
+    const struct sql_driver *sql = models->options.sql;
+    const struct sqlfile *file = query_file(query);
+    struct sql_session *session = NULL;
+    char scratch[128], schema[64];
+    varve_status status = sql->open(&session, "", SQL_SCRATCH, error);
+    for (size_t i = 0; status == VARVE_OK && i < file->read_count; i++) {
+        const struct model *model = find_model(models, file->reads[i]);
+        if (model == NULL) {
+            status = sqlfile_fail(file, file->line, VARVE_INVALID, error, "there is no projection %.*s",
+                                  (int)file->reads[i].len, file->reads[i].ptr);
+        } else {
+            scratch_name(models, model->file, scratch, sizeof scratch);
+            snprintf(schema, sizeof schema, "%.*s", (int)file->reads[i].len, file->reads[i].ptr);
+            status = sql->attach(session, scratch, schema, error);
+        }
+    }
+    if (status == VARVE_OK) {
+        status = query_check(query, session, error);
+    }
+    sql->close(session);
+    return status;
+}
+
+/* Checks every query against empty models. */
+static varve_status check_queries(const struct models *models, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    char scratch[128];
+    struct sql_session **sessions = calloc(models->model_count + 1, sizeof(struct sql_session *));
+    if (sessions == NULL) {
+        return no_memory(error);
+    }
+    for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
+        scratch_name(models, models->models[i].file, scratch, sizeof scratch);
+        status = try_out(models, models->models[i].file, scratch, &sessions[i], error);
+    }
+    for (size_t i = 0; status == VARVE_OK && i < models->query_count; i++) {
+        status = check_query(models, models->queries[i], error);
+    }
+    for (size_t i = 0; i < models->model_count; i++) {
+        models->options.sql->close(sessions[i]);
+    }
+    free(sessions);
+    return status;
+}
+
+static bool reached(void *ctx, struct query *query, uint64_t position)
+{
+    const struct models *models = ctx;
+    const struct sqlfile *file = query_file(query);
+    if (models->options.read_only) {
+        uint64_t at = 0;
+        return query_position(query, &at, NULL) == VARVE_OK && at >= position;
+    }
+    bool all = true;
+    for (size_t i = 0; all && i < file->read_count; i++) {
+        all = worker_position(find_model(models, file->reads[i])->worker) >= position;
+    }
+    return all;
+}
+
+static void on_advanced(void *ctx)
+{
+    const struct models *models = ctx;
+    waiters_look(models->waiters);
+}
+
+static bool is_awaited(void *ctx)
+{
+    const struct models *models = ctx;
+    return waiters_any(models->waiters);
+}
+
+static void on_switched(void *ctx, const struct sqlfile *file)
+{
+    const struct models *models = ctx;
+    for (size_t i = 0; i < models->query_count; i++) {
+        const struct sqlfile *query = query_file(models->queries[i]);
+        for (size_t j = 0; j < query->read_count; j++) {
+            if (varve_str_eq(query->reads[j], file->name)) {
+                query_forget(models->queries[i]);
+            }
+        }
+    }
+}
+
+static struct generation_home home_of(const struct models *models, const struct model *model)
+{
+    return (struct generation_home){ models->options.sql, models->folder, model->file, models->home.incarnation };
+}
+
+static varve_status start_workers(struct models *models, varve_error *error)
+{
+    const struct worker_events events = { on_advanced, on_switched, is_awaited, models };
+    varve_status status = VARVE_OK;
+    if (mkdir(models->folder, 0777) < 0 && errno != EEXIST) {
+        return varve_error_set(error, VARVE_IO, "%s: %s", models->folder, strerror(errno));
+    }
+    for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
+        struct model *model = &models->models[i];
+        const struct generation_home home = home_of(models, model);
+        status = worker_open(&model->worker, models->store, &home, &events, &models->options.log, error);
+    }
+    for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
+        status = worker_start(models->models[i].worker, error);
+    }
+    return status;
+}
+
+varve_status models_start(struct models *models, varve_error *error)
+{
+    const struct waiters_options waiting = { .reached = reached, .ctx = models, .poll = models->options.read_only };
+    if (models->model_count > 0) {
+        qsort(models->models, models->model_count, sizeof *models->models, by_name);
+    }
+    varve_status status = check_queries(models, error);
+    if (status == VARVE_OK) {
+        status = waiters_open(&models->waiters, &waiting, error);
+    }
+    if (status == VARVE_OK && !models->options.read_only) {
+        status = start_workers(models, error);
+    }
+    return status;
+}
+
+void models_close(struct models *models)
+{
+    if (models == NULL) {
+        return;
+    }
+    waiters_stop(models->waiters);
+    for (size_t i = 0; i < models->query_count; i++) {
+        query_forget(models->queries[i]);
+    }
+    for (size_t i = 0; i < models->model_count; i++) {
+        worker_close(models->models[i].worker);
+    }
+    waiters_close(models->waiters);
+    for (size_t i = 0; i < models->query_count; i++) {
+        query_free(models->queries[i]);
+    }
+    for (size_t i = 0; i < models->model_count; i++) {
+        sqlfile_free(models->models[i].file);
+    }
+    free(models->queries);
+    free(models->models);
+    free(models->folder);
+    free(models);
+}
+
+static void visit_model(const struct models *models, const struct model *model, uint64_t head,
+                        varve_projection_visit visit, void *ctx)
+{
+    char problem[256] = "";
+    varve_projection_status status = {
+        .name = model->file->name,
+        .version = model->file->version,
+        .mode = VARVE_STR("async"),
+        .state = VARVE_PROJECTION_STOPPED,
+        .head = head,
+    };
+    if (model->worker != NULL) {
+        worker_get_status(model->worker, &status, problem, sizeof problem);
+        status.rebuild_total = head;
+        if (status.rebuild_rate > 0 && head > status.rebuild_done) {
+            status.rebuild_seconds_left = (double)(head - status.rebuild_done) / status.rebuild_rate;
+        }
+    } else {
+        struct checkpoint checkpoint;
+        const struct generation_home home = home_of(models, model);
+        if (generation_peek(&home, &checkpoint, NULL) == VARVE_OK && checkpoint.ours) {
+            status.position = checkpoint.position;
+        }
+    }
+    visit(ctx, &status);
+}
+
+varve_status models_list(struct models *models, varve_str name, varve_projection_visit visit, void *ctx,
+                         varve_error *error)
+{
+    uint64_t head = 0;
+    bool found = name.len == 0;
+    varve_status status = varve_store_head(models->store, &head, error);
+    for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
+        const struct model *model = &models->models[i];
+        if (name.len == 0 || varve_str_eq(model->file->name, name)) {
+            visit_model(models, model, head, visit, ctx);
+            found = true;
+        }
+    }
+    if (status == VARVE_OK && !found) {
+        status = varve_error_set(error, VARVE_NOT_FOUND, "there is no projection '%.*s'",
+                                 (int)(name.len > 80 ? 80 : name.len), name.ptr);
+    }
+    return status;
+}
+
+varve_status models_rebuild(struct models *models, varve_str name, varve_error *error)
+{
+    const struct model *model = find_model(models, name);
+    if (model == NULL) {
+        return varve_error_set(error, VARVE_NOT_FOUND, "there is no projection '%.*s'",
+                               (int)(name.len > 80 ? 80 : name.len), name.ptr);
+    }
+    if (model->worker == NULL) {
+        return varve_error_set(error, VARVE_UNAVAILABLE, "nobody runs projections here");
+    }
+    worker_rebuild(model->worker);
+    return VARVE_OK;
+}
+
+static varve_status no_such_query(varve_str name, varve_error *error)
+{
+    return varve_error_set(error, VARVE_NOT_FOUND, "there is no query '%.*s'", (int)(name.len > 80 ? 80 : name.len),
+                           name.ptr);
+}
+
+static varve_status wait_for(struct models *models, struct query *query, uint64_t position, uint32_t wait_ms,
+                             varve_query_ready ready, void *ctx, varve_error *error)
+{
+    if (position == 0) {
+        return VARVE_DONE;
+    }
+    varve_status status =
+        waiters_add(models->waiters, query, position, wait_ms == 0 ? QUERY_WAIT_MS : wait_ms, ready, ctx, error);
+    if (status == VARVE_OK && !models->options.read_only) {
+        const struct sqlfile *file = query_file(query);
+        for (size_t i = 0; i < file->read_count; i++) {
+            worker_nudge(find_model(models, file->reads[i])->worker);
+        }
+    }
+    return status;
+}
+
+varve_status models_wait(struct models *models, varve_str name, uint64_t after_position, uint32_t wait_ms,
+                         varve_query_ready ready, void *ctx, varve_error *error)
+{
+    struct query *query = find_query(models, name);
+    return query == NULL ? no_such_query(name, error)
+                         : wait_for(models, query, after_position, wait_ms, ready, ctx, error);
+}
+
+/* Who is behind, and whether it will ever get there. */
+static varve_status say_late(const struct models *models, const struct query *query, uint64_t position,
+                             varve_error *error)
+{
+    const struct sqlfile *file = query_file(query);
+    for (size_t i = 0; !models->options.read_only && i < file->read_count; i++) {
+        char problem[256] = "";
+        varve_projection_status status = { 0 };
+        worker_get_status(find_model(models, file->reads[i])->worker, &status, problem, sizeof problem);
+        if (status.position < position) {
+            return varve_error_set(error, VARVE_TIMEOUT, "projection %.*s is %s at position %llu, before %llu%s%s",
+                                   (int)file->reads[i].len, file->reads[i].ptr,
+                                   varve_projection_state_word(status.state), (unsigned long long)status.position,
+                                   (unsigned long long)position, *problem == '\0' ? "" : ": ", problem);
+        }
+    }
+    return varve_error_set(error, VARVE_TIMEOUT, "the models of query %.*s have not reached position %llu in time",
+                           (int)file->name.len, file->name.ptr, (unsigned long long)position);
+}
+
+/* A caller who waits in place. */
+struct wait {
+    sem_t over;
+    varve_status status;
+};
+
+static void end_wait(void *ctx, varve_status status)
+{
+    struct wait *wait = ctx;
+    wait->status = status;
+    sem_post(&wait->over);
+}
+
+static varve_status wait_in_place(struct models *models, struct query *query, const varve_query_request *request,
+                                  varve_error *error)
+{
+    struct wait wait = { .status = VARVE_OK };
+    if (sem_init(&wait.over, 0, 0) < 0) {
+        return varve_error_set(error, VARVE_UNAVAILABLE, "no semaphore: %s", strerror(errno));
+    }
+    varve_status status = wait_for(models, query, request->after_position, request->wait_ms, end_wait, &wait, error);
+    if (status == VARVE_OK) {
+        while (sem_wait(&wait.over) < 0 && errno == EINTR) {
+        }
+        status = wait.status;
+        if (status == VARVE_TIMEOUT) {
+            say_late(models, query, request->after_position, error);
+        } else if (status < 0) {
+            varve_error_set(error, status, "the engine is stopping");
+        }
+    }
+    sem_destroy(&wait.over);
+    return status < 0 ? status : VARVE_OK;
+}
+
+varve_status models_query(struct models *models, const varve_query_request *request, varve_answer *answer,
+                          varve_error *error)
+{
+    struct query *query = find_query(models, request->name);
+    if (query == NULL) {
+        return no_such_query(request->name, error);
+    }
+    varve_status status = VARVE_OK;
+    if (request->after_position > 0) {
+        status = query_check_request(query, request, error);
+        if (status == VARVE_OK) {
+            status = wait_in_place(models, query, request, error);
+        }
+    }
+    return status < 0 ? status : query_ask(query, request, answer, error);
+}

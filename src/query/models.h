@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The query side as the engine sees it: all projections, their read models, and the queries on them.
+ */
+#ifndef VARVE_QUERY_MODELS_H
+#define VARVE_QUERY_MODELS_H
+
+#include <varve/query.h>
+#include <varve/read.h>
+
+#include "base/log.h"
+
+struct models;
+struct sql_driver;
+
+struct models_options {
+    const struct sql_driver *sql; /* the database that read models live in */
+    const char *location;         /* SQLite: the folder of the model files; copied */
+    bool read_only;               /* another process runs the projections: use its models as they are */
+    struct log log;
+};
+
+/* `store` is borrowed until models_close. Nothing runs yet. */
+varve_status models_open(struct models **models, varve_store *store, const struct models_options *options,
+                         varve_error *error);
+/* As varve_engine_add_projection and varve_engine_add_query; before models_start. */
+varve_status models_add_projection(struct models *models, const char *file, varve_str text, varve_error *error);
+varve_status models_add_query(struct models *models, const char *file, varve_str text, varve_error *error);
+/* Checks every statement against the database, opens or begins each projection's generation, starts its worker. */
+varve_status models_start(struct models *models, varve_error *error);
+/* As the public functions of the same name. */
+varve_status models_list(struct models *models, varve_str name, varve_projection_visit visit, void *ctx,
+                         varve_error *error);
+varve_status models_rebuild(struct models *models, varve_str name, varve_error *error);
+varve_status models_query(struct models *models, const varve_query_request *request, varve_answer *answer,
+                          varve_error *error);
+varve_status models_wait(struct models *models, varve_str query, uint64_t after_position, uint32_t wait_ms,
+                         varve_query_ready ready, void *ctx, varve_error *error);
+/* Stops the workers at a committed checkpoint and answers who waits with VARVE_UNAVAILABLE. NULL is allowed. */
+void models_close(struct models *models);
+
+#endif

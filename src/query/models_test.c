@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Read models on a real store: that they follow, survive, rebuild and say what they know. */
+#include "query/models_fixture.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+static void a_model_catches_up_and_then_follows(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t position = append_many(fixture, 2500);
+    start_well(fixture, count_projection);
+    assert_string_equal(ask(fixture, "counts", "a-3", position), "[{\"n\":250,\"total\":250}]");
+    position = append(fixture, "a-3", "Added", "{\"amount\":5}");
+    assert_string_equal(ask(fixture, "counts", "a-3", position), "[{\"n\":251,\"total\":255}]");
+    assert_string_equal(ask(fixture, "counts", "nobody", 0), "[]");
+    assert_int_equal(await(fixture, VARVE_PROJECTION_LIVE).status.position, position);
+}
+
+/* Nobody appends what the projection listens to, and still a wait for such a position ends at once. */
+static void a_checkpoint_moves_over_what_does_not_concern_it(void **state)
+{
+    struct fixture *fixture = *state;
+    start_well(fixture, count_projection);
+    append(fixture, "a-1", "Added", "{\"amount\":1}");
+    for (int i = 0; i < 20; i++) {
+        uint64_t position = append(fixture, "b-1", "Other", "{}");
+        assert_string_equal(ask(fixture, "counts", "a-1", position), "[{\"n\":1,\"total\":1}]");
+    }
+}
+
+static void each_event_takes_effect_once_over_many_restarts(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t position = 0;
+    for (int i = 0; i < 6; i++) {
+        start_well(fixture, count_projection);
+        position = append_many(fixture, 1500);
+        append(fixture, "b-1", "Other", "{}");
+        /* Stopped wherever it is. */
+        stop(fixture);
+    }
+    start_well(fixture, count_projection);
+    assert_string_equal(ask(fixture, "counts", "a-9", position), "[{\"n\":900,\"total\":900}]");
+    assert_false(look(fixture).status.rebuilding);
+}
+
+struct asking {
+    struct fixture *fixture;
+    atomic_bool stop;
+    uint64_t asked;
+    bool good;
+};
+
+/* Asks all the time; the answer never changes while models are rebuilt. */
+static void *keep_asking(void *arg)
+{
+    struct asking *asking = arg;
+    const varve_query_param param = { VARVE_STR("stream"), VARVE_STR("a-4") };
+    const varve_query_request request = { .name = VARVE_STR("counts"), .params = &param, .param_count = 1 };
+    while (asking->good && !atomic_load(&asking->stop)) {
+        varve_answer answer = { 0 };
+        varve_error error = { 0 };
+        varve_status status = models_query(asking->fixture->models, &request, &answer, &error);
+        asking->good = status == VARVE_OK && varve_str_is(answer.rows, "[{\"n\":500,\"total\":500}]");
+        if (!asking->good) {
+            fprintf(stderr, "%s %.*s\n", error.message, (int)answer.rows.len, answer.rows.ptr);
+        }
+        varve_answer_fini(&answer);
+        asking->asked++;
+    }
+    return NULL;
+}
+
+static void a_rebuild_is_never_seen_by_those_who_ask(void **state)
+{
+    struct fixture *fixture = *state;
+    start_well(fixture, count_projection);
+    uint64_t position = append_many(fixture, 5000);
+    ask(fixture, "counts", "a-4", position);
+    struct asking asking = { .fixture = fixture, .good = true };
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, keep_asking, &asking), 0);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(models_rebuild(fixture->models, VARVE_STR("counts"), NULL), VARVE_OK);
+        assert_true(look(fixture).status.rebuilding);
+        await(fixture, VARVE_PROJECTION_LIVE);
+    }
+    atomic_store(&asking.stop, true);
+    pthread_join(thread, NULL);
+    assert_true(asking.good);
+    assert_true(asking.asked > 0);
+    position = append(fixture, "a-4", "Added", "{\"amount\":2}");
+    assert_string_equal(ask(fixture, "counts", "a-4", position), "[{\"n\":501,\"total\":502}]");
+    assert_int_equal(models_rebuild(fixture->models, VARVE_STR("nobody"), NULL), VARVE_NOT_FOUND);
+}
+
+/* How many generations' files there are. */
+static size_t count_generations(struct fixture *fixture)
+{
+    size_t count = 0;
+    char name[64];
+    for (int i = 1; i < 100; i++) {
+        snprintf(name, sizeof name, "models/counts.%d.db", i);
+        count += access(scratch_path(&fixture->scratch, name), F_OK) == 0;
+    }
+    return count;
+}
+
+static void old_generations_and_what_a_crash_left_are_removed(void **state)
+{
+    struct fixture *fixture = *state;
+    start_well(fixture, count_projection);
+    uint64_t position = append_many(fixture, 100);
+    models_rebuild(fixture->models, VARVE_STR("counts"), NULL);
+    await(fixture, VARVE_PROJECTION_LIVE);
+    assert_int_equal(count_generations(fixture), 1);
+    stop(fixture);
+    FILE *left = fopen(scratch_path(&fixture->scratch, "models/counts.7.db"), "w");
+    assert_non_null(left);
+    fclose(left);
+    left = fopen(scratch_path(&fixture->scratch, "models/other.8.db"), "w");
+    assert_non_null(left);
+    fclose(left);
+    start_well(fixture, count_projection);
+    assert_int_equal(count_generations(fixture), 1);
+    assert_int_equal(access(scratch_path(&fixture->scratch, "models/other.8.db"), F_OK), 0);
+    assert_string_equal(ask(fixture, "counts", "a-0", position), "[{\"n\":10,\"total\":10}]");
+}
+
+static void another_version_is_built_beside_the_old_one(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char second[] =
+        COUNT_HEAD("2") COUNT_TABLE "-- @on Added\nINSERT INTO counts VALUES (:stream, 1, 1000)"
+                                    " ON CONFLICT (stream) DO UPDATE SET n = n + 1, total = total + 1000;\n";
+    start_well(fixture, count_projection);
+    uint64_t position = append_many(fixture, 1000);
+    assert_string_equal(ask(fixture, "counts", "a-4", position), "[{\"n\":100,\"total\":100}]");
+    stop(fixture);
+    start_well(fixture, second);
+    const char *rows = ask(fixture, "counts", "a-4", position);
+    assert_true(strcmp(rows, "[{\"n\":100,\"total\":100}]") == 0 ||
+                strcmp(rows, "[{\"n\":100,\"total\":100000}]") == 0);
+    assert_int_equal(await(fixture, VARVE_PROJECTION_LIVE).status.version, 2);
+    assert_string_equal(ask(fixture, "counts", "a-4", position), "[{\"n\":100,\"total\":100000}]");
+}
+
+/* `amount` must not be null: the 4th event cannot be applied, those around it can. */
+static void an_event_that_fails_stops_the_projection_there(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char strict[] =
+        COUNT_HEAD("1") "CREATE TABLE counts (stream TEXT PRIMARY KEY, n INTEGER, total INTEGER NOT NULL);\n" COUNT_ON;
+    static const char mended[] =
+        COUNT_HEAD("2") "CREATE TABLE counts (stream TEXT PRIMARY KEY, n INTEGER, total INTEGER);\n" COUNT_ON;
+    append_many(fixture, 3);
+    append(fixture, "bad-1", "Added", "{\"amount\":null}");
+    uint64_t position = append_many(fixture, 10);
+    start_well(fixture, strict);
+    struct seen seen = await(fixture, VARVE_PROJECTION_FAULTED);
+    assert_non_null(strstr(seen.problem, "position 4, Added of bad-1"));
+    assert_non_null(strstr(seen.problem, "counts.sql:6"));
+    assert_non_null(strstr(seen.problem, "NOT NULL"));
+    assert_int_equal(seen.status.position, 3);
+    assert_string_equal(ask(fixture, "counts", "a-2", 3), "[{\"n\":1,\"total\":1}]");
+    /* A rebuild meets the same event, and what serves goes on serving. */
+    models_rebuild(fixture->models, VARVE_STR("counts"), NULL);
+    seen = await(fixture, VARVE_PROJECTION_FAULTED);
+    assert_non_null(strstr(seen.problem, "position 4"));
+    assert_string_equal(ask(fixture, "counts", "a-2", 3), "[{\"n\":1,\"total\":1}]");
+    stop(fixture);
+    start_well(fixture, mended);
+    assert_int_equal(await(fixture, VARVE_PROJECTION_LIVE).status.position, position);
+    assert_string_equal(ask(fixture, "counts", "bad-1", position), "[{\"n\":1,\"total\":null}]");
+    assert_string_equal(ask(fixture, "counts", "a-2", position), "[{\"n\":2,\"total\":2}]");
+}
+
+/* A position of another history must never answer for one of this history. */
+static void a_model_of_another_history_is_built_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    start_well(fixture, count_projection);
+    uint64_t position = append_many(fixture, 1000);
+    ask(fixture, "counts", "a-4", position);
+    stop(fixture);
+    varve_store_close(fixture->store);
+    open_store(fixture, "other.db");
+    position = append(fixture, "a-4", "Added", "{\"amount\":7}");
+    start_well(fixture, count_projection);
+    assert_string_equal(ask(fixture, "counts", "a-4", position), "[{\"n\":1,\"total\":7}]");
+    assert_int_equal(await(fixture, VARVE_PROJECTION_LIVE).status.position, position);
+}
+
+static void a_missing_or_damaged_model_is_built_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    start_well(fixture, count_projection);
+    uint64_t position = append_many(fixture, 1000);
+    ask(fixture, "counts", "a-4", position);
+    stop(fixture);
+    FILE *file = fopen(scratch_path(&fixture->scratch, "models/counts.1.db"), "r+");
+    assert_non_null(file);
+    for (int i = 0; i < 8192; i++) {
+        fputc('x', file);
+    }
+    fclose(file);
+    start_well(fixture, count_projection);
+    assert_string_equal(ask(fixture, "counts", "a-4", position), "[{\"n\":100,\"total\":100}]");
+    stop(fixture);
+    assert_int_equal(unlink(scratch_path(&fixture->scratch, "models/counts.2.db")), 0);
+    start_well(fixture, count_projection);
+    assert_string_equal(ask(fixture, "counts", "a-4", position), "[{\"n\":100,\"total\":100}]");
+    stop(fixture);
+    assert_int_equal(unlink(scratch_path(&fixture->scratch, "models/counts.db")), 0);
+    start_well(fixture, count_projection);
+    assert_string_equal(ask(fixture, "counts", "a-4", position), "[{\"n\":100,\"total\":100}]");
+}
+
+/* Another process looks on: it reads through the link and sees what the first one commits and switches. */
+static void a_second_opener_reads_only(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_store *second = NULL;
+    const varve_store_options options = { .read_only = true };
+    start_well(fixture, count_projection);
+    uint64_t position = append_many(fixture, 100);
+    ask(fixture, "counts", "a-4", position);
+    varve_status status =
+        store_open(&second, &store_sqlite, scratch_path(&fixture->scratch, "log.db"), &options, &fixture->error);
+    if (status < 0) {
+        fail_msg("%s", fixture->error.message);
+    }
+    struct fixture other = { .store = second, .scratch = fixture->scratch };
+    assert_int_equal(open_models(&other, &other.models, second, true), VARVE_OK);
+    models_add_projection(other.models, "p", varve_str_of(count_projection), NULL);
+    models_add_query(other.models, "q", varve_str_of(count_query), NULL);
+    assert_int_equal(models_start(other.models, NULL), VARVE_OK);
+    assert_string_equal(ask(&other, "counts", "a-4", position), "[{\"n\":10,\"total\":10}]");
+    assert_int_equal(look(&other).status.state, VARVE_PROJECTION_STOPPED);
+    assert_int_equal(look(&other).status.position, position);
+    assert_int_equal(models_rebuild(other.models, VARVE_STR("counts"), NULL), VARVE_UNAVAILABLE);
+    models_rebuild(fixture->models, VARVE_STR("counts"), NULL);
+    await(fixture, VARVE_PROJECTION_LIVE);
+    position = append(fixture, "a-4", "Added", "{\"amount\":90}");
+    assert_string_equal(ask(&other, "counts", "a-4", position), "[{\"n\":11,\"total\":100}]");
+    models_close(other.models);
+    varve_store_close(second);
+}
+
+struct called {
+    atomic_int calls;
+    _Atomic varve_status status;
+};
+
+static void note_call(void *ctx, varve_status status)
+{
+    struct called *called = ctx;
+    atomic_store(&called->status, status);
+    atomic_fetch_add(&called->calls, 1);
+}
+
+static void await_call(struct called *called)
+{
+    while (atomic_load(&called->calls) == 0) {
+        usleep(1000);
+    }
+}
+
+static void who_waits_is_called_back_once(void **state)
+{
+    struct fixture *fixture = *state;
+    const varve_str name = VARVE_STR("counts");
+    struct called reached = { 0 }, late = { 0 }, stopped = { 0 };
+    start_well(fixture, count_projection);
+    uint64_t position = append_many(fixture, 10);
+    assert_int_equal(models_wait(fixture->models, name, 0, 1000, note_call, &reached, NULL), VARVE_DONE);
+    assert_int_equal(models_wait(fixture->models, VARVE_STR("nobody"), 1, 1, note_call, &reached, NULL),
+                     VARVE_NOT_FOUND);
+    ask(fixture, "counts", "a-1", position);
+    assert_int_equal(models_wait(fixture->models, name, position, 1000, note_call, &reached, NULL), VARVE_DONE);
+    assert_int_equal(models_wait(fixture->models, name, position + 1, 60000, note_call, &reached, NULL), VARVE_OK);
+    assert_int_equal(atomic_load(&reached.calls), 0);
+    append(fixture, "b-1", "Other", "{}");
+    await_call(&reached);
+    assert_int_equal(atomic_load(&reached.status), VARVE_OK);
+    assert_int_equal(models_wait(fixture->models, name, position + 9, 1, note_call, &late, NULL), VARVE_OK);
+    await_call(&late);
+    assert_int_equal(atomic_load(&late.status), VARVE_TIMEOUT);
+    assert_int_equal(models_wait(fixture->models, name, position + 9, 60000, note_call, &stopped, NULL), VARVE_OK);
+    stop(fixture);
+    assert_int_equal(atomic_load(&stopped.calls), 1);
+    assert_int_equal(atomic_load(&stopped.status), VARVE_UNAVAILABLE);
+    assert_int_equal(atomic_load(&reached.calls), 1);
+}
+
+static void what_does_not_check_out_is_refused_with_file_and_line(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *projection, *query;
+        const char *says;
+    } cases[] = {
+        { COUNT_HEAD("1") COUNT_TABLE "-- @on E\nINSERT INTO\n  nobody VALUES (1)", NULL, "p.sql:6: no such table" },
+        { COUNT_HEAD("1") COUNT_TABLE "-- @on E\nDELETE FROM counts\nWHERE x = 1", NULL, "p.sql:7: no such column" },
+        { COUNT_HEAD("1") "CREATE TABEL t (a);\n-- @on E\nSELECT 1", NULL, "p.sql:4: " },
+        { COUNT_HEAD("1") COUNT_TABLE "-- @on E\nATTACH 'x' AS y", NULL, "p.sql:6: not authorized" },
+        { COUNT_HEAD("1") COUNT_TABLE "-- @on E\nCOMMIT", NULL, "p.sql:6: not authorized" },
+        { COUNT_HEAD("1") COUNT_TABLE "-- @on E\nPRAGMA synchronous=OFF", NULL, "p.sql:6: not authorized" },
+        { COUNT_HEAD("1") COUNT_TABLE "-- @on E\nDROP TABLE counts", NULL, "p.sql:6: not authorized" },
+        { COUNT_HEAD("1") "CREATE TABLE varve_checkpoint (a);\n-- @on E\nSELECT 1", NULL, "p.sql:4: not authorized" },
+        { COUNT_HEAD("1") COUNT_TABLE "-- @on E\nINSERT INTO counts VALUES (?, 1, 1)", NULL, "p.sql:6: parameters" },
+        { count_projection, "-- @query q\n-- @reads nobody\nSELECT 1", "q.sql:1: there is no projection nobody" },
+        { count_projection, "-- @query q\n-- @reads counts\nSELECT x\nFROM nobody", "q.sql:3: no such table" },
+        { count_projection, "-- @query q\n-- @reads counts\nSELECT n,\n\"x\" FROM counts.counts",
+          "q.sql:4: no such column" },
+        { count_projection, "-- @query q\n-- @reads counts\nDELETE FROM counts.counts", "q.sql:3: not authorized" },
+        { count_projection, "-- @query q\n-- @reads counts\nSELECT n, stream AS n FROM counts.counts", "two columns" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        varve_error error = { 0 };
+        assert_int_equal(open_models(fixture, &fixture->models, fixture->store, false), VARVE_OK);
+        varve_status status =
+            models_add_projection(fixture->models, "p.sql", varve_str_of(cases[i].projection), &error);
+        if (status == VARVE_OK && cases[i].query != NULL) {
+            status = models_add_query(fixture->models, "q.sql", varve_str_of(cases[i].query), &error);
+        }
+        if (status == VARVE_OK) {
+            status = models_start(fixture->models, &error);
+        }
+        if (status != VARVE_INVALID || strstr(error.message, cases[i].says) == NULL || error.detail == 0) {
+            fail_msg("case %zu: %d %s", i, status, error.message);
+        }
+        stop(fixture);
+    }
+    assert_int_not_equal(access(scratch_path(&fixture->scratch, "models"), F_OK), 0);
+}
+
+static void a_name_is_given_once(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(open_models(fixture, &fixture->models, fixture->store, false), VARVE_OK);
+    varve_str projection = varve_str_of(count_projection), query = varve_str_of(count_query);
+    assert_int_equal(models_add_projection(fixture->models, "a", projection, NULL), VARVE_OK);
+    assert_int_equal(models_add_projection(fixture->models, "b", projection, NULL), VARVE_INVALID);
+    assert_int_equal(models_add_query(fixture->models, "a", query, NULL), VARVE_OK);
+    assert_int_equal(models_add_query(fixture->models, "b", query, NULL), VARVE_INVALID);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(a_model_catches_up_and_then_follows),
+        CASE(a_checkpoint_moves_over_what_does_not_concern_it),
+        CASE(each_event_takes_effect_once_over_many_restarts),
+        CASE(a_rebuild_is_never_seen_by_those_who_ask),
+        CASE(old_generations_and_what_a_crash_left_are_removed),
+        CASE(another_version_is_built_beside_the_old_one),
+        CASE(an_event_that_fails_stops_the_projection_there),
+        CASE(a_model_of_another_history_is_built_anew),
+        CASE(a_missing_or_damaged_model_is_built_anew),
+        CASE(a_second_opener_reads_only),
+        CASE(who_waits_is_called_back_once),
+        CASE(what_does_not_check_out_is_refused_with_file_and_line),
+        CASE(a_name_is_given_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A projection's statements, prepared on one session, and what one event does to them. */
+#ifndef VARVE_QUERY_PROJECTION_H
+#define VARVE_QUERY_PROJECTION_H
+
+#include "query/sqlfile.h"
+#include "sql/sql.h"
+
+/* For one thread at a time, as its session. */
+struct projection;
+
+/* Runs the file's @create statements on the session; the caller holds the transaction. VARVE_INVALID with file:line. */
+varve_status projection_create(const struct sqlfile *file, const struct sql_driver *sql, struct sql_session *session,
+                               varve_error *error);
+
+/*
+ * Prepares the @on statements; `file` and `session` are borrowed until projection_close.
+ * VARVE_INVALID with file:line for a statement that the database refuses.
+ */
+varve_status projection_open(struct projection **projection, const struct sqlfile *file, const struct sql_driver *sql,
+                             struct sql_session *session, varve_error *error);
+
+/*
+ * Runs the statements for the event's type, in the file's order, inside the caller's transaction.
+ * Failures as sql_driver.step; the message says which line, and the caller rolls back. A value that
+ * the event does not have is NULL.
+ */
+varve_status projection_apply(struct projection *projection, const varve_event *event, varve_error *error);
+
+/* NULL is allowed. */
+void projection_close(struct projection *projection);
+
+#endif

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Named queries: parameters, pages, answers; and how values travel from an event's JSON to an answer's. */
+#include "query/models_fixture.h"
+
+static const char kinds[] = "-- @projection counts\n-- @version 1\n-- @create\n"
+                            "CREATE TABLE kinds (id INTEGER PRIMARY KEY, what, value);\n"
+                            "-- @on Seen\nINSERT INTO kinds VALUES (:position, typeof(:data.v), :data.v);\n";
+
+/* Opens with one projection called "counts" and one query. */
+static void open_with(struct fixture *fixture, const char *projection, const char *query)
+{
+    varve_error error = { 0 };
+    assert_int_equal(open_models(fixture, &fixture->models, fixture->store, false), VARVE_OK);
+    varve_status status = models_add_projection(fixture->models, "p.sql", varve_str_of(projection), &error);
+    if (status == VARVE_OK) {
+        status = models_add_query(fixture->models, "q.sql", varve_str_of(query), &error);
+    }
+    if (status == VARVE_OK) {
+        status = models_start(fixture->models, &error);
+    }
+    if (status < 0) {
+        fail_msg("%s", error.message);
+    }
+}
+
+static void json_values_keep_their_type(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *data, *row;
+    } cases[] = {
+        { "{\"v\":9223372036854775807}", "{\"what\":\"integer\",\"value\":9223372036854775807}" },
+        { "{\"v\":-1}", "{\"what\":\"integer\",\"value\":-1}" },
+        { "{\"v\":0.1}", "{\"what\":\"real\",\"value\":0.1}" },
+        { "{\"v\":3.0}", "{\"what\":\"real\",\"value\":3.0}" },
+        { "{\"v\":1e300}", "{\"what\":\"real\",\"value\":1e+300}" },
+        { "{\"v\":0.30000000000000004}", "{\"what\":\"real\",\"value\":0.30000000000000004}" },
+        { "{\"v\":\"caf\\u00e9 \\\"x\\\"\\n\"}", "{\"what\":\"text\",\"value\":\"caf\xc3\xa9 \\\"x\\\"\\n\"}" },
+        { "{\"v\":\"\"}", "{\"what\":\"text\",\"value\":\"\"}" },
+        { "{\"v\":\"12\"}", "{\"what\":\"text\",\"value\":\"12\"}" },
+        { "{\"v\":true}", "{\"what\":\"integer\",\"value\":1}" },
+        { "{\"v\":false}", "{\"what\":\"integer\",\"value\":0}" },
+        { "{\"v\":null}", "{\"what\":\"null\",\"value\":null}" },
+        { "{}", "{\"what\":\"null\",\"value\":null}" },
+        { "{\"v\":{\"a\":[1, 2]}}", "{\"what\":\"text\",\"value\":\"{\\\"a\\\":[1, 2]}\"}" },
+        { "{\"v\":[]}", "{\"what\":\"text\",\"value\":\"[]\"}" },
+    };
+    open_with(fixture, kinds, "-- @query q\n-- @reads counts\nSELECT what, value FROM kinds ORDER BY id DESC LIMIT 1");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char row[256];
+        uint64_t position = append(fixture, "s-1", "Seen", cases[i].data);
+        snprintf(row, sizeof row, "[%s]", cases[i].row);
+        assert_string_equal(ask(fixture, "q", NULL, position), row);
+    }
+}
+
+static void an_events_own_fields_can_be_used(void **state)
+{
+    struct fixture *fixture = *state;
+    open_with(fixture,
+              "-- @projection counts\n-- @version 1\n-- @create\nCREATE TABLE t (a, b, c, d, e, f, g, h);\n"
+              "-- @on Seen\nINSERT INTO t VALUES (:stream, :aggregate_id, :version, :position, :type, length(:id),"
+              " :occurred_at = :recorded_at, :data.deep.list[1].x || ' ' || :metadata);\n",
+              "-- @query q\n-- @reads counts\nSELECT * FROM t");
+    append(fixture, "cart-a-1", "Other", "{}");
+    uint64_t position = append(fixture, "cart-a-1", "Seen", "{\"deep\":{\"list\":[0,{\"x\":\"y\"}]}}");
+    assert_string_equal(ask(fixture, "q", NULL, position),
+                        "[{\"a\":\"cart-a-1\",\"b\":\"a-1\",\"c\":2,\"d\":2,\"e\":\"Seen\",\"f\":36,\"g\":1,"
+                        "\"h\":\"y {}\"}]");
+}
+
+static void rows_of_any_kind_become_json(void **state)
+{
+    struct fixture *fixture = *state;
+    open_with(fixture, kinds,
+              "-- @query q\n-- @reads counts\n"
+              "SELECT 9e999 AS inf, -9e999 AS minus, x'00ff' AS bytes, cast(x'ff' AS TEXT) AS torn, '' AS empty,"
+              " char(1) AS \"a \"\"quoted\"\" name\"");
+    assert_string_equal(ask(fixture, "q", NULL, 0),
+                        "[{\"inf\":null,\"minus\":null,\"bytes\":\"AP8=\",\"torn\":\"/w==\",\"empty\":\"\","
+                        "\"a \\\"quoted\\\" name\":\"\\u0001\"}]");
+}
+
+#define PAGED "-- @query q\n-- @reads counts\n-- @param least integer\n"
+
+/* Goes through all pages of `size` rows and checks that they are 1, 2, 3 … `total`. */
+static void walk(struct fixture *fixture, uint32_t size, size_t total)
+{
+    const varve_query_param param = { VARVE_STR("least"), VARVE_STR("0") };
+    varve_query_request request = { .name = VARVE_STR("q"), .params = &param, .param_count = 1, .limit = size };
+    char cursor[64] = "";
+    size_t seen = 0;
+    do {
+        varve_answer answer = { 0 };
+        varve_error error = { 0 };
+        request.cursor = varve_str_of(cursor);
+        if (models_query(fixture->models, &request, &answer, &error) < 0) {
+            fail_msg("%s", error.message);
+        }
+        varve_buf expected = { 0 };
+        varve_buf_str(&expected, VARVE_STR("["));
+        for (size_t i = 0; i < answer.row_count; i++) {
+            varve_buf_printf(&expected, "%s{\"id\":%zu}", i == 0 ? "" : ",", ++seen);
+        }
+        varve_buf_str(&expected, VARVE_STR("]"));
+        assert_true(varve_str_eq(answer.rows, varve_buf_view(&expected)));
+        assert_true(answer.row_count <= size);
+        snprintf(cursor, sizeof cursor, "%.*s", (int)answer.next.len, answer.next.ptr);
+        varve_buf_fini(&expected);
+        varve_answer_fini(&answer);
+    } while (*cursor != '\0');
+    assert_int_equal(seen, total);
+}
+
+static void pages_follow_each_other(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t position = append_many(fixture, 100);
+    static const char every[] = "-- @projection counts\n-- @version 1\n-- @create\nCREATE TABLE t (id);\n"
+                                "-- @on Added\nINSERT INTO t VALUES (:position);\n";
+    open_with(fixture, every, PAGED "SELECT id FROM t WHERE id > :least ORDER BY id");
+    const varve_query_param param = { VARVE_STR("least"), VARVE_STR("0") };
+    const varve_query_request request = {
+        .name = VARVE_STR("q"), .params = &param, .param_count = 1, .after_position = position, .wait_ms = 60000
+    };
+    varve_answer answer = { 0 };
+    assert_int_equal(models_query(fixture->models, &request, &answer, NULL), VARVE_OK);
+    assert_int_equal(answer.row_count, 20);
+    varve_answer_fini(&answer);
+    walk(fixture, 1, 100);
+    walk(fixture, 33, 100);
+    walk(fixture, 100, 100);
+    walk(fixture, 1000, 100);
+    stop(fixture);
+    /* A statement with a limit of its own has pages too, as far as that goes. */
+    open_with(fixture, every, PAGED "SELECT id FROM t WHERE id > :least ORDER BY id LIMIT 50");
+    walk(fixture, 7, 50);
+    walk(fixture, 50, 50);
+}
+
+struct question {
+    const char *name, *value, *name2, *value2, *cursor;
+    uint32_t limit;
+    const char *says; /* NULL: it is answered */
+};
+
+static void a_wrong_request_is_refused_and_says_why(void **state)
+{
+    struct fixture *fixture = *state;
+    open_with(fixture, kinds,
+              "-- @query q\n-- @reads counts\n-- @param i integer\n-- @param b boolean\n"
+              "SELECT value FROM kinds WHERE value = :i AND :b");
+    static const struct question cases[] = {
+        { "i", "1", "b", "true", "", 0, NULL },
+        { "i", "-9223372036854775808", "b", "false", "", 1000, NULL },
+        { "i", "1", NULL, NULL, "", 0, "'b' is missing" },
+        { "i", "1", "x", "1", "", 0, "'x' is unknown" },
+        { "i", "1", "i", "1", "", 0, "'i' is given twice" },
+        { "i", "one", "b", "true", "", 0, "'i' is not an integer" },
+        { "i", "", "b", "true", "", 0, "'i' is not an integer" },
+        { "i", "1.5", "b", "true", "", 0, "'i' is not an integer" },
+        { "i", " 1", "b", "true", "", 0, "'i' is not an integer" },
+        { "i", "9223372036854775808", "b", "true", "", 0, "'i' is not an integer" },
+        { "i", "1 OR 1=1", "b", "true", "", 0, "'i' is not an integer" },
+        { "i", "1", "b", "yes", "", 0, "'b' is not true or false" },
+        { "i", "1", "b", "true", "", 1001, "limit is at most 1000" },
+        { "i", "1", "b", "true", "x", 0, "cursor" },
+        { "i", "1", "b", "true", "000000000000000000000014", 0, "cursor" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const varve_query_param params[] = { { varve_str_of(cases[i].name), varve_str_of(cases[i].value) },
+                                             { varve_str_of(cases[i].name2), varve_str_of(cases[i].value2) } };
+        const varve_query_request request = { .name = VARVE_STR("q"),
+                                              .params = params,
+                                              .param_count = cases[i].name2 == NULL ? 1 : 2,
+                                              .cursor = varve_str_of(cases[i].cursor),
+                                              .limit = cases[i].limit };
+        varve_answer answer = { 0 };
+        varve_error error = { 0 };
+        varve_status status = models_query(fixture->models, &request, &answer, &error);
+        if (cases[i].says == NULL ? status != VARVE_OK
+                                  : status != VARVE_INVALID || strstr(error.message, cases[i].says) == NULL) {
+            fail_msg("case %zu: %d %s", i, status, error.message);
+        }
+        varve_answer_fini(&answer);
+    }
+    const varve_query_request nobody = { .name = VARVE_STR("nobody") };
+    varve_answer answer = { 0 };
+    assert_int_equal(models_query(fixture->models, &nobody, &answer, NULL), VARVE_NOT_FOUND);
+}
+
+/* A cursor belongs to the parameters that it was made for. */
+static void a_cursor_of_another_question_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t position = append_many(fixture, 30);
+    open_with(fixture,
+              "-- @projection counts\n-- @version 1\n-- @create\nCREATE TABLE t (id);\n"
+              "-- @on Added\nINSERT INTO t VALUES (:position);\n",
+              PAGED "SELECT id FROM t WHERE id > :least ORDER BY id");
+    varve_query_param param = { VARVE_STR("least"), VARVE_STR("0") };
+    varve_query_request request = {
+        .name = VARVE_STR("q"), .params = &param, .param_count = 1, .after_position = position, .wait_ms = 60000
+    };
+    varve_answer first = { 0 }, second = { 0 };
+    assert_int_equal(models_query(fixture->models, &request, &first, NULL), VARVE_OK);
+    assert_true(first.next.len > 0);
+    request.cursor = first.next;
+    param.value = VARVE_STR("1");
+    assert_int_equal(models_query(fixture->models, &request, &second, NULL), VARVE_INVALID);
+    param.value = VARVE_STR("0");
+    assert_int_equal(models_query(fixture->models, &request, &second, NULL), VARVE_OK);
+    assert_int_equal(second.row_count, 10);
+    assert_int_equal(second.next.len, 0);
+    varve_answer_fini(&first);
+    varve_answer_fini(&second);
+}
+
+/* Whatever a parameter or an event says, it is a value. */
+static void sql_in_values_is_text(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char evil[] = "x'); DROP TABLE kinds; --";
+    open_with(fixture, kinds,
+              "-- @query q\n-- @reads counts\n-- @param stream text\n"
+              "SELECT value FROM kinds WHERE value = :stream");
+    uint64_t position = append(fixture, "s-1", "Seen", "{\"v\":\"x'); DROP TABLE kinds; --\"}");
+    assert_string_equal(ask(fixture, "q", evil, position), "[{\"value\":\"x'); DROP TABLE kinds; --\"}]");
+    assert_string_equal(ask(fixture, "q", "' OR '1'='1", position), "[]");
+}
+
+static void a_wait_that_cannot_succeed_says_who_is_behind(void **state)
+{
+    struct fixture *fixture = *state;
+    open_with(fixture, kinds, "-- @query q\n-- @reads counts\nSELECT value FROM kinds");
+    const varve_query_request request = { .name = VARVE_STR("q"), .after_position = 7, .wait_ms = 1 };
+    varve_answer answer = { 0 };
+    varve_error error = { 0 };
+    assert_int_equal(models_query(fixture->models, &request, &answer, &error), VARVE_TIMEOUT);
+    assert_non_null(strstr(error.message, "projection counts is"));
+    assert_non_null(strstr(error.message, "before 7"));
+}
+
+static void a_query_that_fails_while_it_runs_is_the_applications(void **state)
+{
+    struct fixture *fixture = *state;
+    open_with(fixture, kinds,
+              "-- @query q\n-- @reads counts\n-- @param stream text\nSELECT json_extract(:stream, '$')");
+    assert_string_equal(ask(fixture, "q", "[1]", 0), "[{\"json_extract(:p1, '$')\":\"[1]\"}]");
+    const varve_query_param param = { VARVE_STR("stream"), VARVE_STR("{{") };
+    const varve_query_request request = { .name = VARVE_STR("q"), .params = &param, .param_count = 1 };
+    varve_answer answer = { 0 };
+    varve_error error = { 0 };
+    assert_int_equal(models_query(fixture->models, &request, &answer, &error), VARVE_APPLICATION);
+    assert_non_null(strstr(error.message, "malformed JSON"));
+}
+
+static void an_answer_and_a_status_are_written_as_json(void **state)
+{
+    (void)state;
+    varve_buf out = { 0 };
+    varve_answer answer = { .rows = VARVE_STR("[{\"a\":1}]"), .position = 9, .next = VARVE_STR("abc") };
+    varve_answer_write_json(&answer, &out);
+    assert_string_equal(out.ptr, "{\"rows\":[{\"a\":1}],\"position\":9,\"next\":\"abc\"}");
+    varve_projection_status status = { .name = VARVE_STR("p"),
+                                       .version = 2,
+                                       .mode = VARVE_STR("async"),
+                                       .state = VARVE_PROJECTION_LIVE,
+                                       .position = 7,
+                                       .head = 9 };
+    varve_buf_reset(&out);
+    varve_projection_write_json(&status, &out);
+    assert_string_equal(out.ptr, "{\"name\":\"p\",\"version\":2,\"mode\":\"async\",\"state\":\"live\",\"position\":7,"
+                                 "\"head\":9,\"lag\":2,\"rebuild\":null}");
+    status.rebuilding = true;
+    status.rebuild_done = 3;
+    status.rebuild_total = 9;
+    status.rebuild_rate = 1.5;
+    status.rebuild_seconds_left = 4;
+    status.problem = VARVE_STR("bad");
+    varve_buf_reset(&out);
+    varve_projection_write_json(&status, &out);
+    assert_non_null(strstr(out.ptr, "\"rebuild\":{\"done\":3,\"total\":9,\"rate\":1.5,\"seconds_left\":4.0},"
+                                    "\"problem\":\"bad\"}"));
+    varve_buf_fini(&out);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(json_values_keep_their_type),
+        CASE(an_events_own_fields_can_be_used),
+        CASE(rows_of_any_kind_become_json),
+        CASE(pages_follow_each_other),
+        CASE(a_wrong_request_is_refused_and_says_why),
+        CASE(a_cursor_of_another_question_is_refused),
+        CASE(sql_in_values_is_text),
+        CASE(a_wait_that_cannot_succeed_says_who_is_behind),
+        CASE(a_query_that_fails_while_it_runs_is_the_applications),
+        cmocka_unit_test(an_answer_and_a_status_are_written_as_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

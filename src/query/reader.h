@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A reader: one read-only session with the models of one query attached, each under its
+ * projection's name, and the query prepared. It reads the generations that served when it was
+ * opened; once others serve it is stale and is closed.
+ *
+ * A generation's files are removed after another one serves, so a reader that still finds its own
+ * serving after its snapshot was taken has read whole files; one that does not starts again.
+ */
+#ifndef VARVE_QUERY_READER_H
+#define VARVE_QUERY_READER_H
+
+#include "query/generation.h"
+
+/* Where models are and what a query is asked of. Borrowed by readers. */
+struct reader_home {
+    const struct sql_driver *sql;
+    const char *folder;
+    const char *incarnation;
+};
+
+struct reader {
+    struct reader *next; /* the pool's */
+    const struct reader_home *home;
+    const struct sqlfile *file;
+    struct sql_session *session;
+    struct sql_statement *question;
+    struct sql_statement *checkpoints[SQLFILE_READS_MAX];
+    uint64_t numbers[SQLFILE_READS_MAX];
+};
+
+/* `text` is the query's statement. VARVE_UNAVAILABLE when a model is not there or the query does not fit it. */
+varve_status reader_open(struct reader **reader, const struct reader_home *home, const struct sqlfile *file,
+                         varve_str text, varve_error *error);
+/* NULL is allowed. */
+void reader_close(struct reader *reader);
+
+/* Do the generations that it reads still serve? */
+bool reader_is_current(const struct reader *reader);
+
+/*
+ * Begins a transaction with a time limit; `*position` is the smallest checkpoint in it. VARVE_DONE
+ * when the reader has turned out to be stale, with no transaction open.
+ */
+varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *position, varve_error *error);
+void reader_end(struct reader *reader);
+
+#endif

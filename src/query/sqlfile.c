@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The directives of SQL files, and what makes a file complete; see sqlfile.h. */
+#include "query/sqlfile.h"
+
+#include <stdlib.h>
+
+#include "base/utf8.h"
+#include "query/sqltext.h"
+
+#define NAME_MAX_BYTES 63u
+
+struct parser {
+    struct sqlfile *file;
+    enum sqlfile_kind kind;
+    const char *dialect;
+    struct sqltext text;
+    struct sqlfile_section *section;
+    bool ours;    /* what follows is for our dialect */
+    bool version; /* was given */
+    varve_error *error;
+};
+
+varve_status sqlfile_fail(const struct sqlfile *parsed, uint32_t line, varve_status status, varve_error *error,
+                          const char *format, ...)
+{
+    varve_error what = { 0 };
+    va_list args;
+    va_start(args, format);
+    varve_error_setv(&what, status, format, args);
+    va_end(args);
+    varve_error_set(error, status, "%s:%u: %s", parsed->file, line, what.message);
+    if (error != NULL) {
+        error->detail = line;
+    }
+    return status;
+}
+
+varve_status sqlfile_refused(const struct sqlfile *parsed, const struct sqlfile_statement *statement,
+                             const varve_error *refusal, varve_error *error)
+{
+    uint32_t line = statement->line;
+    for (int64_t i = 0; i < refusal->detail && i < (int64_t)statement->text.len; i++) {
+        line += statement->text.ptr[i] == '\n';
+    }
+    bool author = refusal->status != VARVE_NOMEM && refusal->status != VARVE_IO && refusal->status != VARVE_FULL &&
+                  refusal->status != VARVE_BUSY;
+    return sqlfile_fail(parsed, line, author ? VARVE_INVALID : refusal->status, error, "%s", refusal->message);
+}
+
+static varve_status no_memory(struct parser *parser)
+{
+    return varve_error_set(parser->error, VARVE_NOMEM, "no memory to read %s", parser->file->file);
+}
+
+static varve_str trim(varve_str text)
+{
+    while (text.len > 0 && sqltext_is_blank(text.ptr[0])) {
+        text.ptr++;
+        text.len--;
+    }
+    while (text.len > 0 && sqltext_is_blank(text.ptr[text.len - 1])) {
+        text.len--;
+    }
+    return text;
+}
+
+/* Takes the first word, or what stands before a comma, off `rest`. */
+static varve_str take(varve_str *rest, char separator)
+{
+    varve_str word = { rest->ptr, 0 };
+    while (word.len < rest->len &&
+           (separator == ' ' ? !sqltext_is_blank(rest->ptr[word.len]) : rest->ptr[word.len] != separator)) {
+        word.len++;
+    }
+    size_t used = word.len < rest->len ? word.len + 1 : word.len;
+    rest->ptr += used;
+    rest->len -= used;
+    return trim(word);
+}
+
+/* Names of projections, queries and parameters are snake_case: they become schema, file and field names. */
+static varve_status check_name(struct parser *parser, uint32_t line, const char *what, varve_str name)
+{
+    bool good = name.len > 0 && name.len <= NAME_MAX_BYTES && name.ptr[0] >= 'a' && name.ptr[0] <= 'z';
+    for (size_t i = 0; good && i < name.len; i++) {
+        char c = name.ptr[i];
+        good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    }
+    if (!good) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error,
+                            "the %s '%.*s' is not a snake_case name of at most %u bytes", what,
+                            (int)(name.len > 80 ? 80 : name.len), name.ptr, NAME_MAX_BYTES);
+    }
+    static const char *const taken[] = { "main", "temp", NULL };
+    for (const char *const *word = taken; *word != NULL; word++) {
+        good = good && !varve_str_is(name, *word);
+    }
+    good = good && !(name.len >= 6 && memcmp(name.ptr, "varve_", 6) == 0) &&
+           !(name.len >= 7 && memcmp(name.ptr, "sqlite_", 7) == 0) &&
+           !(name.len >= 3 && memcmp(name.ptr, "pg_", 3) == 0);
+    return good ? VARVE_OK
+                : sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error, "the %s '%.*s' is reserved", what,
+                               (int)name.len, name.ptr);
+}
+
+static varve_status read_name(struct parser *parser, uint32_t line, varve_str rest)
+{
+    const char *what = parser->kind == SQLFILE_PROJECTION ? "projection" : "query";
+    if (parser->file->name.len > 0) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error, "a second @%s: a file holds one", what);
+    }
+    varve_status status = check_name(parser, line, what, rest);
+    if (status == VARVE_OK) {
+        parser->file->name = rest;
+        parser->file->line = line;
+    }
+    return status;
+}
+
+static varve_status read_version(struct parser *parser, uint32_t line, varve_str rest)
+{
+    uint64_t version = 0;
+    bool good = rest.len > 0 && rest.len <= 10;
+    for (size_t i = 0; good && i < rest.len; i++) {
+        good = rest.ptr[i] >= '0' && rest.ptr[i] <= '9';
+        version = version * 10 + (uint64_t)(rest.ptr[i] - '0');
+    }
+    if (!good || version == 0 || version > INT32_MAX) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error, "@version wants a number from 1 on");
+    }
+    if (parser->version || parser->section != NULL) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error,
+                            "@version stands once, before the sections");
+    }
+    parser->version = true;
+    parser->file->version = (uint32_t)version;
+    return VARVE_OK;
+}
+
+/* Splits "a, b" at its commas into an array of the arena. */
+static varve_status read_list(struct parser *parser, varve_str rest, varve_str **list, size_t *count)
+{
+    size_t capacity = 1;
+    for (size_t i = 0; i < rest.len; i++) {
+        capacity += rest.ptr[i] == ',';
+    }
+    *list = arena_array(&parser->file->arena, capacity, sizeof **list);
+    if (*list == NULL) {
+        return no_memory(parser);
+    }
+    for (*count = 0; *count < capacity; (*count)++) {
+        (*list)[*count] = take(&rest, ',');
+    }
+    return VARVE_OK;
+}
+
+static varve_status open_section(struct parser *parser, uint32_t line, struct sqlfile_section **list)
+{
+    while (*list != NULL) {
+        list = &(*list)->next;
+    }
+    *list = parser->section = arena_array(&parser->file->arena, 1, sizeof **list);
+    if (parser->section == NULL) {
+        return no_memory(parser);
+    }
+    parser->section->line = line;
+    parser->ours = true;
+    return VARVE_OK;
+}
+
+static varve_status read_on(struct parser *parser, uint32_t line, varve_str rest)
+{
+    varve_status status = open_section(parser, line, &parser->file->handlers);
+    struct sqlfile_section *section = parser->section;
+    if (status == VARVE_OK) {
+        status = read_list(parser, rest, &section->types, &section->type_count);
+    }
+    for (size_t i = 0; status == VARVE_OK && i < section->type_count; i++) {
+        if (section->types[i].len == 0 || section->types[i].len > VARVE_NAME_BYTES_MAX) {
+            status = sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error,
+                                  "@on wants event types, separated by commas");
+        }
+    }
+    return status;
+}
+
+static varve_status read_reads(struct parser *parser, uint32_t line, varve_str rest)
+{
+    struct sqlfile *file = parser->file;
+    if (file->read_count > 0) {
+        return sqlfile_fail(file, line, VARVE_INVALID, parser->error, "@reads stands once");
+    }
+    varve_status status = read_list(parser, rest, &file->reads, &file->read_count);
+    if (status == VARVE_OK && file->read_count > SQLFILE_READS_MAX) {
+        status = sqlfile_fail(file, line, VARVE_INVALID, parser->error, "a query reads at most %u projections",
+                              SQLFILE_READS_MAX);
+    }
+    for (size_t i = 0; status == VARVE_OK && i < file->read_count; i++) {
+        status = check_name(parser, line, "projection", file->reads[i]);
+        for (size_t j = 0; status == VARVE_OK && j < i; j++) {
+            if (varve_str_eq(file->reads[i], file->reads[j])) {
+                status = sqlfile_fail(file, line, VARVE_INVALID, parser->error, "'%.*s' is named twice",
+                                      (int)file->reads[i].len, file->reads[i].ptr);
+            }
+        }
+    }
+    return status;
+}
+
+static varve_status read_param(struct parser *parser, uint32_t line, varve_str rest)
+{
+    static const char *const types[] = {
+        [SQLFILE_TEXT] = "text",
+        [SQLFILE_INTEGER] = "integer",
+        [SQLFILE_NUMBER] = "number",
+        [SQLFILE_BOOLEAN] = "boolean",
+    };
+    struct sqlfile *file = parser->file;
+    varve_str name = take(&rest, ' ');
+    varve_status status = check_name(parser, line, "parameter", name);
+    if (status < 0) {
+        return status;
+    }
+    /* What a request for a page is made of cannot be a parameter too. */
+    static const char *const taken[] = { "limit", "cursor", "after_position", "wait_ms", NULL };
+    for (const char *const *word = taken; *word != NULL; word++) {
+        if (varve_str_is(name, *word)) {
+            return sqlfile_fail(file, line, VARVE_INVALID, parser->error, "the parameter '%s' is reserved", *word);
+        }
+    }
+    struct sqlfile_param **end = &file->params;
+    for (; *end != NULL; end = &(*end)->next) {
+        if (varve_str_eq((*end)->name, name)) {
+            return sqlfile_fail(file, line, VARVE_INVALID, parser->error, "the parameter '%.*s' is declared twice",
+                                (int)name.len, name.ptr);
+        }
+    }
+    rest = trim(rest);
+    enum sqlfile_type type = SQLFILE_TEXT;
+    while (type <= SQLFILE_BOOLEAN && !varve_str_is(rest, types[type])) {
+        type++;
+    }
+    if (type > SQLFILE_BOOLEAN) {
+        return sqlfile_fail(file, line, VARVE_INVALID, parser->error,
+                            "@param wants a name and a type: text, integer, number or boolean");
+    }
+    *end = arena_array(&file->arena, 1, sizeof **end);
+    if (*end == NULL) {
+        return no_memory(parser);
+    }
+    (*end)->name = name;
+    (*end)->type = type;
+    file->param_count++;
+    return VARVE_OK;
+}
+
+static varve_status read_projection_directive(struct parser *parser, uint32_t line, varve_str word, varve_str rest)
+{
+    struct sqlfile *file = parser->file;
+    if (varve_str_is(word, "@version")) {
+        return read_version(parser, line, rest);
+    }
+    if (varve_str_is(word, "@create")) {
+        if (file->create != NULL || rest.len > 0) {
+            return sqlfile_fail(file, line, VARVE_INVALID, parser->error, "@create stands once and alone on its line");
+        }
+        return open_section(parser, line, &file->create);
+    }
+    if (varve_str_is(word, "@on")) {
+        return read_on(parser, line, rest);
+    }
+    if (varve_str_is(word, "@mode") && varve_str_is(rest, "async")) {
+        return VARVE_OK;
+    }
+    if ((varve_str_is(word, "@mode") && varve_str_is(rest, "inline")) ||
+        (varve_str_is(word, "@on_error") && varve_str_is(rest, "park"))) {
+        return sqlfile_fail(file, line, VARVE_UNSUPPORTED, parser->error, "%.*s %.*s is not built yet", (int)word.len,
+                            word.ptr, (int)rest.len, rest.ptr);
+    }
+    return VARVE_NOT_FOUND;
+}
+
+static varve_status read_query_directive(struct parser *parser, uint32_t line, varve_str word, varve_str rest)
+{
+    parser->ours = true;
+    if (varve_str_is(word, "@reads")) {
+        return read_reads(parser, line, rest);
+    }
+    if (varve_str_is(word, "@param")) {
+        return read_param(parser, line, rest);
+    }
+    return VARVE_NOT_FOUND;
+}
+
+static varve_status read_directive(struct parser *parser, uint32_t line, varve_str rest)
+{
+    struct sqlfile *file = parser->file;
+    varve_str word = take(&rest, ' ');
+    rest = trim(rest);
+    bool projection = parser->kind == SQLFILE_PROJECTION;
+    if (varve_str_is(word, projection ? "@projection" : "@query")) {
+        return read_name(parser, line, rest);
+    }
+    if (file->name.len == 0) {
+        return sqlfile_fail(file, line, VARVE_INVALID, parser->error, "the first directive is -- @%s NAME",
+                            projection ? "projection" : "query");
+    }
+    if (varve_str_is(word, "@sqlite") || varve_str_is(word, "@postgres")) {
+        if ((projection && parser->section == NULL) || rest.len > 0) {
+            return sqlfile_fail(file, line, VARVE_INVALID, parser->error,
+                                "%.*s stands alone on its line, inside a section", (int)word.len, word.ptr);
+        }
+        word.ptr++;
+        word.len--;
+        parser->ours = varve_str_is(word, parser->dialect);
+        return VARVE_OK;
+    }
+    varve_status status = projection ? read_projection_directive(parser, line, word, rest)
+                                     : read_query_directive(parser, line, word, rest);
+    if (status == VARVE_NOT_FOUND) {
+        status = sqlfile_fail(file, line, VARVE_INVALID, parser->error, "unknown directive %.*s %.*s",
+                              (int)(word.len > 80 ? 80 : word.len), word.ptr, (int)(rest.len > 80 ? 80 : rest.len),
+                              rest.ptr);
+    }
+    return status;
+}
+
+/* Keeps the statement that sqltext has just read, if it is for us. */
+static varve_status keep_statement(struct parser *parser, const struct sqlfile_statement *read)
+{
+    struct sqlfile *file = parser->file;
+    if (parser->section == NULL) {
+        return sqlfile_fail(file, read->line, VARVE_INVALID, parser->error,
+                            "SQL before the first -- @create or -- @on");
+    }
+    if (parser->section == file->create && read->placeholder_count > 0) {
+        return sqlfile_fail(file, read->line, VARVE_INVALID, parser->error, "@create cannot have placeholders");
+    }
+    if (!parser->ours) {
+        return VARVE_OK;
+    }
+    struct sqlfile_statement **end = &parser->section->statements;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    if (parser->kind == SQLFILE_QUERY && end != &parser->section->statements) {
+        return sqlfile_fail(file, read->line, VARVE_INVALID, parser->error, "a query is one statement");
+    }
+    *end = arena_array(&file->arena, 1, sizeof **end);
+    if (*end == NULL) {
+        return no_memory(parser);
+    }
+    **end = *read;
+    return VARVE_OK;
+}
+
+static varve_status check_complete(const struct parser *parser)
+{
+    const struct sqlfile *file = parser->file;
+    const char *missing = NULL;
+    uint32_t line = file->line;
+    if (parser->kind == SQLFILE_QUERY) {
+        missing = file->name.len == 0                  ? "-- @query NAME"
+                  : file->read_count == 0              ? "-- @reads PROJECTION"
+                  : file->question->statements == NULL ? "the statement"
+                                                       : NULL;
+    } else {
+        missing = file->name.len == 0      ? "-- @projection NAME"
+                  : !parser->version       ? "-- @version N"
+                  : file->create == NULL   ? "-- @create"
+                  : file->handlers == NULL ? "-- @on TYPE"
+                                           : NULL;
+        if (missing == NULL && file->create->statements == NULL) {
+            missing = "a statement for @create";
+            line = file->create->line;
+        }
+        for (const struct sqlfile_section *on = file->handlers; missing == NULL && on != NULL; on = on->next) {
+            if (on->statements == NULL) {
+                missing = "a statement for @on";
+                line = on->line;
+            }
+        }
+    }
+    return missing == NULL ? VARVE_OK
+                           : sqlfile_fail(file, line == 0 ? 1 : line, VARVE_INVALID, parser->error,
+                                          "%s is missing (dialect %s)", missing, parser->dialect);
+}
+
+static varve_status parse(struct parser *parser, varve_str text)
+{
+    struct sqlfile *file = parser->file;
+    if (!utf8_valid(text) || memchr(text.ptr, '\0', text.len) != NULL) {
+        return sqlfile_fail(file, 1, VARVE_INVALID, parser->error, "the file is not UTF-8 text");
+    }
+    varve_status status = VARVE_OK;
+    if (parser->kind == SQLFILE_QUERY) {
+        status = open_section(parser, 1, &file->question);
+    }
+    sqltext_start(&parser->text, file, parser->kind, text);
+    while (status == VARVE_OK) {
+        struct sqlfile_statement statement = { 0 };
+        varve_str directive = { 0 };
+        status = sqltext_next(&parser->text, &statement, &directive, parser->error);
+        if (status != VARVE_OK) {
+            break;
+        }
+        status = directive.len > 0 ? read_directive(parser, parser->text.line, directive)
+                                   : keep_statement(parser, &statement);
+    }
+    sqltext_fini(&parser->text);
+    return status == VARVE_DONE ? check_complete(parser) : status;
+}
+
+varve_status sqlfile_parse(struct sqlfile **parsed, enum sqlfile_kind kind, const char *file, varve_str text,
+                           const char *dialect, varve_error *error)
+{
+    varve_status status = VARVE_NOMEM;
+    varve_str name = { 0 };
+    *parsed = NULL;
+    struct parser parser = { .kind = kind, .dialect = dialect, .ours = true, .error = error };
+    struct sqlfile *made = parser.file = calloc(1, sizeof *made);
+    if (made == NULL || !arena_copy(&made->arena, varve_str_of(file), &name) ||
+        !arena_copy(&made->arena, text, &text)) {
+        varve_error_set(error, status, "no memory to read %s", file);
+        goto done;
+    }
+    made->file = name.ptr;
+    status = parse(&parser, text);
+    if (status == VARVE_OK) {
+        *parsed = made;
+        made = NULL;
+    }
+done:
+    sqlfile_free(made);
+    return status;
+}
+
+void sqlfile_free(struct sqlfile *parsed)
+{
+    if (parsed != NULL) {
+        arena_fini(&parsed->arena);
+        free(parsed);
+    }
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The lexical half of SQL files: takes a text apart into directives and statements; see sqlfile.h. */
+#ifndef VARVE_QUERY_SQLTEXT_H
+#define VARVE_QUERY_SQLTEXT_H
+
+#include "query/sqlfile.h"
+
+/* Starts with sqltext_start, ends with sqltext_fini. */
+struct sqltext {
+    struct sqlfile *file;
+    enum sqlfile_kind kind;
+    const char *start, *at, *end;
+    uint32_t line; /* of `at`; after a directive was returned: the directive's */
+
+    struct sqlfile_statement statement; /* being read */
+    varve_buf sql;                      /* its text so far */
+    bool begun;                         /* it has something besides blanks */
+    unsigned words;                     /* how many words it has, for telling a trigger */
+    bool creates, trigger;              /* CREATE [TEMP] TRIGGER … BEGIN …; …; END; has semicolons inside */
+    int ending;                         /* a trigger: 1 after a semicolon, 2 after a semicolon and END */
+};
+
+/* `text` must outlive the reading; what is returned lives in the file's arena or in `text`. */
+void sqltext_start(struct sqltext *text, struct sqlfile *file, enum sqlfile_kind kind, varve_str source);
+
+/*
+ * VARVE_OK: either `*directive` is not empty (from its '@' to the end of the line), or
+ * `*statement` is the next statement. VARVE_DONE at the end. VARVE_INVALID with file and line.
+ */
+varve_status sqltext_next(struct sqltext *text, struct sqlfile_statement *statement, varve_str *directive,
+                          varve_error *error);
+void sqltext_fini(struct sqltext *text);
+
+/* Space, tab, carriage return or line feed. */
+bool sqltext_is_blank(char c);
+
+#endif

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "query/worker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "query/follower.h"
+#include "store/store.h"
+
+enum {
+    TURN_MS = 1000,      /* between two looks when nothing happens, and between two lazy checkpoints */
+    RETRY_FIRST_MS = 50, /* doubled with each failure … */
+    RETRY_MOST_MS = 5000 /* … up to this */
+};
+
+/* A follower and how it fares. */
+struct side {
+    struct follower follower;
+    bool faulted;       /* stopped for good */
+    uint32_t attempts;  /* failures in a row that may pass */
+    uint64_t resume_ns; /* not before this; 0: at once */
+};
+
+struct worker {
+    varve_store *store;
+    struct generation_home home;
+    struct worker_events events;
+    struct log log;
+    pthread_t thread;
+    bool started;
+    int wake; /* an eventfd */
+    atomic_bool stopping;
+    _Atomic uint64_t served; /* the position that queries can rely on */
+
+    /* The thread's own. */
+    struct side serving;
+    struct side building;
+    uint64_t next_number;
+    uint64_t flushed_ns; /* when the checkpoint last moved lazily */
+    uint64_t reported;   /* `served` as last announced */
+
+    pthread_mutex_t lock; /* for what follows */
+    bool rebuild;         /* asked for, not begun */
+    varve_projection_state state;
+    bool is_building;
+    uint64_t built;
+    uint64_t build_began_ns;
+    char problem[256];
+};
+
+static void wake(struct worker *worker)
+{
+    uint64_t one = 1;
+    /* A full counter is as awake as it gets. */
+    ssize_t written = write(worker->wake, &one, sizeof one);
+    (void)written;
+}
+
+static void set_problem(struct worker *worker, const char *what, const varve_error *error)
+{
+    varve_str name = worker->home.file->name;
+    pthread_mutex_lock(&worker->lock);
+    if (error == NULL) {
+        worker->problem[0] = '\0';
+    } else {
+        snprintf(worker->problem, sizeof worker->problem, "%s%s", what, error->message);
+    }
+    pthread_mutex_unlock(&worker->lock);
+    if (error != NULL) {
+        log_line(&worker->log, VARVE_LOG_ERROR, "projection %.*s: %s%s", (int)name.len, name.ptr, what, error->message);
+    }
+}
+
+/* Can events be added to what serves? */
+static bool follows(const struct side *side)
+{
+    const struct generation *generation = side->follower.generation;
+    return generation != NULL && generation->projection != NULL && generation->checkpoint.ours && !side->faulted;
+}
+
+/* Tells the outside how things stand. */
+static void report(struct worker *worker)
+{
+    const struct generation *generation = worker->serving.follower.generation;
+    const struct generation *building = worker->building.follower.generation;
+    uint64_t position = generation->checkpoint.ours ? generation->checkpoint.position : 0;
+    pthread_mutex_lock(&worker->lock);
+    worker->is_building = building != NULL;
+    worker->built = building != NULL ? building->checkpoint.position : 0;
+    if (follows(&worker->serving)) {
+        worker->state = worker->serving.follower.caught_up ? VARVE_PROJECTION_LIVE : VARVE_PROJECTION_CATCHING_UP;
+    } else {
+        worker->state = building != NULL || worker->rebuild ? VARVE_PROJECTION_CATCHING_UP : VARVE_PROJECTION_FAULTED;
+    }
+    if (worker->serving.faulted) {
+        worker->state = VARVE_PROJECTION_FAULTED;
+    }
+    pthread_mutex_unlock(&worker->lock);
+    atomic_store(&worker->served, position);
+    if (position != worker->reported) {
+        worker->reported = position;
+        worker->events.advanced(worker->events.ctx);
+    }
+}
+
+static void begin_building(struct worker *worker)
+{
+    varve_error error = { 0 };
+    struct generation *made = NULL;
+    varve_status status = generation_create(&made, &worker->home, worker->next_number, &error);
+    worker->building = (struct side){ .follower = { .store = worker->store, .generation = made } };
+    pthread_mutex_lock(&worker->lock);
+    worker->rebuild = false;
+    worker->is_building = made != NULL;
+    worker->built = 0;
+    worker->build_began_ns = clock_ns();
+    pthread_mutex_unlock(&worker->lock);
+    if (status < 0) {
+        set_problem(worker, "the rebuild could not begin: ", &error);
+        return;
+    }
+    worker->next_number++;
+    if (!worker->serving.faulted) {
+        set_problem(worker, "", NULL);
+    }
+}
+
+/* Puts the new generation in the place of the one that serves. */
+static void switch_over(struct worker *worker)
+{
+    varve_error error = { 0 };
+    struct generation *old = worker->serving.follower.generation;
+    if (generation_publish(worker->building.follower.generation, &error) < 0) {
+        set_problem(worker, "the switch failed: ", &error);
+        worker->building.faulted = true;
+        return;
+    }
+    follower_stop(&worker->serving.follower);
+    worker->serving = worker->building;
+    worker->building = (struct side){ 0 };
+    generation_remove(old);
+    set_problem(worker, "", NULL);
+    worker->events.switched(worker->events.ctx, worker->home.file);
+    varve_str name = worker->home.file->name;
+    const struct generation *now = worker->serving.follower.generation;
+    log_line(&worker->log, VARVE_LOG_INFO, "projection %.*s: generation %llu serves from position %llu on",
+             (int)name.len, name.ptr, (unsigned long long)now->number, (unsigned long long)now->checkpoint.position);
+}
+
+static void drop_building(struct worker *worker)
+{
+    follower_stop(&worker->building.follower);
+    generation_remove(worker->building.follower.generation);
+    worker->building = (struct side){ 0 };
+}
+
+/* Advances one side if it is its turn; true when there may be more to do at once. */
+static bool advance(struct worker *worker, struct side *side, bool flush, const char *what)
+{
+    varve_error error = { 0 };
+    if (side->resume_ns > clock_ns()) {
+        return false;
+    }
+    varve_status status = follower_advance(&side->follower, flush, &error);
+    side->resume_ns = 0;
+    if (status >= 0) {
+        side->attempts = 0;
+        return status == VARVE_OK;
+    }
+    if (status == VARVE_UNAVAILABLE || (error.flags & VARVE_ERROR_RETRIABLE) != 0) {
+        uint32_t doublings = side->attempts < 7 ? side->attempts : 7;
+        uint32_t wait_ms = (uint32_t)RETRY_FIRST_MS << doublings;
+        wait_ms = wait_ms > RETRY_MOST_MS ? RETRY_MOST_MS : wait_ms;
+        side->attempts++;
+        side->resume_ns = clock_ns() + (uint64_t)wait_ms * 1000000;
+        varve_str name = worker->home.file->name;
+        log_line(&worker->log, VARVE_LOG_WARNING, "projection %.*s: %s; trying again in %u ms", (int)name.len, name.ptr,
+                 error.message, wait_ms);
+        return false;
+    }
+    side->faulted = true;
+    set_problem(worker, what, &error);
+    return false;
+}
+
+static bool advance_serving(struct worker *worker)
+{
+    struct side *side = &worker->serving;
+    if (!follows(side)) {
+        return false;
+    }
+    uint64_t now = clock_ns();
+    bool lazily = now - worker->flushed_ns > (uint64_t)TURN_MS * 1000000;
+    if (lazily) {
+        worker->flushed_ns = now;
+    }
+    return advance(worker, side, lazily || worker->events.awaited(worker->events.ctx), "");
+}
+
+static bool advance_building(struct worker *worker)
+{
+    struct side *side = &worker->building;
+    if (side->follower.generation == NULL) {
+        return false;
+    }
+    bool more = advance(worker, side, true, "the rebuild failed: ");
+    const struct checkpoint *old = &worker->serving.follower.generation->checkpoint;
+    if (!side->faulted && !more && side->resume_ns == 0 && side->follower.caught_up &&
+        (!old->ours || side->follower.generation->checkpoint.position >= old->position)) {
+        switch_over(worker);
+        more = true;
+    }
+    if (side->faulted) {
+        drop_building(worker);
+    }
+    return more;
+}
+
+static int timeout_for(const struct side *side, int timeout_ms)
+{
+    uint64_t now = clock_ns();
+    if (side->resume_ns == 0) {
+        return timeout_ms;
+    }
+    uint64_t left_ms = side->resume_ns > now ? (side->resume_ns - now) / 1000000 + 1 : 0;
+    return left_ms < (uint64_t)timeout_ms ? (int)left_ms : timeout_ms;
+}
+
+static void wait_for_work(struct worker *worker)
+{
+    struct pollfd polled[] = {
+        { .fd = worker->wake, .events = POLLIN },
+        { .fd = -1, .events = POLLIN },
+    };
+    int timeout_ms = TURN_MS;
+    if (follows(&worker->serving) && worker->serving.resume_ns == 0) {
+        polled[1].fd = follower_fd(&worker->serving.follower);
+    }
+    timeout_ms = timeout_for(&worker->serving, timeout_ms);
+    timeout_ms = timeout_for(&worker->building, timeout_ms);
+    uint64_t count = 0;
+    if (poll(polled, 2, timeout_ms) > 0 && (polled[0].revents & POLLIN) != 0 &&
+        read(worker->wake, &count, sizeof count) < 0) {
+        log_line(&worker->log, VARVE_LOG_WARNING, "reading an eventfd: %s", strerror(errno));
+    }
+}
+
+static void *work(void *arg)
+{
+    struct worker *worker = arg;
+    while (!atomic_load(&worker->stopping)) {
+        pthread_mutex_lock(&worker->lock);
+        bool rebuild = worker->rebuild;
+        pthread_mutex_unlock(&worker->lock);
+        if (rebuild && worker->building.follower.generation == NULL) {
+            begin_building(worker);
+        }
+        bool more = advance_serving(worker);
+        more = advance_building(worker) || more;
+        report(worker);
+        if (!more) {
+            wait_for_work(worker);
+        }
+    }
+    return NULL;
+}
+
+/* Begins the first generation: nothing older can serve, so it does. */
+static varve_status begin_serving(struct worker *worker, varve_error *error)
+{
+    struct generation *made = NULL;
+    varve_status status = generation_create(&made, &worker->home, worker->next_number, error);
+    if (status == VARVE_OK) {
+        worker->next_number++;
+        status = generation_publish(made, error);
+    }
+    if (status < 0) {
+        generation_remove(made);
+        made = NULL;
+    }
+    worker->serving.follower.generation = made;
+    return status;
+}
+
+/* Opens what serves and finds out whether it fits; see the table in worker.h. */
+static varve_status open_serving(struct worker *worker, uint64_t number, varve_error *error)
+{
+    struct generation *generation = NULL;
+    varve_str name = worker->home.file->name;
+    varve_status status = number == 0 ? VARVE_CORRUPT : generation_open(&generation, &worker->home, number, error);
+    if (status == VARVE_CORRUPT) {
+        if (number != 0) {
+            log_line(&worker->log, VARVE_LOG_WARNING, "projection %.*s: its model cannot be used and is built anew",
+                     (int)name.len, name.ptr);
+        }
+        status = begin_serving(worker, error);
+        if (status == VARVE_OK) {
+            generation_clean(&worker->home, worker->serving.follower.generation->number);
+        }
+        return status;
+    }
+    if (status < 0) {
+        return status;
+    }
+    worker->serving.follower.generation = generation;
+    bool fits = false;
+    status = follower_fits(worker->store, &generation->checkpoint, &fits, error);
+    if (status == VARVE_OK && !fits) {
+        log_line(&worker->log, VARVE_LOG_WARNING, "projection %.*s: its checkpoint does not fit the log: rebuilding",
+                 (int)name.len, name.ptr);
+        status = generation_disown(generation, error);
+    }
+    worker->rebuild = !fits || generation->projection == NULL;
+    return status;
+}
+
+varve_status worker_open(struct worker **out, varve_store *store, const struct generation_home *home,
+                         const struct worker_events *events, const struct log *log, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    *out = NULL;
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL) {
+        return varve_error_set(error, VARVE_NOMEM, "no memory for a projection");
+    }
+    pthread_mutex_init(&worker->lock, NULL);
+    worker->store = store;
+    worker->home = *home;
+    worker->events = *events;
+    worker->log = *log;
+    worker->serving.follower.store = store;
+    worker->state = VARVE_PROJECTION_STOPPED;
+    worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (worker->wake < 0) {
+        status = varve_error_set(error, VARVE_UNAVAILABLE, "no eventfd: %s", strerror(errno));
+    } else {
+        uint64_t number = generation_serving(worker->home.folder, worker->home.file->name);
+        worker->next_number = generation_clean(&worker->home, number);
+        status = open_serving(worker, number, error);
+    }
+    if (status == VARVE_OK) {
+        const struct checkpoint *checkpoint = &worker->serving.follower.generation->checkpoint;
+        atomic_store(&worker->served, checkpoint->ours ? checkpoint->position : 0);
+        worker->reported = atomic_load(&worker->served);
+    } else {
+        worker_close(worker);
+        worker = NULL;
+    }
+    *out = worker;
+    return status;
+}
+
+varve_status worker_start(struct worker *worker, varve_error *error)
+{
+    worker->state = VARVE_PROJECTION_CATCHING_UP;
+    int failure = pthread_create(&worker->thread, NULL, work, worker);
+    if (failure != 0) {
+        return varve_error_set(error, VARVE_UNAVAILABLE, "no thread for a projection: %s", strerror(failure));
+    }
+    worker->started = true;
+    return VARVE_OK;
+}
+
+/* Leaves the checkpoint where the log was last looked at, so that the next start need not look again. */
+static void settle(struct worker *worker)
+{
+    if (follows(&worker->serving) && worker->serving.follower.cursor != NULL) {
+        varve_error ignored = { 0 };
+        follower_advance(&worker->serving.follower, true, &ignored);
+    }
+}
+
+void worker_close(struct worker *worker)
+{
+    if (worker == NULL) {
+        return;
+    }
+    if (worker->started) {
+        atomic_store(&worker->stopping, true);
+        wake(worker);
+        pthread_join(worker->thread, NULL);
+        settle(worker);
+    }
+    if (worker->building.follower.generation != NULL) {
+        drop_building(worker);
+    }
+    follower_stop(&worker->serving.follower);
+    generation_close(worker->serving.follower.generation);
+    if (worker->wake >= 0) {
+        close(worker->wake);
+    }
+    pthread_mutex_destroy(&worker->lock);
+    free(worker);
+}
+
+uint64_t worker_position(struct worker *worker)
+{
+    return atomic_load(&worker->served);
+}
+
+void worker_nudge(struct worker *worker)
+{
+    wake(worker);
+}
+
+void worker_rebuild(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->rebuild = worker->rebuild || !worker->is_building;
+    pthread_mutex_unlock(&worker->lock);
+    wake(worker);
+}
+
+void worker_get_status(struct worker *worker, varve_projection_status *status, char *problem, size_t problem_size)
+{
+    pthread_mutex_lock(&worker->lock);
+    status->state = worker->state;
+    status->position = atomic_load(&worker->served);
+    status->rebuilding = worker->is_building || worker->rebuild;
+    status->rebuild_done = worker->built;
+    double seconds = (double)(clock_ns() - worker->build_began_ns) / 1e9;
+    status->rebuild_rate = worker->is_building && seconds > 0 ? (double)worker->built / seconds : 0;
+    snprintf(problem, problem_size, "%s", worker->problem);
+    pthread_mutex_unlock(&worker->lock);
+    status->problem = varve_str_of(problem);
+}

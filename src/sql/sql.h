@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sql seam: what read models and queries ask of a database. A driver is one constant table.
+ *
+ * A session and its statements are used by one thread at a time; different sessions by different
+ * threads at once. Any slot but `interrupt` may block on the disk or the network.
+ *
+ * A failure's status is its class, whatever the database calls it:
+ *   VARVE_CONFLICT     a constraint does not hold
+ *   VARVE_INVALID      the statement is wrong: syntax, no such table or column
+ *   VARVE_DENIED       the session or the statement's trust does not allow it, or the system's permissions
+ *   VARVE_BUSY         somebody else is in the way; the same again may succeed
+ *   VARVE_FULL         the disk is full
+ *   VARVE_IO           reading or writing failed, or the database cannot be reached
+ *   VARVE_CORRUPT      the database is damaged, or is none
+ *   VARVE_NOT_FOUND    opening or attaching what is not there
+ *   VARVE_TIMEOUT      interrupted, or over the time limit
+ *   VARVE_TOO_LARGE    a limit on size is exceeded
+ *   VARVE_NOMEM        memory is out
+ *   VARVE_APPLICATION  anything else that the statement brought on itself (an overflow, bad JSON)
+ * BUSY, FULL, IO and NOMEM carry VARVE_ERROR_RETRIABLE. After any failure inside a transaction the
+ * caller rolls back.
+ */
+#ifndef VARVE_SQL_SQL_H
+#define VARVE_SQL_SQL_H
+
+#include <varve/event.h>
+
+struct sql_session;
+struct sql_statement;
+
+enum sql_mode {
+    SQL_READ_WRITE, /* the one writing session of this database; creates it */
+    SQL_READ_ONLY,  /* only reads, whatever it is asked; `location` "" is an empty place to attach to */
+    SQL_SCRATCH,    /* in memory, for checking statements: `location` is a name, and sessions of this process that
+                       use one name share one database, gone with the last of them; "" is shared with nobody */
+};
+
+/* Who wrote a statement, and so what it may do. Checked when it is prepared. */
+enum sql_trust {
+    SQL_OURS,       /* anything */
+    SQL_DEFINITION, /* a projection's @create: tables, indexes, views, triggers and rows; nothing named varve_… */
+    SQL_CHANGE,     /* a projection's @on: rows only; nothing named varve_… */
+    SQL_QUESTION,   /* one statement that only reads */
+};
+
+enum sql_kind { SQL_NULL, SQL_INTEGER, SQL_REAL, SQL_TEXT, SQL_BLOB, SQL_BOOLEAN, SQL_JSON };
+
+/* A value on its way in or out. SQL_JSON is JSON text; where a database has no booleans they are 0 and 1. */
+struct sql_value {
+    enum sql_kind kind;
+    int64_t integer; /* SQL_INTEGER; SQL_BOOLEAN: 0 or 1 */
+    double real;
+    varve_str text; /* SQL_TEXT, SQL_BLOB, SQL_JSON */
+};
+
+/* Capabilities; the only reason for which the conformance suite leaves out a case. */
+enum {
+    SQL_ATTACHES = 1 << 0,  /* `attach` works; at most SQL_ATTACH_MAX databases a session */
+    SQL_IN_A_FILE = 1 << 1, /* a location is a path; other files beside it belong to the database */
+};
+
+#define SQL_ATTACH_MAX 10
+
+struct sql_driver {
+    const char *name; /* "sqlite": also the dialect's name in `-- @…` blocks */
+    unsigned capabilities;
+    /* What the database adds to a location's name for files of its own, ended by NULL; NULL when it has none. */
+    const char *const *side_files;
+
+    /* Opens a session; `location` is copied. On failure `*session` is NULL. */
+    varve_status (*open)(struct sql_session **session, const char *location, enum sql_mode mode, varve_error *error);
+    /* Rolls back what is open. All statements must be finalized. NULL is allowed. */
+    void (*close)(struct sql_session *session);
+
+    /* Makes another database visible under `name` (a plain identifier), with the session's own mode. */
+    varve_status (*attach)(struct sql_session *session, const char *location, const char *name, varve_error *error);
+
+    /* Runs statements of our own, separated by semicolons. */
+    varve_status (*exec)(struct sql_session *session, const char *script, varve_error *error);
+
+    /* A transaction: one snapshot for all reads from the first on, all or nothing for writes. */
+    varve_status (*begin)(struct sql_session *session, varve_error *error);
+    /* On failure the transaction is still open and must be rolled back. */
+    varve_status (*commit)(struct sql_session *session, varve_error *error);
+    /* Does nothing when no transaction is open. Statements are reset. */
+    void (*rollback)(struct sql_session *session);
+
+    /*
+     * Prepares one statement, whose parameters are `:name` and nothing else. VARVE_DENIED when `trust`
+     * does not allow it. On failure `*statement` is NULL and error->detail is the byte in `text` where
+     * the mistake is, or -1. `text` may be freed afterwards.
+     */
+    varve_status (*prepare)(struct sql_statement **statement, struct sql_session *session, varve_str text,
+                            enum sql_trust trust, varve_error *error);
+    /* NULL is allowed. */
+    void (*finalize)(struct sql_statement *statement);
+    /* How many different parameters the statement has. */
+    int (*parameter_count)(const struct sql_statement *statement);
+    /* A parameter's place, from 1; 0 when there is none of this name (without the colon). */
+    int (*parameter)(const struct sql_statement *statement, const char *name);
+    /* Sets a parameter of a statement that is not running. Texts are borrowed until the next bind or reset. */
+    varve_status (*bind)(struct sql_statement *statement, int parameter, const struct sql_value *value,
+                         varve_error *error);
+    /* VARVE_OK: a row stands ready. VARVE_DONE: there is no more. After a failure the statement wants a reset. */
+    varve_status (*step)(struct sql_statement *statement, varve_error *error);
+    int (*column_count)(const struct sql_statement *statement);
+    /* Borrowed until finalize. */
+    const char *(*column_name)(const struct sql_statement *statement, int column);
+    /* The ready row's value (columns from 0); its text is borrowed until the next step, reset or finalize. */
+    void (*column)(struct sql_statement *statement, int column, struct sql_value *value);
+    /* Makes the statement ready to run again, with its parameters unset. */
+    void (*reset)(struct sql_statement *statement);
+
+    /* From now on statements of this session fail with VARVE_TIMEOUT after this time; 0: no limit. */
+    void (*set_time_limit)(struct sql_session *session, uint32_t limit_ms);
+    /* Makes the statement that runs now fail with VARVE_TIMEOUT. Any thread, while the session is open. */
+    void (*interrupt)(struct sql_session *session);
+};
+
+extern const struct sql_driver sql_sqlite;
+
+#endif

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every driver of the sql seam does; run against each of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <varve.h>
+#include <cmocka.h>
+
+#include "sql/sql.h"
+#include "tests/support/scratch.h"
+
+static const struct sql_driver *const drivers[] = { &sql_sqlite, NULL };
+
+struct fixture {
+    const struct sql_driver *sql;
+    struct scratch scratch;
+    struct sql_session *writer;
+};
+
+static struct sql_session *open_as(struct fixture *fixture, enum sql_mode mode, const char *name)
+{
+    varve_error error = { 0 };
+    struct sql_session *session = NULL;
+    const char *location = mode == SQL_SCRATCH || *name == '\0' ? name : scratch_path(&fixture->scratch, name);
+    if (fixture->sql->open(&session, location, mode, &error) < 0) {
+        fail_msg("%s", error.message);
+    }
+    return session;
+}
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = *state;
+    scratch_init(&fixture->scratch);
+    fixture->writer = open_as(fixture, SQL_READ_WRITE, "a.db");
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->sql->close(fixture->writer);
+    fixture->writer = NULL;
+    scratch_fini(&fixture->scratch);
+    return 0;
+}
+
+static void exec(struct fixture *fixture, const char *script)
+{
+    varve_error error = { 0 };
+    if (fixture->sql->exec(fixture->writer, script, &error) < 0) {
+        fail_msg("%s: %s", script, error.message);
+    }
+}
+
+/* The first column of the first row as a number; -1 when there is no row. */
+static int64_t number(struct fixture *fixture, struct sql_session *session, const char *text)
+{
+    varve_error error = { 0 };
+    struct sql_statement *statement = NULL;
+    struct sql_value value = { .integer = -1 };
+    if (fixture->sql->prepare(&statement, session, varve_str_of(text), SQL_OURS, &error) < 0) {
+        fail_msg("%s: %s", text, error.message);
+    }
+    varve_status status = fixture->sql->step(statement, &error);
+    if (status < 0) {
+        fail_msg("%s: %s", text, error.message);
+    }
+    if (status == VARVE_OK) {
+        fixture->sql->column(statement, 0, &value);
+    }
+    fixture->sql->finalize(statement);
+    return value.integer;
+}
+
+/* What a statement comes to, prepared with this trust and run to its end. */
+static varve_status run(struct fixture *fixture, struct sql_session *session, const char *text, enum sql_trust trust)
+{
+    struct sql_statement *statement = NULL;
+    varve_status status = fixture->sql->prepare(&statement, session, varve_str_of(text), trust, NULL);
+    while (status == VARVE_OK) {
+        status = fixture->sql->step(statement, NULL);
+    }
+    fixture->sql->finalize(statement);
+    return status;
+}
+
+static void values_come_back_as_they_went_in(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sql_driver *sql = fixture->sql;
+    static const struct sql_value values[] = {
+        { .kind = SQL_NULL },
+        { .kind = SQL_INTEGER, .integer = INT64_MIN },
+        { .kind = SQL_REAL, .real = 0.1 },
+        { .kind = SQL_TEXT, .text = { "caf\xc3\xa9", 5 } },
+        { .kind = SQL_TEXT, .text = { NULL, 0 } },
+        { .kind = SQL_BLOB, .text = { "\0\xff", 2 } },
+        { .kind = SQL_BLOB, .text = { NULL, 0 } },
+    };
+    struct sql_statement *statement = NULL;
+    assert_int_equal(sql->prepare(&statement, fixture->writer, VARVE_STR("SELECT :value"), SQL_QUESTION, NULL), 0);
+    assert_int_equal(sql->parameter_count(statement), 1);
+    assert_int_equal(sql->parameter(statement, "value"), 1);
+    assert_int_equal(sql->parameter(statement, "other"), 0);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct sql_value back;
+        assert_int_equal(sql->bind(statement, 1, &values[i], NULL), VARVE_OK);
+        assert_int_equal(sql->step(statement, NULL), VARVE_OK);
+        sql->column(statement, 0, &back);
+        assert_int_equal(back.kind, values[i].kind);
+        assert_int_equal(back.integer, values[i].integer);
+        assert_true(back.real == values[i].real);
+        assert_true(varve_str_eq(back.text, values[i].text));
+        assert_int_equal(sql->step(statement, NULL), VARVE_DONE);
+        sql->reset(statement);
+    }
+    /* A reset takes the values away. */
+    struct sql_value back;
+    assert_int_equal(sql->step(statement, NULL), VARVE_OK);
+    sql->column(statement, 0, &back);
+    assert_int_equal(back.kind, SQL_NULL);
+    sql->finalize(statement);
+}
+
+static void booleans_and_json_have_a_form_to_be_stored_in(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sql_driver *sql = fixture->sql;
+    exec(fixture, "CREATE TABLE t (flag INTEGER, document TEXT)");
+    struct sql_statement *statement = NULL;
+    assert_int_equal(sql->prepare(&statement, fixture->writer, VARVE_STR("INSERT INTO t VALUES (:flag, :document)"),
+                                  SQL_CHANGE, NULL),
+                     VARVE_OK);
+    const struct sql_value flag = { .kind = SQL_BOOLEAN, .integer = 1 };
+    const struct sql_value document = { .kind = SQL_JSON, .text = VARVE_STR("{\"a\":[7]}") };
+    assert_int_equal(sql->bind(statement, 1, &flag, NULL), VARVE_OK);
+    assert_int_equal(sql->bind(statement, 2, &document, NULL), VARVE_OK);
+    assert_int_equal(sql->step(statement, NULL), VARVE_DONE);
+    sql->finalize(statement);
+    assert_int_equal(number(fixture, fixture->writer, "SELECT flag FROM t"), 1);
+    assert_int_equal(number(fixture, fixture->writer, "SELECT length(document) FROM t"), 9);
+}
+
+static void columns_have_names(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sql_statement *statement = NULL;
+    assert_int_equal(fixture->sql->prepare(&statement, fixture->writer, VARVE_STR("SELECT 1 AS one, 2 AS two"),
+                                           SQL_QUESTION, NULL),
+                     VARVE_OK);
+    assert_int_equal(fixture->sql->column_count(statement), 2);
+    assert_string_equal(fixture->sql->column_name(statement, 1), "two");
+    fixture->sql->finalize(statement);
+}
+
+static void a_transaction_is_all_or_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sql_driver *sql = fixture->sql;
+    exec(fixture, "CREATE TABLE t (a INTEGER PRIMARY KEY)");
+    assert_int_equal(sql->begin(fixture->writer, NULL), VARVE_OK);
+    exec(fixture, "INSERT INTO t VALUES (1)");
+    sql->rollback(fixture->writer);
+    sql->rollback(fixture->writer);
+    assert_int_equal(number(fixture, fixture->writer, "SELECT count(*) FROM t"), 0);
+    assert_int_equal(sql->begin(fixture->writer, NULL), VARVE_OK);
+    exec(fixture, "INSERT INTO t VALUES (1)");
+    assert_int_equal(sql->commit(fixture->writer, NULL), VARVE_OK);
+    sql->close(fixture->writer);
+    fixture->writer = open_as(fixture, SQL_READ_WRITE, "a.db");
+    assert_int_equal(number(fixture, fixture->writer, "SELECT count(*) FROM t"), 1);
+}
+
+static void a_failure_has_its_class(void **state)
+{
+    struct fixture *fixture = *state;
+    exec(fixture, "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT NOT NULL CHECK (b <> 'bad'));"
+                  "INSERT INTO t VALUES (1, 'x')");
+    static const struct {
+        const char *text;
+        varve_status status;
+    } cases[] = {
+        { "INSERT INTO t VALUES (1, 'y')", VARVE_CONFLICT },
+        { "INSERT INTO t VALUES (2, NULL)", VARVE_CONFLICT },
+        { "INSERT INTO t VALUES (2, 'bad')", VARVE_CONFLICT },
+        { "SELEC 1", VARVE_INVALID },
+        { "SELECT nobody FROM t", VARVE_INVALID },
+        { "SELECT 1 FROM nobody", VARVE_INVALID },
+        { "", VARVE_INVALID },
+        { "SELECT 1; SELECT 2", VARVE_INVALID },
+        { "SELECT sum(9223372036854775807) FROM (SELECT 1 UNION ALL SELECT 2)", VARVE_APPLICATION },
+        { "SELECT 1; ", VARVE_DONE },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        varve_status status = run(fixture, fixture->writer, cases[i].text, SQL_OURS);
+        if (status != cases[i].status) {
+            fail_msg("%s: %s", cases[i].text, varve_status_word(status));
+        }
+    }
+    assert_int_equal(number(fixture, fixture->writer, "SELECT count(*) FROM t"), 1);
+}
+
+static void a_mistake_is_located(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sql_statement *statement = NULL;
+    varve_error error = { 0 };
+    varve_str text = VARVE_STR("SELECT 1,\n oops FROM (SELECT 2)");
+    assert_int_equal(fixture->sql->prepare(&statement, fixture->writer, text, SQL_QUESTION, &error), VARVE_INVALID);
+    assert_int_equal(error.detail, 11);
+    assert_null(statement);
+}
+
+static void trust_bounds_what_a_statement_may_do(void **state)
+{
+    struct fixture *fixture = *state;
+    exec(fixture, "CREATE TABLE t (a); CREATE TABLE varve_own (a)");
+    static const struct {
+        const char *text;
+        bool definition, change, question;
+    } cases[] = {
+        { "SELECT a FROM t", true, true, true },
+        { "SELECT a FROM varve_own", true, true, true },
+        { "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT i FROM n", true, true,
+          true },
+        { "INSERT INTO t VALUES (1)", true, true, false },
+        { "UPDATE t SET a = 2", true, true, false },
+        { "DELETE FROM t", true, true, false },
+        { "CREATE TABLE u (a)", true, false, false },
+        { "CREATE INDEX i ON t (a)", true, false, false },
+        { "CREATE VIEW v AS SELECT a FROM t", true, false, false },
+        { "INSERT INTO varve_own VALUES (1)", false, false, false },
+        { "UPDATE varve_own SET a = 1", false, false, false },
+        { "DELETE FROM varve_own", false, false, false },
+        { "CREATE TABLE varve_more (a)", false, false, false },
+        { "CREATE INDEX j ON varve_own (a)", false, false, false },
+        { "DROP TABLE t", false, false, false },
+        { "ALTER TABLE t ADD COLUMN b", false, false, false },
+        { "BEGIN", false, false, false },
+        { "COMMIT", false, false, false },
+        { "SAVEPOINT s", false, false, false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const bool allowed[] = {
+            [SQL_DEFINITION] = cases[i].definition, [SQL_CHANGE] = cases[i].change, [SQL_QUESTION] = cases[i].question
+        };
+        for (enum sql_trust trust = SQL_DEFINITION; trust <= SQL_QUESTION; trust++) {
+            struct sql_statement *statement = NULL;
+            varve_status status =
+                fixture->sql->prepare(&statement, fixture->writer, varve_str_of(cases[i].text), trust, NULL);
+            fixture->sql->finalize(statement);
+            if (status != (allowed[trust] ? VARVE_OK : VARVE_DENIED)) {
+                fail_msg("%s with trust %d: %s", cases[i].text, (int)trust, varve_status_word(status));
+            }
+        }
+    }
+}
+
+static void a_reader_only_reads_and_has_one_snapshot(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sql_driver *sql = fixture->sql;
+    exec(fixture, "CREATE TABLE t (a); INSERT INTO t VALUES (1)");
+    struct sql_session *reader = open_as(fixture, SQL_READ_ONLY, "a.db");
+    assert_int_equal(run(fixture, reader, "INSERT INTO t VALUES (2)", SQL_OURS), VARVE_DENIED);
+    assert_int_equal(sql->begin(reader, NULL), VARVE_OK);
+    assert_int_equal(number(fixture, reader, "SELECT count(*) FROM t"), 1);
+    exec(fixture, "INSERT INTO t VALUES (2)");
+    assert_int_equal(number(fixture, reader, "SELECT count(*) FROM t"), 1);
+    sql->rollback(reader);
+    assert_int_equal(number(fixture, reader, "SELECT count(*) FROM t"), 2);
+    sql->close(reader);
+    assert_int_equal(sql->open(&reader, scratch_path(&fixture->scratch, "nobody.db"), SQL_READ_ONLY, NULL),
+                     VARVE_NOT_FOUND);
+    assert_null(reader);
+}
+
+static void databases_can_be_attached_to_a_reader(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sql_driver *sql = fixture->sql;
+    if ((sql->capabilities & SQL_ATTACHES) == 0) {
+        skip();
+    }
+    exec(fixture, "CREATE TABLE t (a); INSERT INTO t VALUES (41)");
+    struct sql_session *reader = open_as(fixture, SQL_READ_ONLY, "");
+    assert_int_equal(sql->attach(reader, scratch_path(&fixture->scratch, "a.db"), "first", NULL), VARVE_OK);
+    assert_int_equal(number(fixture, reader, "SELECT a FROM first.t"), 41);
+    assert_int_equal(run(fixture, reader, "INSERT INTO first.t VALUES (2)", SQL_OURS), VARVE_DENIED);
+    assert_int_equal(sql->attach(reader, scratch_path(&fixture->scratch, "nobody.db"), "second", NULL),
+                     VARVE_NOT_FOUND);
+    sql->close(reader);
+}
+
+static void scratch_databases_are_shared_by_name_and_then_gone(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sql_driver *sql = fixture->sql;
+    struct sql_session *one = open_as(fixture, SQL_SCRATCH, "shared");
+    assert_int_equal(run(fixture, one, "CREATE TABLE t (a)", SQL_DEFINITION), VARVE_DONE);
+    struct sql_session *two = open_as(fixture, SQL_SCRATCH, "shared");
+    assert_int_equal(number(fixture, two, "SELECT count(*) FROM t"), 0);
+    struct sql_session *own = open_as(fixture, SQL_SCRATCH, "");
+    assert_int_equal(run(fixture, own, "SELECT 1 FROM t", SQL_OURS), VARVE_INVALID);
+    assert_int_equal(sql->attach(own, "shared", "other", NULL), VARVE_OK);
+    assert_int_equal(number(fixture, own, "SELECT count(*) FROM other.t"), 0);
+    sql->close(own);
+    sql->close(two);
+    sql->close(one);
+    one = open_as(fixture, SQL_SCRATCH, "shared");
+    assert_int_equal(run(fixture, one, "SELECT 1 FROM t", SQL_OURS), VARVE_INVALID);
+    sql->close(one);
+}
+
+static const char endless[] = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+
+static void an_endless_statement_ends_at_its_time_limit(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->sql->set_time_limit(fixture->writer, 20);
+    assert_int_equal(run(fixture, fixture->writer, endless, SQL_QUESTION), VARVE_TIMEOUT);
+    fixture->sql->set_time_limit(fixture->writer, 0);
+    assert_int_equal(number(fixture, fixture->writer, "SELECT 1"), 1);
+}
+
+static void *keep_interrupting(void *arg)
+{
+    struct fixture *fixture = arg;
+    const struct timespec pause = { .tv_nsec = 1000000 };
+    for (;;) {
+        fixture->sql->interrupt(fixture->writer);
+        nanosleep(&pause, NULL);
+        pthread_testcancel();
+    }
+    return NULL;
+}
+
+static void a_statement_can_be_interrupted_from_another_thread(void **state)
+{
+    struct fixture *fixture = *state;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, keep_interrupting, fixture), 0);
+    assert_int_equal(run(fixture, fixture->writer, endless, SQL_QUESTION), VARVE_TIMEOUT);
+    pthread_cancel(thread);
+    pthread_join(thread, NULL);
+}
+
+static void a_file_that_is_no_database_is_corrupt(void **state)
+{
+    struct fixture *fixture = *state;
+    if ((fixture->sql->capabilities & SQL_IN_A_FILE) == 0) {
+        skip();
+    }
+    FILE *file = fopen(scratch_path(&fixture->scratch, "bad.db"), "w");
+    assert_non_null(file);
+    for (int i = 0; i < 4096; i++) {
+        fputc('x', file);
+    }
+    fclose(file);
+    struct sql_session *session = NULL;
+    for (enum sql_mode mode = SQL_READ_WRITE; mode <= SQL_READ_ONLY; mode++) {
+        assert_int_equal(fixture->sql->open(&session, scratch_path(&fixture->scratch, "bad.db"), mode, NULL),
+                         VARVE_CORRUPT);
+    }
+}
+
+#define CASE(name) cmocka_unit_test_prestate_setup_teardown(name, set_up, tear_down, &fixture)
+
+int main(void)
+{
+    int failed = 0;
+    for (const struct sql_driver *const *driver = drivers; *driver != NULL; driver++) {
+        struct fixture fixture = { .sql = *driver };
+        const struct CMUnitTest tests[] = {
+            CASE(values_come_back_as_they_went_in),
+            CASE(booleans_and_json_have_a_form_to_be_stored_in),
+            CASE(columns_have_names),
+            CASE(a_transaction_is_all_or_nothing),
+            CASE(a_failure_has_its_class),
+            CASE(a_mistake_is_located),
+            CASE(trust_bounds_what_a_statement_may_do),
+            CASE(a_reader_only_reads_and_has_one_snapshot),
+            CASE(databases_can_be_attached_to_a_reader),
+            CASE(scratch_databases_are_shared_by_name_and_then_gone),
+            CASE(an_endless_statement_ends_at_its_time_limit),
+            CASE(a_statement_can_be_interrupted_from_another_thread),
+            CASE(a_file_that_is_no_database_is_corrupt),
+        };
+        failed += cmocka_run_group_tests_name((*driver)->name, tests, NULL, NULL);
+    }
+    return failed;
+}
