@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+#include "cli/answers.h"
+#include "cli/batch.h"
+#include "cli/input.h"
+#include "cli/local.h"
+#include "cli/remote.h"
+#include "cli/verbs.h"
+
+static varve_status send_local(const struct call *call, const varve_command *command, varve_buf *answer,
+                               varve_error *error)
+{
+    struct local local = { 0 };
+    varve_outcome outcome = { 0 };
+    varve_status status = local_open(&local, call, LOCAL_WRITE, error);
+    if (status == VARVE_OK) {
+        status = varve_execute(local.engine, command, &outcome, error);
+    }
+    if (status >= 0) {
+        varve_outcome_write_json(&outcome, answer);
+    }
+    varve_outcome_fini(&outcome);
+    local_close(&local);
+    return status;
+}
+
+static varve_status refuse_actor(varve_error *error)
+{
+    return varve_error_set(error, VARVE_UNSUPPORTED,
+                           "--actor through a server is not built yet: it will know who asks by their token");
+}
+
+static varve_status send_remote(const struct call *call, const varve_command *command, const char *expected,
+                                varve_buf *answer, varve_error *error)
+{
+    varve_buf path = { 0 };
+    varve_buf body = { 0 };
+    char id[VARVE_UUID_TEXT_BYTES];
+    varve_status status = VARVE_OK;
+    if (command->actor.len > 0) {
+        return refuse_actor(error);
+    }
+    varve_uuid_format(command->id, id);
+    varve_buf_str(&path, VARVE_STR("/commands"));
+    remote_segment(&path, command->type);
+    varve_buf_str(&body, VARVE_STR("{\"stream\":"));
+    varve_buf_json_string(&body, command->stream);
+    varve_buf_printf(&body, ",\"id\":\"%s\"", id);
+    if (command->data.len > 0) {
+        varve_buf_str(&body, VARVE_STR(",\"data\":"));
+        varve_buf_str(&body, command->data);
+    }
+    if (expected != NULL) {
+        bool number = command->expected == VARVE_STREAM_AT;
+        varve_buf_printf(&body, ",\"expected_version\":%s", number ? "" : "\"");
+        if (number) {
+            varve_buf_printf(&body, "%llu", (unsigned long long)command->expected_version);
+        } else {
+            varve_buf_printf(&body, "%s\"", expected);
+        }
+    }
+    varve_buf_str(&body, VARVE_STR("}"));
+    status = path.failed || body.failed ? varve_error_set(error, VARVE_NOMEM, "out of memory for a request")
+                                        : remote_ask(call->server, varve_buf_view(&path), "application/json",
+                                                     varve_buf_view(&body), answer, error);
+    varve_buf_fini(&body);
+    varve_buf_fini(&path);
+    return status;
+}
+
+static varve_status print_answer(const struct call *call, varve_status outcome, varve_str answer, varve_error *error)
+{
+    varve_buf rejection = { 0 };
+    varve_status status = VARVE_OK;
+    if (outcome != VARVE_REJECTED) {
+        return output_document(&call->output, answer, error);
+    }
+    answers_write_rejection(answer, &rejection);
+    status = rejection.failed ? varve_error_set(error, VARVE_NOMEM, "rejected, but out of memory for the answer")
+                              : output_document(&call->output, varve_buf_view(&rejection), error);
+    varve_buf_fini(&rejection);
+    return status < 0 ? status : VARVE_REJECTED;
+}
+
+/* Makes the command that arguments and options describe; `data` holds its payload. */
+static varve_status make_command(const struct call *call, varve_buf *data, varve_command *command, varve_error *error)
+{
+    const char *expected = call_option(call, OPTION_EXPECTED_VERSION);
+    const char *id = call_option(call, OPTION_ID);
+    varve_status status = input_json(call, OPTION_DATA, data, error);
+    command->type = varve_str_of(call->arguments[0]);
+    command->stream = varve_str_of(call->arguments[1]);
+    command->data = varve_buf_view(data);
+    command->actor = call_text(call, OPTION_ACTOR);
+    if (status == VARVE_OK && expected != NULL) {
+        status =
+            varve_expected_version_parse(varve_str_of(expected), &command->expected, &command->expected_version, error);
+    }
+    if (status == VARVE_OK && id != NULL) {
+        status = varve_uuid_parse(&command->id, varve_str_of(id), error);
+    } else if (status == VARVE_OK) {
+        command->id = varve_uuid_new();
+    }
+    return status;
+}
+
+static varve_status send_one(const struct call *call, varve_error *error)
+{
+    varve_command command = { 0 };
+    varve_buf data = { 0 };
+    varve_buf answer = { 0 };
+    varve_status status = make_command(call, &data, &command, error);
+    if (status == VARVE_OK) {
+        status = call->server == NULL
+                     ? send_local(call, &command, &answer, error)
+                     : send_remote(call, &command, call_option(call, OPTION_EXPECTED_VERSION), &answer, error);
+    }
+    if (status >= 0 && answer.failed) {
+        status = varve_error_set(error, VARVE_NOMEM, "done, but out of memory for the answer");
+    }
+    if (status >= 0) {
+        status = print_answer(call, status, varve_buf_view(&answer), error);
+    } else if (status == VARVE_INDETERMINATE && !call->quiet) {
+        char id[VARVE_UUID_TEXT_BYTES];
+        varve_uuid_format(command.id, id);
+        fprintf(stderr, "to learn what became of it, repeat the same command with --id %s\n", id);
+    }
+    varve_buf_fini(&answer);
+    varve_buf_fini(&data);
+    return status;
+}
+
+varve_status run_command_send(struct call *call, varve_error *error)
+{
+    if (call->argument_count == 2) {
+        return send_one(call, error);
+    }
+    static const enum option of_one[] = { OPTION_DATA, OPTION_ID, OPTION_EXPECTED_VERSION };
+    for (size_t i = 0; i < sizeof(of_one) / sizeof(of_one[0]); i++) {
+        if (call_option(call, of_one[i]) != NULL) {
+            return varve_error_set(error, VARVE_INVALID,
+                                   "--%s goes with one command (TYPE STREAM); in a batch it stands in each line",
+                                   option_specs[of_one[i]].name);
+        }
+    }
+    if (call->server != NULL && call_option(call, OPTION_ACTOR) != NULL) {
+        return refuse_actor(error);
+    }
+    return batch_send(call, call->arguments[0], error);
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/events.h"
+
+#include <inttypes.h>
+
+#include "base/json.h"
+#include "cli/local.h"
+#include "cli/remote.h"
+
+enum { PAGE_EVENTS = 500, FOLLOW_WAIT_MS = 1000 };
+
+/* ---- from a store of one's own ---- */
+
+static varve_status stream_version(varve_store *store, const varve_read_options *options, uint64_t *version,
+                                   varve_error *error)
+{
+    if (options->stream.len == 0) {
+        return VARVE_OK;
+    }
+    varve_status status = varve_stream_get_version(store, options->stream, version, error);
+    if (status == VARVE_OK && *version == 0) {
+        status = varve_error_set(error, VARVE_NOT_FOUND, "there is no stream '%.*s'", (int)options->stream.len,
+                                 options->stream.ptr);
+    }
+    return status;
+}
+
+/* Reads to the end, or up to the limit and one event further to learn whether there is more. */
+static varve_status local_events(varve_cursor *cursor, const varve_read_options *options,
+                                 const struct events_sink *sink, struct events_end *end, varve_error *error)
+{
+    varve_buf json = { 0 };
+    uint64_t count = 0;
+    varve_status status = VARVE_OK;
+    while (status >= 0) {
+        const varve_event *event = NULL;
+        status = varve_cursor_next(cursor, &event, error);
+        if (status == VARVE_DONE) {
+            end->last_position = varve_cursor_scanned(cursor);
+            break;
+        }
+        if (status == VARVE_CAUGHT_UP) {
+            status = sink->caught_up(sink->ctx, error);
+            continue;
+        }
+        if (status != VARVE_OK) {
+            continue;
+        }
+        if (options->limit > 0 && count == options->limit) {
+            end->next = options->stream.len > 0 ? event->version : end->last_position;
+            break;
+        }
+        varve_buf_reset(&json);
+        varve_event_write_json(event, &json);
+        status = json.failed ? varve_error_set(error, VARVE_NOMEM, "out of memory for an event")
+                             : sink->event(sink->ctx, varve_buf_view(&json), error);
+        end->last_position = event->position;
+        count++;
+        if (options->follow && count == options->limit) {
+            break;
+        }
+    }
+    varve_buf_fini(&json);
+    return status < 0 ? status : VARVE_OK;
+}
+
+static varve_status read_local(const struct call *call, const varve_read_options *options,
+                               const struct events_sink *sink, struct events_end *end, varve_error *error)
+{
+    varve_store *store = NULL;
+    varve_cursor *cursor = NULL;
+    uint64_t version = 0;
+    varve_read_options own = *options;
+    own.limit = options->follow || options->limit == 0 || options->limit == UINT64_MAX ? 0 : options->limit + 1;
+    own.wait_ms = FOLLOW_WAIT_MS;
+    varve_status status = local_store_open(&store, call, LOCAL_READ, error);
+    if (status == VARVE_OK) {
+        status = stream_version(store, options, &version, error);
+    }
+    if (status == VARVE_OK) {
+        status = varve_cursor_open(&cursor, store, &own, error);
+    }
+    if (status == VARVE_OK) {
+        status = sink->begin(sink->ctx, version, error);
+    }
+    if (status == VARVE_OK) {
+        status = local_events(cursor, options, sink, end, error);
+    }
+    varve_cursor_close(cursor);
+    varve_store_close(store);
+    return status;
+}
+
+/* ---- through a server ---- */
+
+/* The path and query of a page that begins at `from` (a version, or a position to begin after). */
+static void page_path(const varve_read_options *options, uint64_t from, uint64_t limit, varve_buf *path)
+{
+    varve_buf_reset(path);
+    if (options->stream.len > 0) {
+        varve_buf_str(path, VARVE_STR("/streams"));
+        remote_segment(path, options->stream);
+        remote_number(path, "from", from);
+        remote_number(path, "until_version", options->until_version);
+        if (options->backward) {
+            remote_parameter(path, "direction", VARVE_STR("backward"));
+        }
+        if (options->until_time != 0) {
+            char text[VARVE_TIME_TEXT_BYTES];
+            varve_time_format(options->until_time, text);
+            remote_parameter(path, "at", varve_str_of(text));
+            remote_parameter(path, "clock",
+                             options->clock == VARVE_CLOCK_OCCURRED ? VARVE_STR("occurred") : VARVE_STR("recorded"));
+        }
+    } else {
+        varve_buf_str(path, VARVE_STR("/log"));
+        remote_number(path, "after", from);
+        remote_list(path, "types", options->types, options->type_count);
+        remote_list(path, "categories", options->categories, options->category_count);
+        if (options->correlation_id.len > 0) {
+            remote_parameter(path, "correlation_id", options->correlation_id);
+        }
+    }
+    remote_number(path, "limit", limit);
+}
+
+/* A whole number among the members of a page; 0 when it is null or not there. */
+static uint64_t page_number(varve_str page, const char *name)
+{
+    int64_t number = 0;
+    return varve_json_int(page, name, &number, NULL) == VARVE_OK && number > 0 ? (uint64_t)number : 0;
+}
+
+static varve_status page_events(varve_str page, const struct events_sink *sink, uint64_t *count, varve_error *error)
+{
+    varve_str events = { 0 };
+    struct json_scanner scanner;
+    enum json_token token = json_find(page, VARVE_STR("events"), &events);
+    json_start(&scanner, events);
+    if (token != JSON_ARRAY || json_next(&scanner) != JSON_ARRAY) {
+        return varve_error_set(error, VARVE_UNAVAILABLE, "the server's answer has no list of events");
+    }
+    varve_status status = VARVE_OK;
+    while (status == VARVE_OK && (token = json_next(&scanner)) == JSON_OBJECT) {
+        varve_str event = { 0 };
+        if (json_skip(&scanner, token, &event) == JSON_ERROR) {
+            return varve_error_set(error, VARVE_UNAVAILABLE, "the server's answer is not JSON");
+        }
+        status = sink->event(sink->ctx, event, error);
+        ++*count;
+    }
+    return status;
+}
+
+static varve_status read_pages(struct remote *remote, const varve_read_options *options, const struct events_sink *sink,
+                               struct events_end *end, varve_error *error)
+{
+    bool stream = options->stream.len > 0;
+    uint64_t from = stream ? options->from_version : options->after_position;
+    uint64_t count = 0;
+    bool begun = false;
+    varve_buf path = { 0 };
+    varve_buf page = { 0 };
+    varve_status status = VARVE_OK;
+    for (;;) {
+        uint64_t left = options->limit == 0 ? PAGE_EVENTS : options->limit - count;
+        page_path(options, from, left < PAGE_EVENTS ? left : PAGE_EVENTS, &path);
+        if (path.failed) {
+            status = varve_error_set(error, VARVE_NOMEM, "out of memory for a request");
+            break;
+        }
+        struct remote_request request = { .path = varve_buf_view(&path) };
+        status = remote_send(remote, &request, &page, error);
+        if (status == VARVE_OK && !begun) {
+            begun = true;
+            status = sink->begin(sink->ctx, stream ? page_number(varve_buf_view(&page), "version") : 0, error);
+        }
+        if (status == VARVE_OK) {
+            status = page_events(varve_buf_view(&page), sink, &count, error);
+        }
+        if (status != VARVE_OK) {
+            break;
+        }
+        end->last_position = page_number(varve_buf_view(&page), "last_position");
+        from = page_number(varve_buf_view(&page), "next");
+        if (from == 0 || (options->limit > 0 && count >= options->limit)) {
+            end->next = from;
+            break;
+        }
+    }
+    varve_buf_fini(&path);
+    varve_buf_fini(&page);
+    return status;
+}
+
+/* A stream of server-sent events (WHATWG HTML, section 9.2), as far as varve's server uses them. */
+struct live {
+    const struct events_sink *sink;
+    varve_buf data; /* of the message that is coming in */
+    bool is_event;  /* what kind of message it is */
+    bool is_caught_up;
+    uint64_t position;
+    uint64_t limit;
+    uint64_t count;
+};
+
+/* A message is whole. */
+static varve_status live_message(struct live *live, varve_error *error)
+{
+    varve_str json = varve_buf_view(&live->data);
+    varve_status status = VARVE_OK;
+    if (live->is_caught_up) {
+        status = live->sink->caught_up(live->sink->ctx, error);
+    } else if (live->is_event && json.len > 0) {
+        status = live->sink->event(live->sink->ctx, json, error);
+        live->position = page_number(json, "position");
+        live->count++;
+        status = status == VARVE_OK && live->count == live->limit ? VARVE_DONE : status;
+    }
+    varve_buf_reset(&live->data);
+    live->is_event = false;
+    live->is_caught_up = false;
+    return status;
+}
+
+static varve_status live_line(void *ctx, varve_str line, varve_error *error)
+{
+    static const char field[] = "data: ";
+    size_t skip = sizeof(field) - 1;
+    struct live *live = ctx;
+    if (line.len == 0) {
+        return live_message(live, error);
+    }
+    live->is_caught_up |= varve_str_is(line, "event: caught_up");
+    live->is_event |= varve_str_is(line, "event: event");
+    if (line.len >= skip && memcmp(line.ptr, field, skip) == 0) {
+        varve_buf_add(&live->data, "\n", live->data.len > 0 ? 1 : 0);
+        varve_buf_add(&live->data, line.ptr + skip, line.len - skip);
+    }
+    return live->data.failed ? varve_error_set(error, VARVE_NOMEM, "out of memory for an event") : VARVE_OK;
+}
+
+static varve_status follow_remote(struct remote *remote, const varve_read_options *options,
+                                  const struct events_sink *sink, varve_error *error)
+{
+    varve_buf path = { 0 };
+    varve_buf answer = { 0 };
+    struct live live = { .sink = sink, .position = options->after_position, .limit = options->limit };
+    varve_status status = sink->begin(sink->ctx, 0, error);
+    page_path(options, options->after_position, 0, &path);
+    if (status == VARVE_OK && path.failed) {
+        status = varve_error_set(error, VARVE_NOMEM, "out of memory for a request");
+    }
+    if (status == VARVE_OK) {
+        struct remote_request request = {
+            .path = varve_buf_view(&path), .accept = "text/event-stream", .line = live_line, .ctx = &live
+        };
+        status = remote_send(remote, &request, &answer, error);
+        bool ended = status == VARVE_OK || (status == VARVE_UNAVAILABLE && live.count > 0);
+        if (ended) {
+            status = varve_error_set(error, VARVE_UNAVAILABLE,
+                                     "the server ended the stream; go on with --after %" PRIu64, live.position);
+        }
+    }
+    varve_buf_fini(&live.data);
+    varve_buf_fini(&path);
+    varve_buf_fini(&answer);
+    return status == VARVE_DONE ? VARVE_OK : status;
+}
+
+varve_status events_read(const struct call *call, const varve_read_options *options, const struct events_sink *sink,
+                         struct events_end *end, varve_error *error)
+{
+    *end = (struct events_end){ 0 };
+    if (call->server == NULL) {
+        return read_local(call, options, sink, end, error);
+    }
+    struct remote *remote = NULL;
+    varve_status status = remote_open(&remote, call->server, error);
+    if (status == VARVE_OK) {
+        status = options->follow ? follow_remote(remote, options, sink, error)
+                                 : read_pages(remote, options, sink, end, error);
+    }
+    remote_close(remote);
+    return status;
+}

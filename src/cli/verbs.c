@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/verbs.h"
+
+#define BIT(option) (UINT64_C(1) << OPTION_##option)
+
+const struct option_spec option_specs[OPTION_COUNT] = {
+    [OPTION_STORE] = { "store", "URI", "VARVE_STORE", false, "the store: sqlite:PATH" },
+    [OPTION_APP] = { "app", "DIR", "VARVE_APP", false, "the application's folder" },
+    [OPTION_SERVER] = { "server", "URL", "VARVE_SERVER", false, "a running server: http://127.0.0.1:8080" },
+    [OPTION_LISTEN] = { "listen", "ADDRESS", "VARVE_LISTEN", false, "address and port; default 127.0.0.1:8080" },
+    [OPTION_OUTPUT] = { "output", "FORMAT", "VARVE_OUTPUT", false,
+                        "table, json or ndjson; default: table on a terminal, otherwise ndjson" },
+    [OPTION_QUIET] = { "quiet", NULL, NULL, false, "no notes and no progress on standard error" },
+    [OPTION_ACTOR] = { "actor", "NAME", NULL, false, "who does this, for the event's metadata" },
+    [OPTION_TYPE] = { "type", "TYPE", NULL, true, "the event's type, such as OrderPlaced" },
+    [OPTION_CATEGORY] = { "category", "NAME", NULL, true,
+                          "streams of this category: what stands before the first '-'" },
+    [OPTION_CORRELATION_ID] = { "correlation-id", "ID", NULL, false, "events with this correlation id" },
+    [OPTION_DATA] = { "data", "JSON", NULL, false, "the payload; @FILE reads it from a file, - from standard input" },
+    [OPTION_METADATA] = { "metadata", "JSON", NULL, false, "the event's metadata, an object" },
+    [OPTION_TAG] = { "tag", "TAG", NULL, true, "a tag" },
+    [OPTION_ID] = { "id", "UUID", NULL, false, "makes a repetition answer with the first result; default: a new one" },
+    [OPTION_OCCURRED_AT] = { "occurred-at", "TIME", NULL, false, "domain time; default: when it is recorded" },
+    [OPTION_EXPECTED_VERSION] = { "expected-version", "VERSION", NULL, false,
+                                  "any (default), none, exists or a number" },
+    [OPTION_FROM] = { "from", "VERSION", NULL, false, "the first version to read" },
+    [OPTION_UNTIL_VERSION] = { "until-version", "VERSION", NULL, false, "the last version to read" },
+    [OPTION_DIRECTION] = { "direction", "WAY", NULL, false, "forward (default) or backward" },
+    [OPTION_AFTER] = { "after", "WHERE", NULL, false, "begin behind this: a position in the log, a name in a list" },
+    [OPTION_LIMIT] = { "limit", "N", NULL, false, "at most so many" },
+    [OPTION_FOLLOW] = { "follow", NULL, NULL, false, "wait for what comes, until interrupted" },
+    [OPTION_VERSION] = { "version", "N", NULL, false, "as of this version" },
+    [OPTION_AT] = { "at", "TIME", NULL, false, "as of this time, such as 2026-01-02T03:04:05Z" },
+    [OPTION_CLOCK] = { "clock", "CLOCK", NULL, false, "which time --at means: recorded (default) or occurred" },
+    [OPTION_CURSOR] = { "cursor", "CURSOR", NULL, false, "\"next\" of the page before" },
+    [OPTION_AFTER_POSITION] = { "after-position", "P", NULL, false,
+                                "wait until the answer reflects this position of the log" },
+    [OPTION_WAIT] = { "wait", NULL, NULL, false, "come back when it is finished" },
+    [OPTION_HELP] = { "help", NULL, NULL, false, "this" },
+};
+
+static const char serve_details[] =
+    "The whole application is checked before the port opens. Without --store it is kept in varve.db in\n"
+    "the current folder. SIGTERM and SIGINT finish what is under way and end with exit code 0.";
+static const char append_details[] =
+    "The append is {\"events\":[{\"stream\",\"type\",\"data\",…}],\n"
+    "\"conditions\":[{\"stream\",\"expected_version\"}]}, read from FILE or, with -, from\n"
+    "standard input. All of it happens, or nothing.";
+static const char batch_details[] =
+    "TYPE STREAM sends one command. FILE, or - for standard input, sends a batch: one\n"
+    "{\"type\",\"stream\",\"data\"?,\"id\"?} a line, answered line by line in the same order. A line is answered\n"
+    "with what was appended, with {\"code\",\"message\"} when it was rejected, or with {\"error\",\"message\"} when\n"
+    "it failed; neither stops the rest. The exit code of a batch is 0 when every line was accepted or\n"
+    "rejected, otherwise that of the first line that failed; of one rejected command it is 9.";
+static const char query_details[] =
+    "With --store and nobody serving it, the read models are first brought up to the head of the log.\n"
+    "Beside a running server they answer as that server leaves them.";
+static const char rebuild_details[] =
+    "A new generation is built beside the one that answers, which it then replaces. With --store it is\n"
+    "built by this process, which waits for it in any case.";
+static const char doctor_details[] =
+    "Checks whatever is given: the store, the application, the server. The exit code is that of the\n"
+    "first check that failed.";
+
+const struct verb verb_table[] = {
+    { "serve", NULL, "APP", 1, 1, USES_ANY | USES_STORE, BIT(LISTEN), run_serve,
+      "Run the application in folder APP and answer over HTTP", serve_details },
+    { "append", NULL, "-|FILE", 1, 1, USES_STORE | USES_SERVER, 0, run_append,
+      "Append events to several streams under conditions", append_details },
+    { "stream", "append", "STREAM", 1, 1, USES_STORE | USES_SERVER,
+      BIT(TYPE) | BIT(DATA) | BIT(METADATA) | BIT(TAG) | BIT(ID) | BIT(OCCURRED_AT) | BIT(EXPECTED_VERSION) |
+          BIT(ACTOR),
+      run_stream_append, "Append one event to a stream", NULL },
+    { "stream", "read", "STREAM", 1, 1, USES_STORE | USES_SERVER,
+      BIT(FROM) | BIT(UNTIL_VERSION) | BIT(DIRECTION) | BIT(LIMIT) | BIT(AT) | BIT(CLOCK), run_stream_read,
+      "Show a stream's events", NULL },
+    { "stream", "list", NULL, 0, 0, USES_STORE, BIT(CATEGORY) | BIT(AFTER) | BIT(LIMIT), run_stream_list,
+      "Show which streams there are, by name", NULL },
+    { "log", "read", NULL, 0, 0, USES_STORE | USES_SERVER,
+      BIT(AFTER) | BIT(LIMIT) | BIT(TYPE) | BIT(CATEGORY) | BIT(CORRELATION_ID) | BIT(FOLLOW), run_log_read,
+      "Show all events in order of position", NULL },
+    { "command", "send", "TYPE STREAM | -|FILE", 1, 2, USES_STORE | USES_APP | USES_SERVER,
+      BIT(DATA) | BIT(ID) | BIT(EXPECTED_VERSION) | BIT(ACTOR), run_command_send, "Execute a command, or a batch",
+      batch_details },
+    { "aggregate", "show", "STREAM", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(VERSION) | BIT(AT) | BIT(CLOCK),
+      run_aggregate_show, "Show an aggregate's state, now or in the past", NULL },
+    { "query", NULL, "NAME [key=value...]", 1, SIZE_MAX, USES_STORE | USES_APP | USES_SERVER,
+      BIT(LIMIT) | BIT(CURSOR) | BIT(AFTER_POSITION), run_query, "Ask a named query", query_details },
+    { "projection", "list", NULL, 0, 0, USES_STORE | USES_APP | USES_SERVER, 0, run_projection_list,
+      "Show how far each projection is", NULL },
+    { "projection", "rebuild", "NAME", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(WAIT), run_projection_rebuild,
+      "Build a read model anew from the whole log", rebuild_details },
+    { "store", "info", NULL, 0, 0, USES_STORE, 0, run_store_info, "Show what a store is and holds", NULL },
+    { "store", "verify", NULL, 0, 0, USES_STORE, 0, run_store_verify, "Check every event and index of a store",
+      "Exit code 7 when something is wrong." },
+    { "doctor", NULL, NULL, 0, 0, USES_ANY | USES_STORE | USES_APP | USES_SERVER, 0, run_doctor,
+      "Check this machine, a store, an application or a server", doctor_details },
+    { "version", NULL, NULL, 0, 0, USES_ANY, 0, run_version, "Show the version", NULL },
+    { 0 },
+};
+
+/* Words that belong to the design; whoever types them should learn that they are not there yet. */
+static const struct {
+    const char *noun, *name; /* name NULL: all of the noun */
+} not_built[] = {
+    { "new", NULL },           { "test", NULL },           { "event", NULL },
+    { "subscription", NULL },  { "relay", NULL },          { "outbox", NULL },
+    { "slot", NULL },          { "inbox", NULL },          { "saga", NULL },
+    { "flow", NULL },          { "token", NULL },          { "config", NULL },
+    { "completion", NULL },    { "aggregate", "history" }, { "aggregate", "diff" },
+    { "aggregate", "replay" }, { "projection", "status" }, { "projection", "check" },
+    { "projection", "pause" }, { "projection", "resume" }, { "projection", "parked" },
+    { "projection", "retry" }, { "projection", "skip" },   { "store", "init" },
+    { "store", "backup" },     { "store", "restore" },     { "store", "export" },
+    { "store", "import" },
+};
+
+bool verb_takes(const struct verb *verb, enum option option)
+{
+    switch (option) {
+    case OPTION_OUTPUT:
+    case OPTION_QUIET:
+    case OPTION_HELP:
+        return true;
+    case OPTION_STORE:
+        return (verb->uses & USES_STORE) != 0;
+    case OPTION_APP:
+        return (verb->uses & USES_APP) != 0;
+    case OPTION_SERVER:
+        return (verb->uses & USES_SERVER) != 0;
+    default:
+        return ((verb->options >> option) & 1) != 0;
+    }
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+const struct verb *verb_find(const char *noun, const char *name)
+{
+    for (const struct verb *verb = verb_table; verb->noun != NULL; verb++) {
+        if (same(verb->noun, noun) && same(verb->name, name)) {
+            return verb;
+        }
+    }
+    return NULL;
+}
+
+varve_status verb_choose(const char *noun, const char *name, const struct verb **verb, varve_error *error)
+{
+    *verb = verb_find(noun, name);
+    if (*verb == NULL) {
+        *verb = verb_find(noun, NULL);
+    }
+    if (*verb != NULL) {
+        return VARVE_OK;
+    }
+    for (size_t i = 0; i < sizeof(not_built) / sizeof(not_built[0]); i++) {
+        if (same(not_built[i].noun, noun) && (not_built[i].name == NULL || same(not_built[i].name, name))) {
+            bool whole = not_built[i].name == NULL;
+            return varve_error_set(error, VARVE_UNSUPPORTED, "`%s%s%s` is not built yet; `varve help` lists what is",
+                                   noun, whole ? "" : " ", whole ? "" : name);
+        }
+    }
+    varve_buf verbs = { 0 };
+    for (const struct verb *each = verb_table; each->noun != NULL; each++) {
+        if (same(each->noun, noun)) {
+            varve_buf_printf(&verbs, "%s%s", verbs.len > 0 ? ", " : "", each->name);
+        }
+    }
+    varve_status status = VARVE_INVALID;
+    if (verbs.len == 0) {
+        varve_error_set(error, status, "there is no `%s`; see `varve help`", noun);
+    } else if (name == NULL) {
+        varve_error_set(error, status, "`%s` needs a verb: %s", noun, verbs.ptr);
+    } else {
+        varve_error_set(error, status, "there is no `%s %s`, only: %s", noun, name, verbs.ptr);
+    }
+    varve_buf_fini(&verbs);
+    return status;
+}

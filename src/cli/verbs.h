@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What each verb runs, one file a noun. Each prints its data on standard output, takes its failure
+ * back as status and error for main to print, and returns VARVE_REJECTED for a rejected command.
+ */
+#ifndef VARVE_CLI_VERBS_H
+#define VARVE_CLI_VERBS_H
+
+#include "cli/options.h"
+
+varve_status run_serve(struct call *call, varve_error *error);
+varve_status run_append(struct call *call, varve_error *error);
+varve_status run_stream_append(struct call *call, varve_error *error);
+varve_status run_stream_read(struct call *call, varve_error *error);
+varve_status run_stream_list(struct call *call, varve_error *error);
+varve_status run_log_read(struct call *call, varve_error *error);
+varve_status run_command_send(struct call *call, varve_error *error);
+varve_status run_aggregate_show(struct call *call, varve_error *error);
+varve_status run_query(struct call *call, varve_error *error);
+varve_status run_projection_list(struct call *call, varve_error *error);
+varve_status run_projection_rebuild(struct call *call, varve_error *error);
+varve_status run_store_info(struct call *call, varve_error *error);
+varve_status run_store_verify(struct call *call, varve_error *error);
+varve_status run_doctor(struct call *call, varve_error *error);
+varve_status run_version(struct call *call, varve_error *error);
+
+#endif

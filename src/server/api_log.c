@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The whole log, as pages and as a live stream of events. */
+#include "server/api.h"
+#include "server/follow.h"
+#include "server/page.h"
+
+static varve_status read_options(struct request *request, varve_read_options *options, varve_error *error)
+{
+    const struct target *target = &request->target;
+    const varve_query_param *correlation = target_param(target, "correlation_id");
+    struct arena *arena = &request->arena;
+    if (target_param(target, "tags") != NULL) {
+        return varve_error_set(error, VARVE_UNSUPPORTED, "reading by tags is designed, but not built yet");
+    }
+    if (correlation != NULL) options->correlation_id = correlation->value;
+    varve_status status = target_number(target, "after", &options->after_position, error);
+    if (status >= 0) status = target_list(target, "types", arena, &options->types, &options->type_count, error);
+    if (status >= 0) {
+        status = target_list(target, "categories", arena, &options->categories, &options->category_count, error);
+    }
+    return status;
+}
+
+static varve_status read_page(struct request *request, varve_read_options *options, varve_error *error)
+{
+    varve_buf *out = &request->answer.body;
+    varve_cursor *cursor = NULL;
+    struct page page = { 0 };
+    uint64_t limit = 0;
+
+    varve_status status = page_limit(&request->target, &limit, error);
+    if (status < 0) return status;
+    options->limit = limit + 1;
+    status = varve_cursor_open(&cursor, request->backend->store, options, error);
+    if (status < 0) goto done;
+    varve_buf_str(out, VARVE_STR("{\"events\":"));
+    status = page_write(cursor, limit, &page, out, error);
+    if (status < 0) goto done;
+    /* The end of the log was looked at up to here, matching or not; a full page ends with its last event. */
+    unsigned long long last = page.more ? page.last_position : varve_cursor_scanned(cursor);
+    varve_buf_printf(out, ",\"last_position\":%llu,\"next\":", last);
+    if (page.more) {
+        varve_buf_printf(out, "%llu}", last);
+    } else {
+        varve_buf_str(out, VARVE_STR("null}"));
+    }
+done:
+    varve_cursor_close(cursor);
+    if (status >= 0) request_send(request, 200);
+    return status;
+}
+
+static varve_status start_stream(struct request *request, varve_read_options *options, varve_error *error)
+{
+    varve_str resumed = request->headers.last_event_id;
+    if (target_param(&request->target, "limit") != NULL) {
+        return varve_error_set(error, VARVE_INVALID, "an event stream takes no 'limit'");
+    }
+    if (resumed.len > 0 && !target_digits(resumed, &options->after_position)) {
+        return varve_error_set(error, VARVE_INVALID, "Last-Event-ID is not a position");
+    }
+    return follow_start(request->backend->follow, request, request->backend->store, options, error);
+}
+
+void api_log_read(struct request *request)
+{
+    varve_error error = { 0 };
+    varve_read_options options = { 0 };
+    bool stream = admit_event_stream(request->headers.accept) && !request_is_head(request);
+    varve_status status = read_options(request, &options, &error);
+    if (status >= 0) {
+        status = stream ? start_stream(request, &options, &error) : read_page(request, &options, &error);
+    }
+    if (status < 0) request_fail(request, status, &error);
+}

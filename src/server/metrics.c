@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/metrics.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "server/routes.h"
+
+/* The statuses that are counted apart; anything else counts as the last. */
+static const unsigned statuses[] = { 200, 202, 400, 403, 404, 405, 409, 412, 413, 415,
+                                     421, 422, 500, 501, 503, 504, 507, 0 };
+
+#define STATUS_COUNT (sizeof statuses / sizeof *statuses)
+
+struct metrics {
+    size_t route_count;
+    atomic_ullong requests[]; /* a row of STATUS_COUNT a route, and one for what is no route */
+};
+
+struct metrics *metrics_new(void)
+{
+    size_t route_count = routes_count();
+    size_t cells = (route_count + 1) * STATUS_COUNT;
+    struct metrics *metrics = calloc(1, sizeof *metrics + cells * sizeof *metrics->requests);
+    if (metrics != NULL) metrics->route_count = route_count;
+    return metrics;
+}
+
+void metrics_free(struct metrics *metrics)
+{
+    free(metrics);
+}
+
+void metrics_count(struct metrics *metrics, size_t route, unsigned status)
+{
+    size_t i = 0;
+    while (statuses[i] != status && statuses[i] != 0) i++;
+    atomic_fetch_add_explicit(&metrics->requests[route * STATUS_COUNT + i], 1, memory_order_relaxed);
+}
+
+static void family(const char *name, const char *type, const char *help, varve_buf *out)
+{
+    varve_buf_printf(out, "# HELP varve_%s %s\n# TYPE varve_%s %s\n", name, help, name, type);
+}
+
+void metrics_write_requests(const struct metrics *metrics, varve_buf *out)
+{
+    family("http_requests_total", "counter", "Requests answered, by route and status.", out);
+    for (size_t route = 0; route <= metrics->route_count; route++) {
+        for (size_t i = 0; i < STATUS_COUNT; i++) {
+            unsigned long long count =
+                atomic_load_explicit(&metrics->requests[route * STATUS_COUNT + i], memory_order_relaxed);
+            if (count == 0) continue;
+            varve_buf_printf(out, "varve_http_requests_total{method=\"%s\",route=\"%s\",status=\"%u\"} %llu\n",
+                             routes_method(route), routes_path(route), statuses[i], count);
+        }
+    }
+}
+
+static void single(const char *name, const char *type, const char *help, uint64_t value, varve_buf *out)
+{
+    family(name, type, help, out);
+    varve_buf_printf(out, "varve_%s %llu\n", name, (unsigned long long)value);
+}
+
+static void labelled(const char *name, const char *label, const char *word, uint64_t value, varve_buf *out)
+{
+    varve_buf_printf(out, "varve_%s{%s=\"%s\"} %llu\n", name, label, word, (unsigned long long)value);
+}
+
+/* A family's lines stand together, so each of a projection's numbers is collected apart. */
+struct projection_lines {
+    varve_buf positions, lags, faults;
+};
+
+static void write_projection_line(const char *name, varve_str projection, uint64_t value, varve_buf *out)
+{
+    varve_buf_printf(out, "varve_%s{projection=", name);
+    varve_buf_json_string(out, projection); /* quotes, backslashes and line feeds are escaped alike here */
+    varve_buf_printf(out, "} %llu\n", (unsigned long long)value);
+}
+
+static void visit_projection(void *ctx, const varve_projection_status *status)
+{
+    struct projection_lines *lines = ctx;
+    uint64_t lag = status->head > status->position ? status->head - status->position : 0;
+    write_projection_line("projection_position", status->name, status->position, &lines->positions);
+    write_projection_line("projection_lag_events", status->name, lag, &lines->lags);
+    write_projection_line("projection_faulted", status->name, status->state == VARVE_PROJECTION_FAULTED,
+                          &lines->faults);
+}
+
+static void write_projections(varve_engine *engine, varve_buf *out)
+{
+    struct projection_lines lines = { 0 };
+    if (varve_projection_list(engine, (varve_str){ NULL, 0 }, visit_projection, &lines, NULL) >= 0 &&
+        lines.positions.len > 0) {
+        family("projection_position", "gauge", "Position of the generation that serves.", out);
+        varve_buf_str(out, varve_buf_view(&lines.positions));
+        family("projection_lag_events", "gauge", "Events between the projection and the head.", out);
+        varve_buf_str(out, varve_buf_view(&lines.lags));
+        family("projection_faulted", "gauge", "1 when the projection stopped at an event that fails.", out);
+        varve_buf_str(out, varve_buf_view(&lines.faults));
+    }
+    varve_buf_fini(&lines.positions);
+    varve_buf_fini(&lines.lags);
+    varve_buf_fini(&lines.faults);
+}
+
+void metrics_write_engine(varve_engine *engine, varve_buf *out)
+{
+    varve_engine_stats stats = { 0 };
+    uint64_t head = 0;
+    varve_engine_get_stats(engine, &stats);
+    family("appends_total", "counter", "Appends, by result.", out);
+    labelled("appends_total", "result", "accepted", stats.appends_accepted, out);
+    labelled("appends_total", "result", "refused", stats.appends_refused, out);
+    single("events_appended_total", "counter", "Events appended.", stats.events_appended, out);
+    single("commits_total", "counter", "Commits, each with one flush to disk.", stats.commits, out);
+    single("append_queue_length", "gauge", "Appends waiting for the writer.", stats.append_queue, out);
+    family("commands_total", "counter", "Commands, by result.", out);
+    labelled("commands_total", "result", "accepted", stats.commands_accepted, out);
+    labelled("commands_total", "result", "rejected", stats.commands_rejected, out);
+    labelled("commands_total", "result", "failed", stats.commands_failed, out);
+    single("command_retries_total", "counter", "Commands decided again after a conflict.", stats.command_retries, out);
+    single("command_queue_length", "gauge", "Commands waiting for a worker.", stats.command_queue, out);
+    if (varve_store_head(varve_engine_store(engine), &head, NULL) >= 0) {
+        single("log_position", "gauge", "The head of the log; also the number of events.", head, out);
+    }
+    write_projections(engine, out);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What comes over the wire from clients that are wrong, slow or hostile, and how a server that closes treats them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/scenario/http_fixture.h"
+
+#define EVENT "{\"events\":[{\"type\":\"W\"}]}" /* 25 bytes */
+#define JSON  "Content-Type: application/json\r\n"
+#define HOST  "Host: localhost\r\n"
+
+static struct fixture fixture;
+
+static int start(void **state)
+{
+    (void)state;
+    fixture_release();
+    fixture_init(&fixture, 0);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    fixture_fini(&fixture);
+    return 0;
+}
+
+/* Sends bytes and checks how the answer begins; with `closes`, that the connection ends with it. */
+static void expect(const char *bytes, const char *answer, bool closes)
+{
+    varve_buf text = { 0 };
+    int fd = wire_open(&fixture);
+    wire_send(fd, bytes);
+    assert_true(wire_until(fd, &text, "\r\n\r\n"));
+    if (strncmp(text.ptr, answer, strlen(answer)) != 0) fail_msg("%s\nanswered %s", bytes, text.ptr);
+    if (closes) wire_rest(fd, &text);
+    close(fd);
+    varve_buf_fini(&text);
+}
+
+static uint64_t head(void)
+{
+    uint64_t position = 0;
+    assert_int_equal(varve_store_head(varve_engine_store(fixture.engine), &position, NULL), VARVE_OK);
+    return position;
+}
+
+static void a_body_whose_length_is_ambiguous_is_refused(void **state)
+{
+    static const char *const requests[] = {
+        "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON "Content-Length: 25\r\nContent-Length: 25\r\n\r\n" EVENT,
+        "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON "Content-Length: 25\r\nContent-Length: 5\r\n\r\n" EVENT,
+        "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON "Content-Length: 25\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "19\r\n" EVENT "\r\n0\r\n\r\n",
+        "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: gzip, chunked\r\n\r\n19\r\n" EVENT
+        "\r\n0\r\n\r\n",
+        "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: identity\r\n\r\n" EVENT,
+        "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "19\r\n" EVENT "\r\n0\r\n\r\n",
+        "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON "Content-Length: 0x19\r\n\r\n" EVENT,
+        "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON "Content-Length: -1\r\n\r\n" EVENT,
+        "POST /streams/w-1 HTTP/1.1\r\n" HOST HOST JSON "Content-Length: 25\r\n\r\n" EVENT,
+        "POST /streams/w-1 HTTP/1.1\r\n" JSON "Content-Length: 25\r\n\r\n" EVENT,
+        "GET /log HTTP/1.1\r\n" HOST JSON "Content-Length: 25\r\n\r\n" EVENT,
+    };
+    uint64_t before = head();
+    (void)state;
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) expect(requests[i], "HTTP/1.1 400 ", true);
+    assert_int_equal(head(), before);
+}
+
+/* Sends bytes that only end the connection, perhaps with an error before. */
+static void expect_cut(const char *bytes)
+{
+    varve_buf text = { 0 };
+    int fd = wire_open(&fixture);
+    wire_send(fd, bytes);
+    wire_rest(fd, &text);
+    if (text.len > 0) assert_memory_equal(text.ptr, "HTTP/1.1 4", 10);
+    close(fd);
+    varve_buf_fini(&text);
+}
+
+static void a_stranger_is_turned_away_before_the_body(void **state)
+{
+    (void)state;
+    expect("POST /streams/w-1 HTTP/1.1\r\nHost: evil.example\r\n" JSON "Content-Length: 25\r\n\r\n",
+           "HTTP/1.1 421 ", true);
+    expect("POST /streams/w-1 HTTP/1.1\r\n" HOST "Content-Type: text/plain\r\nContent-Length: 25\r\n\r\n",
+           "HTTP/1.1 415 ", true);
+    expect("GET http://evil.example/log HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 404 ", false);
+}
+
+static void chunks_and_pieces_make_one_body(void **state)
+{
+    varve_buf text = { 0 };
+    (void)state;
+    expect("POST /streams/chunks-1 HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n"
+           "5\r\n{\"eve\r\n14\r\nnts\":[{\"type\":\"W\"}]}\r\n0\r\n\r\n",
+           "HTTP/1.1 200 ", false);
+    int fd = wire_open(&fixture);
+    wire_send(fd, "POST /streams/pieces-1 HTTP/1.1\r\n" HOST JSON "Content-Length: 25\r\nExpect: 100-continue\r\n\r\n");
+    assert_true(wire_until(fd, &text, "HTTP/1.1 100 Continue\r\n\r\n"));
+    wire_send(fd, "{\"events\":");
+    wire_send(fd, "[{\"type\":\"W\"}]}");
+    assert_true(wire_until(fd, &text, "{\"stream\":\"pieces-1\",\"version\":1,"));
+    close(fd);
+    varve_buf_fini(&text);
+}
+
+static void one_connection_carries_many_requests(void **state)
+{
+    varve_buf text = { 0 };
+    char expected[64];
+    int fd = wire_open(&fixture);
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        wire_send(fd, "POST /streams/keep-1 HTTP/1.1\r\n" HOST JSON "Content-Length: 25\r\n\r\n" EVENT
+                      "GET /health/live HTTP/1.1\r\n" HOST "\r\n");
+    }
+    for (int i = 1; i <= 50; i++) {
+        snprintf(expected, sizeof expected, "\"version\":%d,", i);
+        assert_true(wire_until(fd, &text, expected));
+    }
+    assert_true(wire_until(fd, &text, "{\"status\":\"live\"}"));
+    close(fd);
+    varve_buf_fini(&text);
+}
+
+static void a_refusal_does_not_end_the_connection(void **state)
+{
+    varve_buf text = { 0 };
+    int fd = wire_open(&fixture);
+    (void)state;
+    wire_send(fd, "GET /nothing HTTP/1.1\r\n" HOST "\r\n"
+                  "GET /log?x=1 HTTP/1.1\r\n" HOST "\r\n"
+                  "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON "Content-Length: 2\r\n\r\n{}"
+                  "GET /health/live HTTP/1.1\r\n" HOST "\r\n");
+    assert_true(wire_until(fd, &text, "{\"status\":\"live\"}"));
+    assert_null(strstr(text.ptr, "Connection: close"));
+    close(fd);
+    varve_buf_fini(&text);
+}
+
+static void what_is_too_large_is_refused(void **state)
+{
+    varve_buf bytes = { 0 };
+    (void)state;
+    expect("POST /append HTTP/1.1\r\n" HOST JSON "Content-Length: 99999999\r\n\r\n", "HTTP/1.1 413 ", true);
+    varve_buf_printf(&bytes, "GET /log HTTP/1.1\r\n" HOST "X-Large: %0100000d\r\n\r\n", 0);
+    expect_cut(bytes.ptr);
+    /* A body of chunks says only at its end how long it is. */
+    varve_buf_reset(&bytes);
+    varve_buf_printf(&bytes, "POST /projections/tallies/rebuild HTTP/1.1\r\n" HOST JSON
+                             "Transfer-Encoding: chunked\r\n\r\n5dc\r\n%01500d\r\n0\r\n\r\n", 0);
+    expect(bytes.ptr, "HTTP/1.1 413 ", false);
+    /* One that goes on and on is cut off. */
+    varve_buf_reset(&bytes);
+    varve_buf_printf(&bytes, "POST /projections/tallies/rebuild HTTP/1.1\r\n" HOST JSON
+                             "Transfer-Encoding: chunked\r\n\r\nffffff\r\n%050000d\r\n", 0);
+    expect_cut(bytes.ptr);
+    varve_buf_fini(&bytes);
+}
+
+static void what_is_no_http_ends_the_connection(void **state)
+{
+    (void)state;
+    expect_cut("GET\r\n\r\n");
+    expect_cut("GET /log\r\n\r\n");
+    expect_cut("GET /log HTTP/1.1\r\nno colon\r\n\r\n");
+    expect_cut("GET /a b HTTP/1.1\r\n" HOST "\r\n");
+    http_expect(&fixture, "GET", "/health/live", NULL, NULL, 200, "{\"status\":\"live\"}");
+}
+
+static void a_client_that_goes_away_leaves_nothing_behind(void **state)
+{
+    varve_buf body = { 0 }, request = { 0 };
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        varve_buf_printf(&body, "{\"type\":\"Add\",\"stream\":\"tally-gone%d\",\"data\":{\"amount\":1}}\n", i);
+    }
+    varve_buf_printf(&request, "POST /commands HTTP/1.1\r\n" HOST "Content-Type: application/x-ndjson\r\n"
+                               "Content-Length: %zu\r\n\r\n", body.len);
+    varve_buf_str(&request, varve_buf_view(&body));
+    for (int i = 0; i < 5; i++) {
+        varve_buf text = { 0 };
+        int fd = wire_open(&fixture);
+        wire_send(fd, request.ptr);
+        if (i % 2 == 0) assert_true(wire_until(fd, &text, "{\"stream\":\"tally-gone0\""));
+        close(fd);
+        varve_buf_fini(&text);
+    }
+    http_expect(&fixture, "GET", "/health/live", NULL, NULL, 200, "{\"status\":\"live\"}");
+    varve_buf_fini(&body);
+    varve_buf_fini(&request);
+}
+
+/* More answers than the kernel holds for a client that does not read. */
+static void a_batch_whose_answers_are_not_read_stops_only_itself(void **state)
+{
+    varve_buf body = { 0 }, request = { 0 }, text = { 0 };
+    int fd = wire_open(&fixture), small = 4096;
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        varve_buf_printf(&body, "{\"type\":\"Add\",\"stream\":\"tally-slow%d\",\"data\":{\"amount\":1,\"pad\":\"%03000d\"}}\n",
+                         i, 0);
+    }
+    varve_buf_printf(&request, "POST /commands HTTP/1.1\r\n" HOST "Content-Type: application/x-ndjson\r\n"
+                               "Connection: close\r\nContent-Length: %zu\r\n\r\n", body.len);
+    varve_buf_str(&request, varve_buf_view(&body));
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    wire_send(fd, request.ptr);
+    for (int i = 0; i < 20; i++) {
+        http_expect(&fixture, "POST", "/commands/Add", NULL, "{\"stream\":\"tally-other\",\"data\":{\"amount\":1}}", 200,
+                    "{\"stream\":\"tally-other\",…");
+    }
+    wire_rest(fd, &text);
+    size_t answers = 0;
+    for (const char *at = text.ptr; (at = strstr(at, "]}\n")) != NULL; at++) answers++;
+    assert_in_range(answers, 2900, 3000); /* the border of a chunk may cut one */
+    assert_string_equal(text.ptr + text.len - 5, "0\r\n\r\n");
+    close(fd);
+    varve_buf_fini(&body);
+    varve_buf_fini(&request);
+    varve_buf_fini(&text);
+}
+
+static void *close_server(void *arg)
+{
+    server_close(arg);
+    return NULL;
+}
+
+static void a_server_that_closes_answers_what_is_under_way(void **state)
+{
+    varve_buf text = { 0 }, refused = { 0 };
+    pthread_t closing;
+    (void)state;
+    fixture_hold();
+    int fd = wire_open(&fixture);
+    wire_send(fd, "POST /commands/Stall HTTP/1.1\r\n" HOST JSON "Content-Length: 20\r\n\r\n{\"stream\":\"tally-x\"}");
+    fixture_await_stall();
+    assert_int_equal(pthread_create(&closing, NULL, close_server, fixture.server), 0);
+    while (refused.len == 0 || strstr(refused.ptr, "HTTP/1.1 503 ") == NULL) {
+        int late = wire_open(&fixture);
+        varve_buf_reset(&refused);
+        wire_send(late, "GET /health/ready HTTP/1.1\r\n" HOST "\r\n");
+        assert_true(wire_until(late, &refused, "}"));
+        close(late);
+    }
+    assert_non_null(strstr(refused.ptr, "urn:varve:problem:unavailable"));
+    assert_non_null(strstr(refused.ptr, "Connection: close\r\n"));
+    fixture_release();
+    wire_rest(fd, &text);
+    assert_memory_equal(text.ptr, "HTTP/1.1 200 ", 13);
+    assert_non_null(strstr(text.ptr, "{\"stream\":\"tally-x\",\"version\":1,"));
+    pthread_join(closing, NULL);
+    fixture.server = NULL;
+    close(fd);
+    varve_buf_fini(&text);
+    varve_buf_fini(&refused);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_body_whose_length_is_ambiguous_is_refused),
+        cmocka_unit_test(a_stranger_is_turned_away_before_the_body),
+        cmocka_unit_test(chunks_and_pieces_make_one_body),
+        cmocka_unit_test(one_connection_carries_many_requests),
+        cmocka_unit_test(a_refusal_does_not_end_the_connection),
+        cmocka_unit_test(what_is_too_large_is_refused),
+        cmocka_unit_test(what_is_no_http_ends_the_connection),
+        cmocka_unit_test(a_client_that_goes_away_leaves_nothing_behind),
+        cmocka_unit_test(a_batch_whose_answers_are_not_read_stops_only_itself),
+        cmocka_unit_test(a_server_that_closes_answers_what_is_under_way),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
