@@ -3,7 +3,7 @@
 #ifndef VARVE_COMMAND_VERDICT_H
 #define VARVE_COMMAND_VERDICT_H
 
-#include <varve/store.h>
+#include <varve/read.h>
 
 /* How often a command is decided again after a conflict, and how often its append is offered again to a full store. */
 #define VERDICT_CONFLICTS_MAX 20u

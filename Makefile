@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The front door; CMake does the work. `make help` lists what there is.
+
+PREFIX ?= /usr/local
+PORT   ?= 8080
+APP    ?= examples/orders
+STORE  ?= sqlite:build/run/orders.db
+JOBS   ?= $(shell nproc)
+export CMAKE_GENERATOR ?= $(if $(shell command -v ninja),Ninja,Unix Makefiles)
+
+long      = OFF
+configure = cmake -S . -Wno-dev
+compile   = cmake --build $(1) --parallel $(JOBS)
+run_ctest = ctest --test-dir build/test --output-on-failure --no-tests=error --parallel $(JOBS)
+quietly   = >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+
+.DEFAULT_GOAL := build
+.PHONY: build run test test-long lint bench install clean help release test-build
+
+## build      the release: build/varve, build/libvarve.so, build/libvarve.a
+build:
+	@tools/deps --check build
+	@$(MAKE) --no-print-directory release
+
+release:
+	@mkdir -p build
+	@$(configure) -B build -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(quietly)
+	@$(call compile,build)
+
+## run        installs what is missing, builds, serves $(APP) on 127.0.0.1:$(PORT), its events in $(STORE)
+run:
+	@tools/deps build
+	@$(MAKE) --no-print-directory release
+	@exec tools/run build/varve $(APP) $(STORE) $(PORT)
+
+## test       installs what is missing, builds with ASan and UBSan, runs every test
+test: test-build
+	@$(run_ctest)
+
+## test-long  the same at full size
+test-long: long = ON
+test-long: test-build
+	@$(run_ctest)
+
+test-build:
+	@tools/deps test
+	@mkdir -p build
+	@$(configure) -B build/test -DCMAKE_BUILD_TYPE=Debug -DVARVE_SANITIZE=address,undefined \
+	  -DVARVE_LONG_TESTS=$(long) $(quietly)
+	@$(call compile,build/test)
+
+## lint       installs what is missing; format, house rules, gcc and clang without warnings, clang-tidy, cppcheck
+lint:
+	@tools/deps lint
+	@tools/lint $(JOBS)
+
+## bench      installs what is missing, builds the release, measures it
+bench:
+	@tools/deps bench
+	@$(MAKE) --no-print-directory release
+	@cmake --build build --parallel $(JOBS) --target run-bench
+
+## install    program, library, headers, pkg-config file under $(PREFIX); DESTDIR stages it
+install: build
+	@cmake --install build
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" -eq 0 ]; then ldconfig; fi
+
+## clean      removes build/, and with it the store of `make run`
+clean:
+	@rm -rf build
+
+## help       this list
+help:
+	@sed -n 's/^## /make /p' Makefile
+	@echo 'variables: PREFIX=$(PREFIX) DESTDIR= PORT=$(PORT) APP=$(APP) STORE=$(STORE) JOBS=$(JOBS)'

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A benchmark is a table of rows. A row measures one capability of varve beside its limit: the least
+ * that has to be done for the same result on the same disk, in plain SQLite or plain HTTP.
+ */
+#ifndef VARVE_BENCH_BENCH_H
+#define VARVE_BENCH_BENCH_H
+
+#include "bench/corpus.h"
+
+/* What one timed run came to. */
+struct sample {
+    double units; /* events, or requests */
+    double seconds;
+    uint64_t p50_ns; /* of one call; 0: there are no calls to time */
+    uint64_t p99_ns;
+    double batch; /* events a commit; 0: does not apply */
+};
+
+/* What all rows share. */
+struct bench {
+    const char *folder; /* of its own, on the disk that is measured */
+    struct corpus corpus;
+    bool quick;
+    bool log_written; /* the corpus, at bench_log */
+};
+
+/*
+ * Copies the log of the whole corpus, which is written when it is first asked for, to `name` in the
+ * bench's folder. `path` is where it is then.
+ */
+varve_status bench_log(struct bench *bench, const char *name, char path[PLACE_BYTES], varve_error *error);
+
+/*
+ * `ours` and `limit` are called in turns and do the same work, each with files of its own; each call
+ * is one sample. `open` is not timed; `close` is called when it succeeded.
+ */
+struct row {
+    const char *name;
+    const char *what;
+    const char *unit;
+    double floor; /* the ratio to reach */
+    varve_status (*open)(void **state, struct bench *bench, varve_error *error);
+    varve_status (*ours)(void *state, struct sample *sample, varve_error *error);
+    varve_status (*limit)(void *state, struct sample *sample, varve_error *error);
+    void (*close)(void *state);
+};
+
+extern const struct row append_one, append_threads, append_callbacks;
+extern const struct row read_log, fold_c, fold_lua;
+extern const struct row projection_catch_up;
+extern const struct row http_append;
+
+#endif

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+# How tests are declared: a name in ctest is "folder/name".
+
+if(BUILD_TESTING)
+  pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
+endif()
+
+# varve_unit_test(NAME [LIBRARIES lib…]): NAME_test.c of this folder, a cmocka program.
+function(varve_unit_test name)
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${name}_test.c)
+    message(WARNING "${name}_test.c is not there yet: left out; run cmake again once it is")
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "" "LIBRARIES;SOURCES;ARGS" ${ARGN})
+  get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  set(target ${folder}_${name}_test)
+  add_executable(${target} ${name}_test.c ${arg_SOURCES})
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${target} PRIVATE ${arg_LIBRARIES} varve_static PkgConfig::cmocka)
+  add_test(NAME ${folder}/${name} COMMAND ${target} ${arg_ARGS})
+  set_tests_properties(${folder}/${name} PROPERTIES TIMEOUT 300)
+endfunction()
