@@ -30,6 +30,8 @@ typedef struct varve_read_options {
 
     /* … or the log by position. */
     uint64_t after_position; /* exclusive */
+    varve_str incarnation;   /* the store's when after_position was noted; empty: not checked */
+    varve_uuid after_id;     /* the id of the event at after_position, when it was noted; nil: not checked */
     uint64_t until_position; /* inclusive; 0: no bound */
     const varve_str *categories;
     size_t category_count;
@@ -53,7 +55,7 @@ typedef struct varve_read_options {
 /*
  * Opens a cursor; close it with varve_cursor_close before the store. Options are copied. A stream
  * that does not exist reads as empty. VARVE_INVALID when options contradict each other.
- * VARVE_REWOUND when after_position lies beyond the head.
+ * VARVE_REWOUND when after_position lies beyond the head, or what was noted with it does not fit this log.
  */
 VARVE_API varve_status varve_cursor_open(varve_cursor **cursor, varve_store *store, const varve_read_options *options,
                                          varve_error *error);

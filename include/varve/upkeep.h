@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Looking at a store and looking after it: what it is, which streams it has, whether it is whole.
+ * Looking at a store and looking after it: what it is, which streams it has, whether it is whole;
+ * copying it, and carrying its events elsewhere.
  *
  * Threads: as store.h.
  */
 #ifndef VARVE_UPKEEP_H
 #define VARVE_UPKEEP_H
 
+#include <stdio.h>
 #include <varve/store.h>
 
 #ifdef __cplusplus
@@ -49,12 +51,12 @@ VARVE_API varve_status varve_stream_list(varve_store *store, varve_str category,
 
 /* One finding of varve_store_verify; borrowed for the call. */
 typedef void (*varve_verify_problem)(void *ctx, const char *problem);
-/* Called now and then while verifying: events checked so far and in all. */
-typedef void (*varve_verify_progress)(void *ctx, uint64_t done, uint64_t total);
+/* Called now and then by what takes long: how much is done, of how much in all (0: not known). */
+typedef void (*varve_progress)(void *ctx, uint64_t done, uint64_t total);
 
 typedef struct varve_verify_options {
     varve_verify_problem problem;
-    varve_verify_progress progress;
+    varve_progress progress;
     void *ctx;
 } varve_verify_options;
 
@@ -65,6 +67,49 @@ typedef struct varve_verify_options {
  */
 VARVE_API varve_status varve_store_verify(varve_store *store, const varve_verify_options *options, uint64_t *events,
                                           varve_error *error);
+
+/* ---- copies ---- */
+
+/* Who wants to know how far a copy is; may be NULL wherever it is asked for. */
+typedef struct varve_progress_options {
+    varve_progress progress;
+    void *ctx;
+} varve_progress_options;
+
+/*
+ * Writes a copy of the store, as it is at one moment, to the new file `path`, while writing goes on.
+ * The file appears whole and flushed, or not at all. VARVE_INVALID when `path` exists already;
+ * VARVE_FULL, VARVE_IO. Progress counts database pages.
+ */
+VARVE_API varve_status varve_store_backup(varve_store *store, const char *path, const varve_progress_options *options,
+                                          varve_error *error);
+
+/*
+ * Makes the new store `uri` out of a backup file, after verifying it, with a new incarnation, so that
+ * every checkpoint outside notices. VARVE_INVALID when the store exists already, VARVE_CORRUPT when
+ * the backup is damaged.
+ */
+VARVE_API varve_status varve_store_restore(const char *uri, const char *backup, const varve_progress_options *options,
+                                           varve_error *error);
+
+/*
+ * Writes the whole log as text: a line that says what follows, one event a line with everything that
+ * was stored, a line that closes it with a checksum. `*events` counts them. Goes up to the head as
+ * it was at the start. The caller flushes and closes `out`. VARVE_IO, VARVE_FULL.
+ */
+VARVE_API varve_status varve_store_export(varve_store *store, FILE *out, const varve_progress_options *options,
+                                          uint64_t *events, varve_error *error);
+
+/*
+ * Reads what varve_store_export wrote into the store `uri`, which must not exist or be empty, with a
+ * new incarnation; positions, ids and times are kept. All or nothing: text that is damaged or ends
+ * early leaves nothing behind (VARVE_INVALID or VARVE_CORRUPT, naming the line).
+ */
+VARVE_API varve_status varve_store_import(const char *uri, FILE *in, const varve_progress_options *options,
+                                          uint64_t *events, varve_error *error);
+
+/* Gives a store that nobody has open a new incarnation, after its file was rolled back by other means. */
+VARVE_API varve_status varve_store_new_incarnation(const char *uri, varve_error *error);
 
 #ifdef __cplusplus
 }

@@ -36,6 +36,13 @@ void json_start(struct json_scanner *scanner, varve_str text)
     scanner->start = text.ptr == NULL ? "" : text.ptr;
     scanner->at = scanner->start;
     scanner->end = scanner->start + text.len;
+    scanner->depth_max = VARVE_JSON_DEPTH_MAX;
+}
+
+void json_start_around(struct json_scanner *scanner, varve_str text)
+{
+    json_start(scanner, text);
+    scanner->depth_max = VARVE_JSON_DEPTH_MAX + 16;
 }
 
 static const char *skip_space(const char *at, const char *end)
@@ -69,7 +76,7 @@ static enum json_token open_container(struct json_scanner *scanner, const char *
     uint32_t level = scanner->depth;
     uint64_t bit = (uint64_t)1 << level % 64;
 
-    if (level == VARVE_JSON_DEPTH_MAX) return fail(scanner, at, "nested too deep");
+    if (level == scanner->depth_max) return fail(scanner, at, "nested too deep");
     if (token == JSON_OBJECT)
         scanner->containers[level / 64] |= bit;
     else

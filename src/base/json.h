@@ -32,8 +32,9 @@ enum json_token {
 /* Starts with json_start; open to be read, not to be written. */
 struct json_scanner {
     const char *start, *at, *end;                   /* `at`: where to read on; after JSON_ERROR, where it went wrong */
-    uint64_t containers[VARVE_JSON_DEPTH_MAX / 64]; /* a bit a level: set for an object */
-    uint32_t depth;                                 /* containers open around the next token */
+    uint64_t containers[VARVE_JSON_DEPTH_MAX / 64 + 1]; /* a bit a level: set for an object */
+    uint32_t depth;                                     /* containers open around the next token */
+    uint32_t depth_max;
     int expects;                                    /* what the grammar allows next */
 
     varve_str raw;       /* the token's bytes; of a string or key without the quotes */
@@ -43,6 +44,9 @@ struct json_scanner {
 };
 
 void json_start(struct json_scanner *scanner, varve_str text);
+
+/* The same for a text that carries payloads inside, which may each be as deep as VARVE_JSON_DEPTH_MAX. */
+void json_start_around(struct json_scanner *scanner, varve_str text);
 
 /* The next token. After JSON_ERROR or JSON_END it repeats itself. */
 enum json_token json_next(struct json_scanner *scanner);

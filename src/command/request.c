@@ -192,7 +192,7 @@ varve_status varve_command_json_parse(varve_command_json **parsed, varve_str jso
     struct varve_command_json *made = calloc(1, sizeof *made);
     if (made == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
     made->command.type = type;
-    json_start(&scanner, json);
+    json_start_around(&scanner, json);
     varve_status status = read_members(made, &scanner, allowed, &seen, error);
     if (status == VARVE_OK && (seen & required) != required) {
         enum member missing = (required & ~seen & 1u << TYPE) != 0 ? TYPE : STREAM;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/drivers.h"
 
+#include "base/assert.h"
+
 static const struct driver drivers[] = {
     { &store_sqlite, &sql_sqlite },
 };
@@ -32,5 +34,33 @@ varve_status varve_store_open(varve_store **store, const varve_store_options *op
     if (options->size != 0 && options->size != sizeof *options)
         return varve_error_set(error, VARVE_INVALID, "varve_store_options is of another version of the library");
     varve_status status = driver_find(options->uri, &driver, &path, error);
-    return status < 0 ? status : store_open(store, driver->store, path, options, error);
+    if (status < 0) return status;
+    ASSERT(driver != NULL);
+    return store_open(store, driver->store, path, options, error);
+}
+
+varve_status varve_store_restore(const char *uri, const char *backup, const varve_progress_options *options,
+                                 varve_error *error)
+{
+    const struct driver *driver = NULL;
+    const char *path = NULL;
+    varve_status status = driver_find(uri, &driver, &path, error);
+    return status < 0 ? status : store_restore(driver->store, path, backup, options, error);
+}
+
+varve_status varve_store_import(const char *uri, FILE *in, const varve_progress_options *options, uint64_t *events,
+                                varve_error *error)
+{
+    const struct driver *driver = NULL;
+    const char *path = NULL;
+    varve_status status = driver_find(uri, &driver, &path, error);
+    return status < 0 ? status : store_import(driver->store, path, in, options, events, error);
+}
+
+varve_status varve_store_new_incarnation(const char *uri, varve_error *error)
+{
+    const struct driver *driver = NULL;
+    const char *path = NULL;
+    varve_status status = driver_find(uri, &driver, &path, error);
+    return status < 0 ? status : store_new_incarnation(driver->store, path, error);
 }

@@ -190,6 +190,20 @@ varve_status varve_aggregate_show(varve_engine *engine, varve_str stream, const 
     return status < 0 ? status : lanes_show(engine->lanes, stream, options, aggregate, error);
 }
 
+varve_status varve_aggregate_history(varve_engine *engine, varve_str stream, const varve_history_options *options,
+                                     varve_history *history, varve_error *error)
+{
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : lanes_history(engine->lanes, stream, options, history, error);
+}
+
+varve_status varve_aggregate_diff(varve_engine *engine, varve_str stream, const varve_aggregate_options *from,
+                                  const varve_aggregate_options *to, varve_difference *difference, varve_error *error)
+{
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : lanes_diff(engine->lanes, stream, from, to, difference, error);
+}
+
 varve_status varve_projection_list(varve_engine *engine, varve_str name, varve_projection_visit visit, void *ctx,
                                    varve_error *error)
 {

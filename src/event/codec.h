@@ -31,4 +31,10 @@ varve_str event_correlation(varve_str metadata);
 void event_tags_write(const varve_str *tags, size_t tag_count, varve_buf *packed);
 bool event_tags_read(varve_str packed, struct arena *arena, const varve_str **tags, size_t *tag_count);
 
+/*
+ * Appends the event as varve_event_write_json does, on exactly one line, end included: a payload
+ * with line breaks in it comes as "data_base64" or "metadata_base64", so that every byte is kept.
+ */
+void event_write_line(const varve_event *event, varve_buf *out);
+
 #endif

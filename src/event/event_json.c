@@ -62,19 +62,29 @@ static void add_id(varve_buf *out, varve_uuid id)
     varve_buf_add(out, "\"", 1);
 }
 
+static void add_base64(varve_buf *out, const char *name, varve_str bytes)
+{
+    add_name(out, name);
+    varve_buf_add(out, "\"", 1);
+    base64_encode(bytes, out);
+    varve_buf_add(out, "\"", 1);
+}
+
+/* JSON may hold line breaks, as white space between its tokens. */
+static bool breaks_line(varve_str json)
+{
+    return json.len > 0 && (memchr(json.ptr, '\n', json.len) != NULL || memchr(json.ptr, '\r', json.len) != NULL);
+}
+
 /* The content type is left out where it goes without saying, so that an event can be read back as it was. */
-static void add_data(varve_buf *out, const varve_event *event)
+static void add_data(varve_buf *out, const varve_event *event, bool one_line)
 {
     bool plain = event->content_type.len == 0 || varve_str_is(event->content_type, "application/json");
 
-    if (event_is_json(event)) {
+    if (event_is_json(event) && !(one_line && breaks_line(event->data)))
         add_json(out, "data", event->data);
-    } else {
-        add_name(out, "data_base64");
-        varve_buf_add(out, "\"", 1);
-        base64_encode(event->data, out);
-        varve_buf_add(out, "\"", 1);
-    }
+    else
+        add_base64(out, "data_base64", event->data);
     if (!plain) add_string(out, "content_type", event->content_type);
 }
 
@@ -89,7 +99,7 @@ static void add_tags(varve_buf *out, const varve_event *event)
     varve_buf_add(out, "]", 1);
 }
 
-void varve_event_write_json(const varve_event *event, varve_buf *out)
+static void write_event(const varve_event *event, bool one_line, varve_buf *out)
 {
     varve_buf_str(out, VARVE_STR("{\"position\":"));
     add_number(out, event->position);
@@ -103,10 +113,24 @@ void varve_event_write_json(const varve_event *event, varve_buf *out)
         add_name(out, "schema_version");
         add_number(out, event->schema_version);
     }
-    add_data(out, event);
-    add_json(out, "metadata", event->metadata);
+    add_data(out, event, one_line);
+    if (one_line && breaks_line(event->metadata))
+        add_base64(out, "metadata_base64", event->metadata);
+    else
+        add_json(out, "metadata", event->metadata);
     add_tags(out, event);
     add_time(out, "occurred_at", event->occurred_at);
     add_time(out, "recorded_at", event->recorded_at);
     varve_buf_add(out, "}", 1);
+}
+
+void varve_event_write_json(const varve_event *event, varve_buf *out)
+{
+    write_event(event, false, out);
+}
+
+void event_write_line(const varve_event *event, varve_buf *out)
+{
+    write_event(event, true, out);
+    varve_buf_add(out, "\n", 1);
 }

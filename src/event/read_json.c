@@ -93,15 +93,15 @@ static varve_status read_tags(struct event_reader *reader, varve_event *event)
     return VARVE_OK;
 }
 
-static varve_status read_bytes(struct event_reader *reader, varve_event *event)
+static varve_status read_bytes(struct event_reader *reader, const char *field, varve_str *value)
 {
     varve_str encoded = { 0 };
     varve_buf bytes = { 0 };
-    varve_status status = event_read_text(reader, "data_base64", &encoded);
+    varve_status status = event_read_text(reader, field, &encoded);
     if (status < 0) return status;
     if (!base64_decode(encoded, &bytes))
-        status = event_read_wrong(reader, "data_base64", "base64");
-    else if (bytes.failed || !arena_copy(reader->memory, varve_buf_view(&bytes), &event->data))
+        status = event_read_wrong(reader, field, "base64");
+    else if (bytes.failed || !arena_copy(reader->memory, varve_buf_view(&bytes), value))
         status = no_memory(reader);
     varve_buf_fini(&bytes);
     return status;
@@ -136,7 +136,7 @@ static varve_status read_schema_version(struct event_reader *reader, varve_event
     return status;
 }
 
-/* What only the log sets. The aggregate's id follows from the stream. */
+/* What only the log sets, and what only an export writes. The aggregate's id follows from the stream. */
 static varve_status read_recorded_field(struct event_reader *reader, varve_event *event)
 {
     const struct json_scanner *key = &reader->scanner;
@@ -144,6 +144,7 @@ static varve_status read_recorded_field(struct event_reader *reader, varve_event
     if (json_is(key, "position")) return event_read_number(reader, "position", &event->position);
     if (json_is(key, "version")) return event_read_number(reader, "version", &event->version);
     if (json_is(key, "recorded_at")) return read_time(reader, "recorded_at", &event->recorded_at);
+    if (json_is(key, "metadata_base64")) return read_bytes(reader, "metadata_base64", &event->metadata);
     if (json_is(key, "aggregate_id")) return event_read_text(reader, "aggregate_id", &aggregate_id);
     return event_read_unknown(reader);
 }
@@ -154,7 +155,7 @@ static varve_status read_field(struct event_reader *reader, varve_event *event)
     if (json_is(key, "type")) return event_read_text(reader, "type", &event->type);
     if (json_is(key, "data")) return read_value(reader, &event->data);
     if (json_is(key, "metadata")) return read_value(reader, &event->metadata);
-    if (json_is(key, "data_base64")) return read_bytes(reader, event);
+    if (json_is(key, "data_base64")) return read_bytes(reader, "data_base64", &event->data);
     if (json_is(key, "content_type")) return event_read_text(reader, "content_type", &event->content_type);
     if (json_is(key, "tags")) return read_tags(reader, event);
     if (json_is(key, "id")) return read_id(reader, event);

@@ -140,7 +140,7 @@ varve_status varve_append_json_parse(varve_append_json **out, varve_str json, va
     varve_append_json *parsed = calloc(1, sizeof *parsed);
     if (parsed == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for the append");
     struct event_reader reader = { .memory = &parsed->memory, .stream = stream, .error = error };
-    json_start(&reader.scanner, json);
+    json_start_around(&reader.scanner, json);
     varve_status status = read_append(&reader, &parsed->request);
     if (status < 0) {
         varve_append_json_free(parsed);

@@ -47,7 +47,7 @@ static varve_status check_options(const varve_read_options *options, varve_error
         varve_status status = event_check_name(options->stream, "the stream", error);
         if (status < 0) return status;
         if (options->category_count > 0 || options->correlation_id.len > 0 || options->after_position > 0 ||
-            options->until_position > 0)
+            options->until_position > 0 || !varve_uuid_is_nil(options->after_id))
             return varve_error_set(error, VARVE_INVALID,
                                    "a stream is read by version: categories, correlation and positions are for the log");
     } else if (options->from_version > 0 || options->until_version > 0 || options->backward ||
@@ -77,6 +77,7 @@ static bool copy_options(varve_cursor *cursor, const varve_read_options *options
 {
     varve_read_options *own = &cursor->options;
     *own = *options;
+    own->incarnation = (varve_str){ 0 }; /* was checked */
     return arena_copy(&cursor->memory, options->stream, &own->stream) &&
            arena_copy(&cursor->memory, options->correlation_id, &own->correlation_id) &&
            copy_names(&cursor->memory, &own->categories, own->category_count) &&
@@ -97,16 +98,38 @@ static void start_read(varve_cursor *cursor)
     cursor->scanned = options->after_position;
 }
 
-varve_status varve_cursor_open(varve_cursor **out, varve_store *store, const varve_read_options *options,
-                               varve_error *error)
+static varve_status rewound(const char *what, varve_error *error)
 {
+    return varve_error_set(error, VARVE_REWOUND, "%s: the log was restored or imported since, begin again", what);
+}
+
+/* A checkpoint is a position, the incarnation it was noted in, and the id of the event there. */
+static varve_status check_checkpoint(varve_store *store, const varve_read_options *options, varve_error *error)
+{
+    varve_event event;
+    varve_buf memory = { 0 };
     uint64_t head = 0;
-    varve_status status = check_options(options, error);
-    if (status >= 0) status = varve_store_head(store, &head, error);
+    varve_status status = varve_store_head(store, &head, error);
     if (status < 0) return status;
     if (options->after_position > head)
         return varve_error_set(error, VARVE_REWOUND, "position %llu lies beyond the head, which is %llu",
                                (unsigned long long)options->after_position, (unsigned long long)head);
+    if (options->incarnation.len > 0 && !varve_str_is(options->incarnation, store->incarnation))
+        return rewound("the checkpoint belongs to another incarnation", error);
+    if (varve_uuid_is_nil(options->after_id)) return VARVE_OK;
+    status = varve_event_find(store, options->after_id, &event, &memory, error);
+    if (status == VARVE_NOT_FOUND || (status >= 0 && event.position != options->after_position))
+        status = rewound("another event stands at the checkpoint's position", error);
+    varve_buf_fini(&memory);
+    return status;
+}
+
+varve_status varve_cursor_open(varve_cursor **out, varve_store *store, const varve_read_options *options,
+                               varve_error *error)
+{
+    varve_status status = check_options(options, error);
+    if (status >= 0) status = check_checkpoint(store, options, error);
+    if (status < 0) return status;
     varve_cursor *cursor = calloc(1, sizeof *cursor);
     if (cursor == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a cursor");
     cursor->store = store;

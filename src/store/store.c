@@ -156,6 +156,14 @@ varve_status store_snapshot_get(varve_store *store, varve_str stream, uint32_t s
     return store->driver->snapshot(store->log, stream, state_version, max_version, version, state, error);
 }
 
+varve_status store_version_at(varve_store *store, varve_str stream, varve_time at, uint64_t *version,
+                              varve_error *error)
+{
+    if (at < 0 || at > varve_time_now())
+        return varve_error_set(error, VARVE_INVALID, "the time to read up to lies in the future or before 1970");
+    return store->driver->version_at(store->log, stream, at, version, error);
+}
+
 varve_status varve_store_head(varve_store *store, uint64_t *position, varve_error *error)
 {
     struct store_head head = { 0 };

@@ -53,7 +53,10 @@ struct store_append {
     size_t failed_count;
 };
 
-/* A snapshot to be kept; it shares the next batch's transaction and its loss costs nothing. */
+/*
+ * A snapshot to be kept; it shares the next batch's transaction and its loss costs nothing. Older ones of its
+ * stream are kept thinly, for reading the past.
+ */
 struct store_snapshot {
     varve_str stream;
     uint64_t version;
@@ -101,6 +104,9 @@ enum {
     STORE_IN_A_FILE = 1 << 1,  /* `path` names a file that can be copied and damaged */
 };
 
+/* Gives a load its next event, complete and with everything the log sets; DONE after the last. */
+typedef varve_status (*store_next_event)(void *ctx, varve_event *event, varve_error *error);
+
 /*
  * A store driver: one constant table. `commit` and `tend` are called by one thread at a time, the
  * store's writer, and never on a log opened read-only; everything else by any threads at once.
@@ -118,7 +124,8 @@ struct store_driver {
     /*
      * Checks and applies the appends in their order, in one transaction, and commits it durably. Each
      * append's own outcome goes into it: a refused one has written nothing and disturbs no other. `head`
-     * becomes the new head. Returns OK when every outcome is set and durable. A failure means that
+     * becomes the new head. Where a snapshot is added, those of its stream that are surplus (thinning.h) or of
+     * another state_version go in the same transaction; one of an unknown stream is dropped. Returns OK when every outcome is set and durable. A failure means that
      * nothing of the batch was committed (FULL, BUSY, NOMEM: the next batch may succeed), or, with
      * VARVE_ERROR_UNKNOWN_OUTCOME, that nobody knows; with VARVE_ERROR_FATAL the writer must stop.
      */
@@ -139,8 +146,12 @@ struct store_driver {
     /* As varve_stream_list. */
     varve_status (*streams)(struct store_log *log, varve_str category, varve_str after, uint64_t limit,
                             varve_stream_visit visit, void *ctx, varve_error *error);
+    /* The version that the stream had when the log's clock said `at`, 0 when it had no event yet. recorded_at never
+     * decreases, so this looks at as many events as the logarithm of the stream's length. CORRUPT as in `read`. */
+    varve_status (*version_at)(struct store_log *log, varve_str stream, varve_time at, uint64_t *version,
+                               varve_error *error);
     /* The newest snapshot of this state_version at or before `max_version`: appends its state, sets `version`.
-     * NOT_FOUND when there is none; a damaged one is as good as none. */
+     * NOT_FOUND when there is none; a damaged one is as good as none: an older one is looked for. */
     varve_status (*snapshot)(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
                              uint64_t *version, varve_buf *state, varve_error *error);
     /* Everything but read_only, which the store sets. */
@@ -148,6 +159,15 @@ struct store_driver {
     /* As varve_store_verify. */
     varve_status (*verify)(struct store_log *log, const varve_verify_options *options, uint64_t *events,
                            varve_error *error);
+
+    /* As varve_store_backup; with `renew` the copy gets a new incarnation. */
+    varve_status (*copy)(struct store_log *log, const char *path, bool renew, const varve_progress_options *options,
+                         varve_error *error);
+    /* Fills a new or empty log with the events that `next` gives, exactly as they are, in one transaction, and gives it
+     * a new incarnation. After a failure what did not exist before does not exist. */
+    varve_status (*load)(const struct store_location *location, store_next_event next, void *ctx, varve_error *error);
+    /* Gives a log that is not open a new incarnation. */
+    varve_status (*renew)(const struct store_location *location, varve_error *error);
 };
 
 extern const struct store_driver store_sqlite;
@@ -157,6 +177,13 @@ extern const struct store_driver store_sqlite;
 /* Opens a store on a driver; `path` is what follows "scheme:". varve_store_open finds the driver by URI. */
 varve_status store_open(varve_store **store, const struct store_driver *driver, const char *path,
                         const varve_store_options *options, varve_error *error);
+
+/* varve_store_restore, varve_store_import and varve_store_new_incarnation, on a driver. */
+varve_status store_restore(const struct store_driver *driver, const char *path, const char *backup,
+                           const varve_progress_options *options, varve_error *error);
+varve_status store_import(const struct store_driver *driver, const char *path, FILE *in,
+                          const varve_progress_options *options, uint64_t *events, varve_error *error);
+varve_status store_new_incarnation(const struct store_driver *driver, const char *path, varve_error *error);
 
 /* What was given as `path`; for files that stand beside a SQLite store. Borrowed. */
 const char *store_path(const varve_store *store);
@@ -175,6 +202,13 @@ void store_snapshot_put(varve_store *store, const struct store_snapshot *snapsho
 /* The newest snapshot of this state_version with a version ≤ max_version. VARVE_NOT_FOUND when there is none. */
 varve_status store_snapshot_get(varve_store *store, varve_str stream, uint32_t state_version, uint64_t max_version,
                                 uint64_t *version, varve_buf *state, varve_error *error);
+
+/*
+ * The version that the stream had at a recorded time, 0 when it had no event yet; what came later costs nothing.
+ * VARVE_INVALID when the time lies in the future.
+ */
+varve_status store_version_at(varve_store *store, varve_str stream, varve_time at, uint64_t *version,
+                              varve_error *error);
 
 /* Counters since opening; see varve_engine_stats for their meaning. */
 struct store_stats {

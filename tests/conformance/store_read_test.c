@@ -393,6 +393,92 @@ static void the_newest_fitting_snapshot_is_found(void **state)
     varve_buf_fini(&text);
 }
 
+/* Hands a snapshot over and appends to another stream: it shares that transaction, or was written before. */
+static void put_snapshot(varve_store *store, const char *stream, uint64_t version, uint32_t state_version)
+{
+    char state[32];
+    snprintf(state, sizeof state, "%llu", (unsigned long long)version);
+    store_snapshot_put(store, &(struct store_snapshot){ varve_str_of(stream), version, state_version,
+                                                        varve_str_of(state) });
+    append_n(store, "other-1", "E", 1);
+}
+
+/* The newest snapshot up to `max`, 0 when there is none. */
+static uint64_t snapshot_up_to(varve_store *store, const char *stream, uint32_t state_version, uint64_t max)
+{
+    varve_buf text = { 0 };
+    uint64_t version = 0;
+    varve_status status =
+        store_snapshot_get(store, varve_str_of(stream), state_version, max, &version, &text, NULL);
+    if (status == VARVE_NOT_FOUND) return 0;
+    assert_int_equal(status, VARVE_OK);
+    assert_int_equal(strtoull(text.ptr, NULL, 10), version);
+    varve_buf_fini(&text);
+    return version;
+}
+
+static void older_snapshots_are_kept_thinly(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_store *store = fixture->store;
+    append_n(store, "s-1", "E", 1);
+    append_n(store, "s-2", "E", 1);
+    put_snapshot(store, "s-2", 70, 1);
+    for (uint64_t version = 50; version <= 5000; version += 50) put_snapshot(store, "s-1", version, 1);
+    size_t kept = 0;
+    for (uint64_t at = snapshot_up_to(store, "s-1", 1, UINT64_MAX); at > 0; at = snapshot_up_to(store, "s-1", 1, at - 1))
+        kept++;
+    assert_in_range(kept, 8, 20);
+    for (uint64_t version = 5000; version >= 50; version -= 50) {
+        uint64_t distance = 5000 - version, begins = snapshot_up_to(store, "s-1", 1, version);
+        assert_true(version - begins <= (distance / 2 > 50 ? distance / 2 : 50));
+    }
+    assert_int_equal(snapshot_up_to(store, "s-2", 1, UINT64_MAX), 70);
+    assert_int_equal(snapshot_up_to(store, "s-1", 1, UINT64_MAX), 5000);
+
+    /* A newer meaning of the state makes the older ones useless, wherever they stand. */
+    put_snapshot(store, "s-1", 5000, 2);
+    assert_int_equal(snapshot_up_to(store, "s-1", 1, UINT64_MAX), 0);
+    assert_int_equal(snapshot_up_to(store, "s-1", 2, UINT64_MAX), 5000);
+    put_snapshot(store, "unknown-1", 1, 1);
+    assert_int_equal(snapshot_up_to(store, "unknown-1", 1, UINT64_MAX), 0);
+}
+
+static void a_time_tells_the_version(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_store *store = fixture->store;
+    const varve_str s = VARVE_STR("s-1");
+    varve_time recorded[12];
+    uint64_t versions[12], version = 9;
+    for (size_t i = 0; i < 12; i++) { /* each append later than the one before, with other streams between */
+        varve_appended appended = { 0 };
+        const varve_event events[] = { { .stream = s, .type = VARVE_STR("E") }, { .stream = s, .type = VARVE_STR("E") } };
+        append_n(store, "s-2", "E", i * 7);
+        assert_int_equal(
+            varve_append(store, &(varve_append_request){ .events = events, .event_count = 1 + i % 2 }, &appended, NULL),
+            VARVE_OK);
+        recorded[i] = appended.recorded_at;
+        versions[i] = appended.streams[0].version;
+        varve_appended_fini(&appended);
+        while (varve_time_now() <= recorded[i] + 1) {}
+    }
+    assert_int_equal(store_version_at(store, s, recorded[0] - 1, &version, NULL), VARVE_OK);
+    assert_int_equal(version, 0);
+    for (size_t i = 0; i < 12; i++) {
+        assert_int_equal(store_version_at(store, s, recorded[i], &version, NULL), VARVE_OK);
+        assert_int_equal(version, versions[i]);
+        assert_int_equal(store_version_at(store, s, recorded[i] + 1, &version, NULL), VARVE_OK);
+        assert_int_equal(version, versions[i]);
+        assert_int_equal(store_version_at(store, s, recorded[i] - 1, &version, NULL), VARVE_OK);
+        assert_int_equal(version, i == 0 ? 0 : versions[i - 1]);
+    }
+    assert_int_equal(store_version_at(store, VARVE_STR("none"), recorded[3], &version, NULL), VARVE_OK);
+    assert_int_equal(version, 0);
+    assert_int_equal(store_version_at(store, s, varve_time_now() + 60000000, &version, NULL), VARVE_INVALID);
+    assert_int_equal(store_version_at(store, s, -1, &version, NULL), VARVE_INVALID);
+}
+
 static void print_problem(void *ctx, const char *problem)
 {
     varve_buf_printf(ctx, "%s\n", problem);
@@ -447,6 +533,23 @@ static void a_damaged_event_is_an_error_that_names_it(void **state)
     varve_buf_fini(&problems);
 }
 
+static void a_damaged_snapshot_is_passed_over(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_error error = { 0 };
+    if ((fixture->driver->capabilities & STORE_IN_A_FILE) == 0) return;
+    append_n(fixture->store, "s-1", "E", 1);
+    put_snapshot(fixture->store, "s-1", 50, 1);
+    put_snapshot(fixture->store, "s-1", 100, 1);
+    store_snapshot_put(fixture->store, &(struct store_snapshot){ VARVE_STR("s-1"), 150, 1, VARVE_STR("\"fragile\"") });
+    varve_store_close(fixture->store);
+    damage(fixture, "fragile");
+    assert_int_equal(open_again(fixture, &fixture->store, false, &error), VARVE_OK);
+    assert_int_equal(snapshot_up_to(fixture->store, "s-1", 1, UINT64_MAX), 100);
+    put_snapshot(fixture->store, "s-1", 150, 1);
+    assert_int_equal(snapshot_up_to(fixture->store, "s-1", 1, UINT64_MAX), 150);
+}
+
 static struct CMUnitTest cases[] = {
     CASE(a_stream_reads_by_version_both_ways),
     CASE(the_log_reads_by_position_and_filters),
@@ -463,6 +566,9 @@ static struct CMUnitTest cases[] = {
     CASE(an_event_is_found_by_its_id),
     CASE(streams_are_listed_by_name),
     CASE(the_newest_fitting_snapshot_is_found),
+    CASE(older_snapshots_are_kept_thinly),
+    CASE(a_time_tells_the_version),
+    CASE(a_damaged_snapshot_is_passed_over),
     CASE(a_damaged_event_is_an_error_that_names_it),
 };
 

@@ -3,7 +3,6 @@
 #include <limits.h>
 
 #include "base/assert.h"
-#include "base/crc32c.h"
 #include "event/codec.h"
 #include "store/sqlite/log.h"
 
@@ -23,9 +22,9 @@ static const char *const statements[W_STATEMENTS] = {
                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     [W_ADD_TAG] = "INSERT OR IGNORE INTO event_tags (tag, position) VALUES (?1, ?2)",
     [W_ADD_SNAPSHOT] = "INSERT OR REPLACE INTO snapshots (stream, version, state_version, state, crc) "
-                       "SELECT id, ?2, ?3, ?4, ?5 FROM streams WHERE name = ?1",
-    [W_DROP_SNAPSHOTS] = "DELETE FROM snapshots WHERE stream = (SELECT id FROM streams WHERE name = ?1) "
-                         "AND version < ?2",
+                       "VALUES (?1, ?2, ?3, ?4, ?5)",
+    [W_LIST_SNAPSHOTS] = "SELECT version, state_version FROM snapshots WHERE stream = ?1 ORDER BY version DESC",
+    [W_DROP_SNAPSHOT] = "DELETE FROM snapshots WHERE stream = ?1 AND version = ?2",
 };
 
 static int count_pages(void *ctx, sqlite3 *db, const char *name, int pages)
@@ -52,8 +51,7 @@ void sqlite_finish_writer(struct store_log *log)
     for (size_t i = 0; i < W_STATEMENTS; i++) sqlite3_finalize(log->statements[i]);
 }
 
-/* Runs a statement that returns no row. */
-static varve_status run(struct store_log *log, enum writer_statement which, const char *doing, varve_error *error)
+varve_status sqlite_run(struct store_log *log, enum writer_statement which, const char *doing, varve_error *error)
 {
     sqlite3_stmt *statement = log->statements[which];
     int code = sqlite3_step(statement);
@@ -78,13 +76,12 @@ static varve_status number_of(struct store_log *log, enum writer_statement find,
     if (status < 0 || *id != 0 || !may_add) return status;
 
     sqlite_bind_str(log->statements[add], 1, name);
-    status = run(log, add, "adding a name", error);
+    status = sqlite_run(log, add, "adding a name", error);
     *id = sqlite3_last_insert_rowid(log->db);
     return status;
 }
 
-/* The stream as it is now: number 0 and version 0 when it does not exist. */
-static varve_status look_up_stream(struct store_log *log, varve_str name, struct id_entry *found, varve_error *error)
+varve_status sqlite_look_up_stream(struct store_log *log, varve_str name, struct id_entry *found, varve_error *error)
 {
     struct id_entry *cached = ids_get(&log->streams, name);
     if (cached != NULL) {
@@ -204,7 +201,7 @@ static varve_status add_tags(struct store_log *log, const varve_event *event, va
     for (size_t i = 0; i < event->tag_count; i++) {
         sqlite_bind_str(log->statements[W_ADD_TAG], 1, event->tags[i]);
         sqlite3_bind_int64(log->statements[W_ADD_TAG], 2, (int64_t)event->position);
-        varve_status status = run(log, W_ADD_TAG, "writing a tag", error);
+        varve_status status = sqlite_run(log, W_ADD_TAG, "writing a tag", error);
         if (status < 0) return status;
     }
     return VARVE_OK;
@@ -257,8 +254,27 @@ static varve_status add_event(struct store_log *log, const varve_event *event, i
                           SQLITE_STATIC);
     sqlite_bind_str(statement, 13, event->metadata);
     sqlite3_bind_int64(statement, 14, event_checksum(event));
-    status = run(log, W_ADD_EVENT, "writing an event", error);
+    status = sqlite_run(log, W_ADD_EVENT, "writing an event", error);
     return status < 0 ? status : add_tags(log, event, error);
+}
+
+varve_status sqlite_put_event(struct store_log *log, const varve_event *event, varve_error *error)
+{
+    int64_t stream = 0;
+    varve_status status = VARVE_OK;
+    struct id_entry *cached = ids_get(&log->streams, event->stream);
+    if (cached != NULL)
+        stream = cached->id;
+    else
+        status = number_of(log, W_FIND_STREAM, W_ADD_STREAM, event->stream, true, &stream, error);
+    if (status >= 0) status = add_event(log, event, stream, error);
+    if (status < 0) return status;
+    if (cached != NULL)
+        cached->version = event->version;
+    else
+        (void)ids_put(&log->streams, event->stream, stream, event->version);
+    log->head = (struct store_head){ event->position, event->recorded_at };
+    return VARVE_OK;
 }
 
 static varve_status add_events(struct store_log *log, struct store_append *append, varve_time now, varve_error *error)
@@ -268,25 +284,12 @@ static varve_status add_events(struct store_log *log, struct store_append *appen
     for (size_t i = 0; i < append->event_count; i++) {
         varve_stream_version *stream = &append->streams[append->event_stream[i]];
         varve_event event = append->events[i];
-        int64_t id = 0;
-        varve_status status = VARVE_OK;
-        struct id_entry *cached = ids_get(&log->streams, stream->stream);
-        if (cached != NULL)
-            id = cached->id;
-        else
-            status = number_of(log, W_FIND_STREAM, W_ADD_STREAM, stream->stream, true, &id, error);
         event.position = log->head.position + 1;
-        event.version = stream->version + 1;
+        event.version = ++stream->version;
         event.recorded_at = append->recorded_at;
         if (event.occurred_at == 0) event.occurred_at = append->recorded_at;
-        if (status >= 0) status = add_event(log, &event, id, error);
+        varve_status status = sqlite_put_event(log, &event, error);
         if (status < 0) return status;
-        if (cached != NULL)
-            cached->version = event.version;
-        else
-            (void)ids_put(&log->streams, stream->stream, id, event.version);
-        stream->version = event.version;
-        log->head = (struct store_head){ event.position, event.recorded_at };
     }
     append->last_position = log->head.position;
     return VARVE_OK;
@@ -305,7 +308,7 @@ static varve_status apply(struct store_log *log, struct store_append *append, va
     }
     for (size_t i = 0; i < append->stream_count; i++) {
         struct id_entry stream;
-        varve_status status = look_up_stream(log, append->streams[i].stream, &stream, error);
+        varve_status status = sqlite_look_up_stream(log, append->streams[i].stream, &stream, error);
         if (status < 0) return status;
         append->streams[i].version = stream.version;
     }
@@ -315,23 +318,14 @@ static varve_status apply(struct store_log *log, struct store_append *append, va
 
 static varve_status add_snapshot(struct store_log *log, const struct store_snapshot *snapshot, varve_error *error)
 {
-    sqlite3_stmt *add = log->statements[W_ADD_SNAPSHOT], *drop = log->statements[W_DROP_SNAPSHOTS];
-    sqlite_bind_str(add, 1, snapshot->stream);
-    sqlite3_bind_int64(add, 2, (int64_t)snapshot->version);
-    sqlite3_bind_int64(add, 3, snapshot->state_version);
-    sqlite_bind_str(add, 4, snapshot->state);
-    sqlite3_bind_int64(add, 5, crc32c(0, snapshot->state.ptr, snapshot->state.len));
-    varve_status status = run(log, W_ADD_SNAPSHOT, "writing a snapshot", error);
-    if (status < 0) return status;
-    sqlite_bind_str(drop, 1, snapshot->stream);
-    sqlite3_bind_int64(drop, 2, (int64_t)snapshot->version);
-    return run(log, W_DROP_SNAPSHOTS, "dropping older snapshots", error);
+    struct id_entry stream;
+    varve_status status = sqlite_look_up_stream(log, snapshot->stream, &stream, error);
+    return status < 0 || stream.id == 0 ? status : sqlite_add_snapshot(log, stream.id, snapshot, error);
 }
 
 /* ---- the transaction ---- */
 
-/* Undoes what the transaction did, here as well as in the file. */
-static void roll_back(struct store_log *log, struct store_head head)
+void sqlite_roll_back(struct store_log *log, struct store_head head)
 {
     if (sqlite3_get_autocommit(log->db) == 0) {
         sqlite3_step(log->statements[W_ROLLBACK]);
@@ -360,16 +354,16 @@ varve_status sqlite_commit(struct store_log *log, struct store_batch *batch, str
     struct store_head before = log->head;
     varve_time now = varve_time_now();
     bool committing = false;
-    varve_status status = run(log, W_BEGIN, "beginning a transaction", error);
+    varve_status status = sqlite_run(log, W_BEGIN, "beginning a transaction", error);
     for (size_t i = 0; i < batch->append_count && status >= 0; i++) status = apply(log, batch->appends[i], now, error);
     for (size_t i = 0; i < batch->snapshot_count && status >= 0; i++)
         status = add_snapshot(log, &batch->snapshots[i], error);
     if (status >= 0) {
         committing = true;
-        status = run(log, W_COMMIT, "committing", error);
+        status = sqlite_run(log, W_COMMIT, "committing", error);
     }
     if (status < 0) {
-        roll_back(log, before);
+        sqlite_roll_back(log, before);
         return judge(status, committing, error);
     }
     *head = log->head;

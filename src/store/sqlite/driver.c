@@ -89,8 +89,7 @@ static varve_status take_lock(struct store_log *log, varve_error *error)
     return status;
 }
 
-/* A new file's name must be on the disk before anything in it is acknowledged. */
-static varve_status sync_folder(const char *path, varve_error *error)
+varve_status sqlite_sync_folder(const char *path, varve_error *error)
 {
     char *copy = strdup(path);
     if (copy == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a path");
@@ -141,7 +140,7 @@ static varve_status connect_writer(struct store_log *log, const struct store_loc
     char pragma[64];
     snprintf(pragma, sizeof pragma, "PRAGMA cache_size = -%d", WRITER_CACHE_KIB);
     if (status >= 0) status = exec(log->db, pragma, error);
-    if (status >= 0 && !exists) status = sync_folder(log->path, error);
+    if (status >= 0 && !exists) status = sqlite_sync_folder(log->path, error);
     return status;
 }
 
@@ -198,7 +197,7 @@ void reader_give(struct store_log *log, struct reader *reader)
 
 /* ---- the driver ---- */
 
-static void sqlite_close(struct store_log *log)
+void sqlite_close(struct store_log *log)
 {
     if (log == NULL) return;
     while (log->idle != NULL) {
@@ -238,7 +237,7 @@ static varve_status open_for_reading(struct store_log *log, varve_error *error)
     return status;
 }
 
-static varve_status sqlite_open(struct store_log **out, const struct store_location *location, varve_error *error)
+varve_status sqlite_open(struct store_log **out, const struct store_location *location, varve_error *error)
 {
     struct stat file;
     bool exists = stat(location->path, &file) == 0;
@@ -279,7 +278,11 @@ const struct store_driver store_sqlite = {
     .find = sqlite_find,
     .stream_version = sqlite_stream_version,
     .streams = sqlite_streams,
+    .version_at = sqlite_version_at,
     .snapshot = sqlite_snapshot,
     .info = sqlite_info,
     .verify = sqlite_verify,
+    .copy = sqlite_copy,
+    .load = sqlite_load,
+    .renew = sqlite_renew,
 };

@@ -33,7 +33,8 @@ enum writer_statement {
     W_ADD_EVENT,
     W_ADD_TAG,
     W_ADD_SNAPSHOT,
-    W_DROP_SNAPSHOTS,
+    W_LIST_SNAPSHOTS,
+    W_DROP_SNAPSHOT,
     W_STATEMENTS
 };
 
@@ -85,7 +86,15 @@ struct store_log {
 /* Makes sure that `db` holds a store of this format; with `create` an empty database becomes one. */
 varve_status schema_open(sqlite3 *db, const char *path, bool create, varve_error *error);
 
+/* Gives the store in `db` a new incarnation, in the transaction that is open or in one of its own. */
+varve_status schema_renew(sqlite3 *db, varve_error *error);
+
 /* ---- driver.c ---- */
+
+varve_status sqlite_open(struct store_log **log, const struct store_location *location, varve_error *error);
+void sqlite_close(struct store_log *log);
+/* A new file's name must be on the disk before anything in it is promised. */
+varve_status sqlite_sync_folder(const char *path, varve_error *error);
 
 /* What a failed SQLite call means for the caller. Adds the database's message to `doing`. */
 varve_status sqlite_failed(sqlite3 *db, const char *doing, varve_error *error);
@@ -104,12 +113,22 @@ void sqlite_finish_writer(struct store_log *log);
 varve_status sqlite_commit(struct store_log *log, struct store_batch *batch, struct store_head *head,
                            varve_error *error);
 void sqlite_tend(struct store_log *log);
+/* Runs a statement of the writer that returns no row. */
+varve_status sqlite_run(struct store_log *log, enum writer_statement which, const char *doing, varve_error *error);
+/* The stream as it is now: number 0 and version 0 when it does not exist. */
+varve_status sqlite_look_up_stream(struct store_log *log, varve_str name, struct id_entry *found, varve_error *error);
+/* Writes an event that has everything, position and version included, and moves the writer's head to it. */
+varve_status sqlite_put_event(struct store_log *log, const varve_event *event, varve_error *error);
+/* Undoes what the transaction did, here as well as in the file. */
+void sqlite_roll_back(struct store_log *log, struct store_head head);
 
 /* ---- read.c ---- */
 
 varve_status sqlite_read(struct store_log *log, const struct store_read *read, struct store_page *page,
                          varve_error *error);
 varve_status sqlite_find(struct store_log *log, varve_uuid id, struct store_page *page, varve_error *error);
+varve_status sqlite_version_at(struct store_log *log, varve_str stream, varve_time at, uint64_t *version,
+                               varve_error *error);
 /* Reads the event a row holds (columns as in EVENT_COLUMNS, the stream's name given or in the row) and checks it. */
 varve_status sqlite_row_event(struct reader *reader, sqlite3_stmt *row, varve_str stream, struct arena *arena,
                               varve_event *event, varve_error *error);
@@ -124,9 +143,22 @@ varve_status sqlite_head(struct store_log *log, struct store_head *head, varve_e
 varve_status sqlite_stream_version(struct store_log *log, varve_str stream, uint64_t *version, varve_error *error);
 varve_status sqlite_streams(struct store_log *log, varve_str category, varve_str after, uint64_t limit,
                             varve_stream_visit visit, void *ctx, varve_error *error);
+varve_status sqlite_info(struct store_log *log, varve_store_info *info, varve_error *error);
+
+/* ---- snapshot.c ---- */
+
 varve_status sqlite_snapshot(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
                              uint64_t *version, varve_buf *state, varve_error *error);
-varve_status sqlite_info(struct store_log *log, varve_store_info *info, varve_error *error);
+/* Writes a snapshot of the stream with this number and drops what it makes superfluous; within a transaction. */
+varve_status sqlite_add_snapshot(struct store_log *log, int64_t stream, const struct store_snapshot *snapshot,
+                                 varve_error *error);
+
+/* ---- copy.c ---- */
+
+varve_status sqlite_copy(struct store_log *log, const char *path, bool renew, const varve_progress_options *options,
+                         varve_error *error);
+varve_status sqlite_load(const struct store_location *location, store_next_event next, void *ctx, varve_error *error);
+varve_status sqlite_renew(const struct store_location *location, varve_error *error);
 
 /* ---- verify.c ---- */
 

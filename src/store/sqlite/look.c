@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Look-ups beside reading events: the head, versions, streams, snapshots, what the store is. */
+/* Look-ups beside reading events: the head, versions, streams, what the store is. */
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "base/crc32c.h"
 #include "store/sqlite/log.h"
 
 #define EVENTS_WITH_STREAM "SELECT " EVENT_COLUMNS ", s.name FROM events e JOIN streams s ON s.id = e.stream "
@@ -22,8 +21,8 @@ static const char *const statements[R_STATEMENTS] = {
     [R_STREAM_VERSION] = "SELECT e.version FROM streams s JOIN events e ON e.stream = s.id WHERE s.name = ?1 "
                          "ORDER BY e.version DESC LIMIT 1",
     [R_TYPE_NAME] = "SELECT name FROM types WHERE id = ?1",
-    [R_SNAPSHOT] = "SELECT n.version, n.state, n.crc FROM streams s JOIN snapshots n ON n.stream = s.id "
-                   "WHERE s.name = ?1 AND n.state_version = ?2 AND n.version <= ?3 ORDER BY n.version DESC LIMIT 1",
+    [R_SNAPSHOT] = "SELECT n.version, n.state, n.crc, n.stream FROM streams s JOIN snapshots n ON n.stream = s.id "
+                   "WHERE s.name = ?1 AND n.state_version = ?2 AND n.version <= ?3 ORDER BY n.version DESC",
 };
 
 varve_status reader_statement(struct reader *reader, enum reader_statement which, sqlite3_stmt **statement,
@@ -107,41 +106,6 @@ varve_status sqlite_streams(struct store_log *log, varve_str category, varve_str
         else if (status == VARVE_OK && (limit == 0 || visited < limit)) status = VARVE_DONE;
     }
     sqlite3_finalize(rows);
-    reader_give(log, reader);
-    return status;
-}
-
-/* Takes the snapshot out of its row. */
-static varve_status take_snapshot(sqlite3_stmt *row, uint64_t *version, varve_buf *state, varve_error *error)
-{
-    varve_str text = { (const char *)sqlite3_column_text(row, 1), (size_t)sqlite3_column_bytes(row, 1) };
-    if (crc32c(0, text.ptr, text.len) != (uint32_t)sqlite3_column_int64(row, 2))
-        return varve_error_set(error, VARVE_NOT_FOUND, "the snapshot is damaged, which is as good as none");
-    *version = (uint64_t)sqlite3_column_int64(row, 0);
-    varve_buf_str(state, text);
-    return state->failed ? varve_error_set(error, VARVE_NOMEM, "no memory for a snapshot") : VARVE_OK;
-}
-
-varve_status sqlite_snapshot(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
-                             uint64_t *version, varve_buf *state, varve_error *error)
-{
-    struct reader *reader = NULL;
-    varve_status status = reader_take(log, &reader, error);
-    if (status < 0) return status;
-    sqlite3_stmt *row = NULL;
-    status = reader_statement(reader, R_SNAPSHOT, &row, error);
-    if (status >= 0) {
-        sqlite_bind_str(row, 1, stream);
-        sqlite3_bind_int64(row, 2, state_version);
-        sqlite3_bind_int64(row, 3, max_version > INT64_MAX ? INT64_MAX : (int64_t)max_version);
-        int code = sqlite3_step(row);
-        if (code == SQLITE_ROW)
-            status = take_snapshot(row, version, state, error);
-        else if (code == SQLITE_DONE)
-            status = varve_error_set(error, VARVE_NOT_FOUND, "there is no snapshot of %.*s", (int)stream.len, stream.ptr);
-        else
-            status = sqlite_failed(reader->db, "reading a snapshot", error);
-    }
     reader_give(log, reader);
     return status;
 }

@@ -240,3 +240,67 @@ varve_status sqlite_find(struct store_log *log, varve_uuid id, struct store_page
     reader_give(log, reader);
     return status;
 }
+
+/* ---- versions by time ---- */
+
+/* The stream's event at `version`, or its newest up to there, checked; its memory is the arena's. `found` false: none. */
+static varve_status event_at(struct reader *reader, varve_str stream, int64_t id, int64_t version, struct arena *arena,
+                             varve_event *event, bool *found, varve_error *error)
+{
+    sqlite3_stmt *row = NULL;
+    varve_status status = reader_statement(reader, R_STREAM_BACKWARD, &row, error);
+    if (status < 0) return status;
+    arena_reset(arena);
+    sqlite3_bind_int64(row, 1, id);
+    sqlite3_bind_int64(row, 2, version);
+    sqlite3_bind_int64(row, 3, 0);
+    int code = sqlite3_step(row);
+    *found = code == SQLITE_ROW;
+    if (code == SQLITE_ROW) status = sqlite_row_event(reader, row, stream, arena, event, error);
+    if (code != SQLITE_ROW && code != SQLITE_DONE) status = sqlite_failed(reader->db, "reading an event", error);
+    sqlite3_reset(row);
+    return status;
+}
+
+/* Halves the stream until the newest event up to `at` and the oldest after it are neighbours. */
+static varve_status bisect(struct reader *reader, varve_str stream, int64_t id, varve_time at, uint64_t *version,
+                           varve_error *error)
+{
+    struct arena arena = { 0 };
+    varve_event event;
+    bool found = false;
+    uint64_t by_then = 0, after = 0;
+    varve_status status = event_at(reader, stream, id, INT64_MAX, &arena, &event, &found, error);
+    if (status >= 0 && found && event.recorded_at <= at) by_then = event.version;
+    if (status >= 0 && found) after = event.version;
+    while (status >= 0 && by_then + 1 < after) {
+        uint64_t middle = by_then + (after - by_then) / 2;
+        status = event_at(reader, stream, id, (int64_t)middle, &arena, &event, &found, error);
+        if (status < 0) break;
+        if (!found || event.version != middle) {
+            status = varve_error_set(error, VARVE_CORRUPT, "version %llu of %.*s is missing", (unsigned long long)middle,
+                                     (int)stream.len, stream.ptr);
+        } else if (event.recorded_at <= at) {
+            by_then = middle;
+        } else {
+            after = middle;
+        }
+    }
+    arena_fini(&arena);
+    *version = by_then;
+    return status;
+}
+
+varve_status sqlite_version_at(struct store_log *log, varve_str stream, varve_time at, uint64_t *version,
+                               varve_error *error)
+{
+    struct reader *reader = NULL;
+    int64_t id = 0;
+    varve_status status = reader_take(log, &reader, error);
+    if (status < 0) return status;
+    *version = 0;
+    status = stream_id(reader, stream, &id, error);
+    if (status >= 0 && id != 0) status = bisect(reader, stream, id, at, version, error);
+    reader_give(log, reader);
+    return status;
+}

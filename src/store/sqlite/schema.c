@@ -82,3 +82,16 @@ varve_status schema_open(sqlite3 *db, const char *path, bool may_create, varve_e
                                (long long)format, FORMAT_VERSION);
     return VARVE_OK;
 }
+
+varve_status schema_renew(sqlite3 *db, varve_error *error)
+{
+    char incarnation[VARVE_UUID_TEXT_BYTES];
+    varve_uuid_format(varve_uuid_new(), incarnation);
+    char *sql = sqlite3_mprintf("UPDATE meta SET value = %Q WHERE key = 'incarnation'", incarnation);
+    if (sql == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a new incarnation");
+    varve_status status = VARVE_OK;
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        status = sqlite_failed(db, "writing a new incarnation", error);
+    sqlite3_free(sql);
+    return status;
+}

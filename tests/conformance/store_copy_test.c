@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every store driver promises about copies: backup, restore, export, import, and what tells that a log is another. */
+#include "tests/conformance/store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Events of every kind there is. */
+static void append_kinds(varve_store *store)
+{
+    char deep[1025];
+    memset(deep, '[', 512);
+    memset(deep + 512, ']', 512);
+    deep[1024] = '\0';
+    const varve_str tags[] = { VARVE_STR("a b"), VARVE_STR("\"\\") };
+    const char bytes[] = { 0, (char)0xff, '\n' };
+    const varve_event events[] = {
+        { .stream = VARVE_STR("s-1"), .type = VARVE_STR("A"), .data = VARVE_STR("{ \"n\" : 1.50,\"m\":9223372036854775807}"),
+          .metadata = VARVE_STR("{\"correlation_id\":\"c\"}"), .tags = tags, .tag_count = 2, .occurred_at = 77 },
+        { .stream = VARVE_STR("s-1"), .type = VARVE_STR("A"), .data = VARVE_STR("[1,\n2]\r\n"),
+          .metadata = VARVE_STR("{\n}") },
+        { .stream = VARVE_STR("größe-\"x\""), .type = VARVE_STR("B"), .data = varve_str_of(deep), .schema_version = 7 },
+        { .stream = VARVE_STR("s-2"), .type = VARVE_STR("C"), .data = { bytes, 3 }, .content_type = VARVE_STR("a/b") },
+        { .stream = VARVE_STR("s-2"), .type = VARVE_STR("C"), .data = VARVE_STR("1"),
+          .content_type = VARVE_STR("application/x+json") },
+    };
+    const varve_append_request request = { .events = events, .event_count = 5 };
+    assert_int_equal(varve_append(store, &request, NULL, NULL), VARVE_OK);
+}
+
+static bool same_event(const varve_event *a, const varve_event *b)
+{
+    bool same = varve_str_eq(a->stream, b->stream) && varve_str_eq(a->type, b->type) && varve_str_eq(a->data, b->data) &&
+                varve_str_eq(a->metadata, b->metadata) && varve_str_eq(a->content_type, b->content_type) &&
+                memcmp(&a->id, &b->id, sizeof a->id) == 0 && a->schema_version == b->schema_version &&
+                a->occurred_at == b->occurred_at && a->recorded_at == b->recorded_at && a->version == b->version &&
+                a->position == b->position && a->tag_count == b->tag_count;
+    for (size_t i = 0; same && i < a->tag_count; i++) same = varve_str_eq(a->tags[i], b->tags[i]);
+    return same;
+}
+
+static void assert_same_log(varve_store *a, varve_store *b)
+{
+    varve_cursor *left = NULL, *right = NULL;
+    const varve_event *x = NULL, *y = NULL;
+    assert_int_equal(varve_cursor_open(&left, a, &(varve_read_options){ 0 }, NULL), VARVE_OK);
+    assert_int_equal(varve_cursor_open(&right, b, &(varve_read_options){ 0 }, NULL), VARVE_OK);
+    varve_status status;
+    while ((status = varve_cursor_next(left, &x, NULL)) == VARVE_OK) {
+        assert_int_equal(varve_cursor_next(right, &y, NULL), VARVE_OK);
+        assert_true(same_event(x, y));
+    }
+    assert_int_equal(status, VARVE_DONE);
+    assert_int_equal(varve_cursor_next(right, &y, NULL), VARVE_DONE);
+    varve_cursor_close(left);
+    varve_cursor_close(right);
+}
+
+static varve_store *open_path(struct fixture *fixture, const char *name)
+{
+    varve_store *store = NULL;
+    varve_error error = { 0 };
+    const varve_store_options options = { .must_exist = true };
+    if (store_open(&store, fixture->driver, scratch_path(&fixture->scratch, name), &options, &error) < 0)
+        fail_msg("%s", error.message);
+    return store;
+}
+
+static char *export_text(varve_store *store, size_t *size)
+{
+    char *text = NULL;
+    uint64_t events = 0;
+    FILE *out = open_memstream(&text, size);
+    assert_int_equal(varve_store_export(store, out, NULL, &events, NULL), VARVE_OK);
+    fclose(out);
+    assert_int_equal(events, head_of(store));
+    return text;
+}
+
+static varve_status import_text(struct fixture *fixture, const char *name, const char *text, size_t size,
+                                varve_error *error)
+{
+    uint64_t events = 0;
+    FILE *in = fmemopen((void *)text, size, "r");
+    assert_non_null(in);
+    varve_status status =
+        store_import(fixture->driver, scratch_path(&fixture->scratch, name), in, NULL, &events, error);
+    fclose(in);
+    return status;
+}
+
+static void an_export_imports_as_the_same_log(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t size = 0, size_again = 0;
+    append_kinds(fixture->store);
+    for (int i = 0; i < 30; i++) append_n(fixture->store, "s-1", "E", 100);
+    char *text = export_text(fixture->store, &size);
+    varve_error error = { 0 };
+    if (import_text(fixture, "imported.db", text, size, &error) < 0) fail_msg("%s", error.message);
+    varve_store *imported = open_path(fixture, "imported.db");
+    uint64_t checked = 0;
+    assert_int_equal(varve_store_verify(imported, NULL, &checked, NULL), VARVE_OK);
+    assert_same_log(fixture->store, imported);
+    assert_string_not_equal(store_incarnation(fixture->store), store_incarnation(imported));
+    char *again = export_text(imported, &size_again);
+    assert_int_equal(size, size_again);
+    assert_memory_equal(text, again, size);
+    assert_int_equal(append_if(imported, "s-1", VARVE_STREAM_AT, 3002, NULL, NULL), VARVE_OK);
+    varve_store_close(imported);
+    free(again);
+    free(text);
+}
+
+static void an_empty_log_exports_and_imports(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t size = 0;
+    char *text = export_text(fixture->store, &size);
+    assert_int_equal(import_text(fixture, "imported.db", text, size, NULL), VARVE_OK);
+    varve_store *imported = open_path(fixture, "imported.db");
+    assert_int_equal(head_of(imported), 0);
+    varve_store_close(imported);
+    free(text);
+}
+
+static void a_damaged_export_leaves_nothing_behind(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t size = 0;
+    append_kinds(fixture->store);
+    append_n(fixture->store, "s-1", "E", 20);
+    char *text = export_text(fixture->store, &size);
+    for (size_t at = 0; at < size; at += 1 + size / 400) {
+        char kept = text[at];
+        varve_error error = { 0 };
+        text[at] = (char)(kept ^ 4);
+        if (import_text(fixture, "imported.db", text, size, &error) >= 0) fail_msg("byte %zu: not noticed", at);
+        assert_true(error.message[0] != '\0');
+        assert_int_equal(access(scratch_path(&fixture->scratch, "imported.db"), F_OK), -1);
+        text[at] = kept;
+        if (import_text(fixture, "imported.db", text, at + 1, &error) >= 0) fail_msg("cut after %zu: not noticed", at);
+        assert_int_equal(access(scratch_path(&fixture->scratch, "imported.db"), F_OK), -1);
+    }
+    free(text);
+}
+
+static void an_import_needs_an_empty_store(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t size = 0;
+    append_n(fixture->store, "s-1", "E", 2);
+    char *text = export_text(fixture->store, &size);
+    assert_int_equal(import_text(fixture, "imported.db", text, size, NULL), VARVE_OK);
+    assert_int_equal(import_text(fixture, "imported.db", text, size, NULL), VARVE_INVALID);
+    varve_store *imported = open_path(fixture, "imported.db");
+    assert_int_equal(head_of(imported), 2);
+    varve_store_close(imported);
+    free(text);
+}
+
+struct busy_writer {
+    pthread_t thread;
+    varve_store *store;
+    atomic_bool stop;
+    atomic_int appended;
+};
+
+static void *keep_appending(void *argument)
+{
+    struct busy_writer *writer = argument;
+    while (!writer->stop) {
+        append_n(writer->store, "s-9", "E", 5);
+        atomic_fetch_add(&writer->appended, 1);
+    }
+    return NULL;
+}
+
+static void a_backup_is_one_moment_while_writing_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    struct busy_writer writer = { .store = fixture->store };
+    char path[200];
+    uint64_t checked = 0;
+    append_kinds(fixture->store);
+    for (int i = 0; i < 20; i++) append_n(fixture->store, "s-1", "E", 100);
+    pthread_create(&writer.thread, NULL, keep_appending, &writer);
+    while (writer.appended < 3) {}
+    uint64_t before = head_of(fixture->store);
+    snprintf(path, sizeof path, "%s", scratch_path(&fixture->scratch, "backup.db"));
+    varve_error error = { 0 };
+    if (varve_store_backup(fixture->store, path, NULL, &error) < 0) fail_msg("%s", error.message);
+    writer.stop = true;
+    pthread_join(writer.thread, NULL);
+    assert_int_equal(varve_store_backup(fixture->store, path, NULL, &error), VARVE_INVALID);
+
+    varve_store *copy = open_path(fixture, "backup.db");
+    assert_int_equal(varve_store_verify(copy, NULL, &checked, NULL), VARVE_OK);
+    assert_true(checked >= before);
+    assert_true(checked <= head_of(fixture->store));
+    assert_int_equal(checked % 5, 0); /* only whole appends */
+    assert_string_equal(store_incarnation(copy), store_incarnation(fixture->store));
+    varve_store_close(copy);
+}
+
+static void a_restored_store_is_another_incarnation(void **state)
+{
+    struct fixture *fixture = *state;
+    char backup[200], target[200], incarnation[VARVE_UUID_TEXT_BYTES];
+    const varve_event *event = NULL;
+    varve_cursor *cursor = NULL;
+    append_n(fixture->store, "s-1", "E", 5);
+    snprintf(backup, sizeof backup, "%s", scratch_path(&fixture->scratch, "backup.db"));
+    snprintf(target, sizeof target, "%s", scratch_path(&fixture->scratch, "restored.db"));
+    assert_int_equal(varve_store_backup(fixture->store, backup, NULL, NULL), VARVE_OK);
+    append_n(fixture->store, "s-1", "E", 1); /* what the restored store will have lost */
+    memcpy(incarnation, store_incarnation(fixture->store), sizeof incarnation);
+    varve_error error = { 0 };
+    if (store_restore(fixture->driver, target, backup, NULL, &error) < 0) fail_msg("%s", error.message);
+    assert_int_equal(store_restore(fixture->driver, target, backup, NULL, &error), VARVE_INVALID);
+
+    varve_store *restored = open_path(fixture, "restored.db");
+    assert_int_equal(head_of(restored), 5);
+    varve_read_options options = { .after_position = 5, .incarnation = varve_str_of(incarnation), .follow = true };
+    assert_int_equal(varve_cursor_open(&cursor, fixture->store, &options, NULL), VARVE_OK);
+    varve_cursor_close(cursor);
+    assert_int_equal(varve_cursor_open(&cursor, restored, &options, NULL), VARVE_REWOUND);
+
+    /* Without the incarnation the id of the event at the checkpoint tells, once its place is taken by another. */
+    options = (varve_read_options){ .after_position = 5 };
+    assert_int_equal(varve_cursor_open(&cursor, fixture->store, &options, NULL), VARVE_OK);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_OK);
+    options = (varve_read_options){ .after_position = 6, .after_id = event->id };
+    varve_cursor_close(cursor);
+    assert_int_equal(varve_cursor_open(&cursor, fixture->store, &options, NULL), VARVE_OK);
+    varve_cursor_close(cursor);
+    assert_int_equal(varve_cursor_open(&cursor, restored, &options, NULL), VARVE_REWOUND);
+    append_n(restored, "s-1", "E", 1);
+    assert_int_equal(varve_cursor_open(&cursor, restored, &options, NULL), VARVE_REWOUND);
+    varve_store_close(restored);
+
+    assert_int_equal(store_new_incarnation(fixture->driver, target, NULL), VARVE_OK);
+    restored = open_path(fixture, "restored.db");
+    assert_string_not_equal(store_incarnation(restored), incarnation);
+    varve_store_close(restored);
+}
+
+static struct CMUnitTest cases[] = {
+    CASE(an_export_imports_as_the_same_log),
+    CASE(an_empty_log_exports_and_imports),
+    CASE(a_damaged_export_leaves_nothing_behind),
+    CASE(an_import_needs_an_empty_store),
+    CASE(a_backup_is_one_moment_while_writing_goes_on),
+    CASE(a_restored_store_is_another_incarnation),
+};
+
+RUN_ON_ALL_DRIVERS(cases)
