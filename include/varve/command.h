@@ -196,7 +196,7 @@ typedef struct varve_history_options {
 /* An event, and the difference it made to the state. */
 typedef struct varve_history_entry {
     varve_event event; /* who did it and why are in its metadata */
-    varve_str patch;   /* JSON Patch (RFC 6902) from the state before to the state after; "[]" when it changed nothing */
+    varve_str patch;   /* JSON Patch (RFC 6902) from the state before to the state after; "[]": no difference */
 } varve_history_entry;
 
 /* A page of an aggregate's history; start from {0}, end with varve_history_fini. */

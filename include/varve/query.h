@@ -45,7 +45,7 @@ typedef struct varve_projection_status {
     varve_projection_state state;
     uint64_t position; /* of the generation that serves */
     uint64_t head;
-    varve_str problem; /* empty unless faulted or the last rebuild failed */
+    varve_str problem; /* empty unless faulted, the last rebuild failed or it belongs to another history of the log */
     bool rebuilding;   /* the four below are about the generation being built */
     uint64_t rebuild_done;
     uint64_t rebuild_total;

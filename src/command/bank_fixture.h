@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #include "command/lanes.h"
-#include "store/store.h"
+#include "store/access.h"
 
 /*
  * Commands on "account-…": Deposit and Withdraw {"amount"}, DepositThrice {"amount"} (three events), Audit

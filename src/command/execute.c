@@ -177,6 +177,14 @@ static enum execute_step reject(struct execute *execute)
     return over(execute, VARVE_REJECTED);
 }
 
+/* Puts what the decider says, such as where in its source it was, before the reason for a refusal. */
+static void say_where(varve_error *refusal, const varve_error *cause)
+{
+    varve_error reason = *refusal;
+    if (cause->message[0] == '\0') return;
+    varve_error_set(refusal, reason.status, "%s: %s", cause->message, reason.message);
+}
+
 static enum execute_step decide(struct execute *execute)
 {
     const varve_command *command = execute->command;
@@ -191,7 +199,10 @@ static enum execute_step decide(struct execute *execute)
     status = decision_begin(decision, memory(execute), command, &execute->error);
     if (status < 0) return over(execute, status);
     status = function(execute->load.state, command, decision, &cause);
-    if (decision->error.status < 0) return decider_failed(execute, decision->error.status, &decision->error);
+    if (decision->error.status < 0) {
+        say_where(&decision->error, &cause);
+        return decider_failed(execute, decision->error.status, &decision->error);
+    }
     if (status == VARVE_NOT_FOUND && table->commands == NULL) return unknown_command(execute);
     if (decision->rejected && status >= 0) return reject(execute);
     if (status != VARVE_OK) return decider_failed(execute, status, &cause);

@@ -183,9 +183,8 @@ static void run_command(struct lane *lane, struct task *task)
 
 static void run_look(struct lane *lane, struct task *task)
 {
-    struct look *look = task->look;
     struct load_source source = load_source(lane, task);
-    look->status = look_at(&source, look->stream, look->options, look->aggregate, &look->error);
+    look_run(task->look, &source);
     lane->options->over(lane->options->ctx, task);
 }
 

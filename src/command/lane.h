@@ -12,15 +12,7 @@
 
 struct lane;
 struct line;
-
-/* What somebody waits for who wants to see an aggregate. Theirs; the lane's until the task is over. */
-struct look {
-    varve_str stream;
-    const varve_aggregate_options *options;
-    varve_aggregate *aggregate; /* set on success */
-    varve_status status;
-    varve_error error;
-};
+struct look;
 
 /* A command or a look on its way through a lane; made by lanes.c, which also ends it. */
 struct task {

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "command/lane.h"
+#include "command/look.h"
 #include "command/request.h"
 #include "event/codec.h"
 
@@ -232,29 +233,48 @@ varve_status lanes_execute_wait(struct lanes *lanes, const varve_command *comman
     return status;
 }
 
-varve_status lanes_show(struct lanes *lanes, varve_str stream, const varve_aggregate_options *options,
-                        varve_aggregate *aggregate, varve_error *error)
+/* Queues a look on the stream's lane and waits for it. */
+static varve_status look_and_wait(struct lanes *lanes, struct look *look, varve_error *error)
 {
-    static const varve_aggregate_options now = { 0 };
-    struct look look = { .stream = stream, .options = options == NULL ? &now : options, .aggregate = aggregate };
     struct caller caller;
     size_t decider = 0;
     varve_status status = check_started(lanes, error);
     if (status < 0) return status;
-    status = event_check_name(stream, "stream", error);
+    status = event_check_name(look->stream, "stream", error);
     if (status < 0) return status;
-    status = registry_find(&lanes->registry, stream, &decider, error);
+    status = registry_find(&lanes->registry, look->stream, &decider, error);
     if (status < 0) return status;
     struct task *task = calloc(1, sizeof *task);
     if (task == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
     task->decider = decider;
-    task->hash = hash_str(stream);
-    task->look = &look;
+    task->hash = hash_str(look->stream);
+    task->look = look;
     caller_init(&caller, task);
     status = queue_and_wait(lanes, task, &caller);
     pass_error(status, &caller.error, error);
     caller_fini(&caller);
     return status;
+}
+
+varve_status lanes_show(struct lanes *lanes, varve_str stream, const varve_aggregate_options *options,
+                        varve_aggregate *aggregate, varve_error *error)
+{
+    struct look look = { .kind = LOOK_AT_STATE, .stream = stream, .state = { options, aggregate } };
+    return look_and_wait(lanes, &look, error);
+}
+
+varve_status lanes_history(struct lanes *lanes, varve_str stream, const varve_history_options *options,
+                           varve_history *history, varve_error *error)
+{
+    struct look look = { .kind = LOOK_AT_HISTORY, .stream = stream, .history = { options, history } };
+    return look_and_wait(lanes, &look, error);
+}
+
+varve_status lanes_diff(struct lanes *lanes, varve_str stream, const varve_aggregate_options *from,
+                        const varve_aggregate_options *to, varve_difference *difference, varve_error *error)
+{
+    struct look look = { .kind = LOOK_AT_DIFFERENCE, .stream = stream, .difference = { from, to, difference } };
+    return look_and_wait(lanes, &look, error);
 }
 
 /* ---- open, start, close ---- */

@@ -36,9 +36,13 @@ varve_status lanes_execute(struct lanes *lanes, const varve_command *command, va
 /* As varve_execute. */
 varve_status lanes_execute_wait(struct lanes *lanes, const varve_command *command, varve_outcome *outcome,
                                 varve_error *error);
-/* As varve_aggregate_show: queues the fold on the stream's lane and waits for it. */
+/* As varve_aggregate_show, _history and _diff: queues the look on the stream's lane and waits for it. */
 varve_status lanes_show(struct lanes *lanes, varve_str stream, const varve_aggregate_options *options,
                         varve_aggregate *aggregate, varve_error *error);
+varve_status lanes_history(struct lanes *lanes, varve_str stream, const varve_history_options *options,
+                           varve_history *history, varve_error *error);
+varve_status lanes_diff(struct lanes *lanes, varve_str stream, const varve_aggregate_options *from,
+                        const varve_aggregate_options *to, varve_difference *difference, varve_error *error);
 void lanes_get_stats(struct lanes *lanes, struct lanes_stats *stats);
 /* Refuses new commands, finishes those under way, stops the threads. NULL is allowed. */
 void lanes_close(struct lanes *lanes);

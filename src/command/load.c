@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "command/failure.h"
-#include "store/store.h"
+#include "store/access.h"
 
 #define SNAPSHOT_EVERY_DEFAULT 50u
 
@@ -118,32 +119,14 @@ varve_status load_newest(struct load *load, const struct load_source *source, va
     return fold(load, source->store, &tail, error);
 }
 
-static varve_status no_event_by_then(varve_str stream, varve_error *error)
+varve_status load_refuse_empty(varve_str stream, varve_error *error)
 {
     return varve_error_set(error, VARVE_NOT_FOUND, "the stream '%.*s' has no event by then", (int)stream.len,
                            stream.ptr);
 }
 
-/* The stream's version when the log's clock said `at`; VARVE_NOT_FOUND when it had no event yet. */
-static varve_status version_at(varve_store *store, varve_str stream, varve_time at, uint64_t *version,
-                               varve_error *error)
-{
-    varve_read_options newest_by_then = { .stream = stream, .until_time = at, .backward = true, .limit = 1 };
-    varve_cursor *cursor = NULL;
-    const varve_event *event = NULL;
-    varve_status status = varve_cursor_open(&cursor, store, &newest_by_then, error);
-    if (status < 0) return status;
-    status = varve_cursor_next(cursor, &event, error);
-    if (status == VARVE_OK)
-        *version = event->version;
-    else if (status == VARVE_DONE)
-        status = no_event_by_then(stream, error);
-    varve_cursor_close(cursor);
-    return status;
-}
-
-static varve_status load_at_version(struct load *load, const struct load_source *source, varve_str stream,
-                                    uint64_t version, varve_error *error)
+varve_status load_at_version(struct load *load, const struct load_source *source, varve_str stream, uint64_t version,
+                             varve_error *error)
 {
     varve_status status = begin_from_snapshot(load, source, stream, version, error);
     if (status < 0) return status;
@@ -165,7 +148,7 @@ static varve_status load_at_occurred(struct load *load, const struct load_source
     varve_read_options occurred = { .stream = stream, .until_time = at, .clock = VARVE_CLOCK_OCCURRED };
     varve_status status = begin(load, source->decider, stream, error);
     if (status == VARVE_OK) status = fold(load, source->store, &occurred, error);
-    return status == VARVE_OK && load->version == 0 ? no_event_by_then(stream, error) : status;
+    return status;
 }
 
 varve_status load_as_of(struct load *load, const struct load_source *source, varve_str stream,
@@ -181,12 +164,24 @@ varve_status load_as_of(struct load *load, const struct load_source *source, var
         return varve_error_set(error, VARVE_INVALID, "a clock needs a time");
     if (options->version > INT64_MAX) return varve_error_set(error, VARVE_INVALID, "no stream has that many versions");
     if (options->clock == VARVE_CLOCK_OCCURRED) return load_at_occurred(load, source, stream, options->at, error);
-    if (options->at != 0) status = version_at(source->store, stream, options->at, &version, error);
-    if (status == VARVE_OK && version != 0) return load_at_version(load, source, stream, version, error);
-    if (status == VARVE_OK) {
-        status = load_newest(load, source, stream, error);
-        if (status == VARVE_OK && load->version == 0) return no_event_by_then(stream, error);
-    }
+    if (options->at != 0) status = store_version_at(source->store, stream, options->at, &version, error);
+    if (status < 0) return status;
+    if (options->at != 0 || version != 0) return load_at_version(load, source, stream, version, error);
+    status = load_newest(load, source, stream, error);
+    if (status == VARVE_OK) load_keep(load, source, stream);
+    return status;
+}
+
+varve_status load_encode(const struct load *load, varve_str stream, varve_buf *json, varve_error *error)
+{
+    varve_error cause = { 0 };
+    varve_buf_reset(json);
+    varve_status status = load->table->encode(load->state, json, &cause);
+    if (json->failed) return varve_error_set(error, VARVE_NOMEM, "out of memory");
+    if (status >= 0) status = json_check(varve_buf_view(json), "the encoded state", &cause);
+    if (status >= 0) return VARVE_OK;
+    status = failure_explain(&cause, status == VARVE_NOMEM ? status : VARVE_APPLICATION, VARVE_STR("encode"), stream);
+    if (error != NULL) *error = cause;
     return status;
 }
 
@@ -207,7 +202,8 @@ void load_keep(const struct load *load, const struct load_source *source, varve_
     uint64_t stream_hash = hash_str(stream);
     varve_buf json = { 0 };
     varve_error error = { 0 };
-    if (!takes_snapshots(table) || !is_due(load, source->kept, stream_hash)) return;
+    if (!takes_snapshots(table) || store_is_read_only(source->store)) return;
+    if (!is_due(load, source->kept, stream_hash)) return;
     if (table->encode(load->state, &json, &error) < 0 || json.failed) {
         log_line(&source->log, VARVE_LOG_WARNING, "no snapshot of %.*s at version %" PRIu64 ": %s", (int)stream.len,
                  stream.ptr, load->version, json.failed ? "out of memory" : error.message);

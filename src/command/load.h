@@ -23,7 +23,7 @@ struct load {
     void *state;
     uint64_t version;          /* of the newest event in the state */
     uint64_t snapshot_version; /* of the snapshot the fold began with; 0: none */
-    uint64_t replayed;         /* events evolved since the snapshot by load_newest and load_as_of */
+    uint64_t replayed;         /* events evolved since the snapshot by load_newest, load_as_of and load_at_version */
 };
 
 /*
@@ -55,22 +55,38 @@ struct load_source {
 varve_status load_newest(struct load *load, const struct load_source *source, varve_str stream, varve_error *error);
 
 /*
- * The state in the past; `load` is {0}. VARVE_NOT_FOUND when the stream has no event by then or does not reach the
- * version. VARVE_INVALID when the options contradict each other or the time lies in the future.
+ * The state in the past, or the newest; `load` is {0}. At a time when the stream had no event yet it is the initial
+ * state at version 0. VARVE_NOT_FOUND when the stream does not reach the version. VARVE_INVALID when the
+ * options contradict each other or the time lies in the future.
  *
  * A snapshot serves a version, and a recorded time as well: recorded_at never decreases within a
  * stream, so the time is first turned into a version. An occurred time picks events from anywhere in the stream,
- * which no snapshot can have foreseen: it is folded from the first event.
+ * which no snapshot can have foreseen: it is folded from the first event. The newest state is kept as a
+ * snapshot when one is due.
  */
 varve_status load_as_of(struct load *load, const struct load_source *source, varve_str stream,
                         const varve_aggregate_options *options, varve_error *error);
+
+/* The state at a version, 0 being the initial one; `load` is {0}. VARVE_NOT_FOUND as above. */
+varve_status load_at_version(struct load *load, const struct load_source *source, varve_str stream, uint64_t version,
+                             varve_error *error);
+
+/* "the stream has no event by then": VARVE_NOT_FOUND. */
+varve_status load_refuse_empty(varve_str stream, varve_error *error);
+
+/*
+ * Replaces `json` by the encoded state, which is checked to be JSON: it is put into other JSON as it is. The decider
+ * has `encode`. VARVE_APPLICATION, VARVE_NOMEM.
+ */
+varve_status load_encode(const struct load *load, varve_str stream, varve_buf *json, varve_error *error);
 
 /* Applies one event, the next of the stream. VARVE_APPLICATION, VARVE_NOMEM. */
 varve_status load_evolve(struct load *load, const varve_event *event, varve_error *error);
 
 /*
  * Hands the state to the store as a snapshot when it is due: as many events after the last known snapshot
- * as the decider asks for, however many of them came at once. A failure is only logged.
+ * as the decider asks for, however many of them came at once and however the state was loaded. A failure is only
+ * logged; on a store opened for reading nothing is kept.
  */
 void load_keep(const struct load *load, const struct load_source *source, varve_str stream);
 

@@ -58,3 +58,67 @@ void varve_aggregate_write_json(const varve_aggregate *aggregate, varve_buf *out
     varve_buf_printf(out, ",\"snapshot_version\":%" PRIu64 ",\"events_replayed\":%" PRIu64 "}",
                      aggregate->snapshot_version, aggregate->events_replayed);
 }
+
+/* ---- history and differences ---- */
+
+void varve_history_fini(varve_history *history)
+{
+    free_memory(history->memory);
+    *history = (varve_history){ 0 };
+}
+
+static void add_time(varve_buf *out, const char *name, varve_time time)
+{
+    char text[VARVE_TIME_TEXT_BYTES];
+    varve_time_format(time, text);
+    varve_buf_printf(out, ",\"%s\":\"%s\"", name, text);
+}
+
+void varve_history_entry_write_json(const varve_history_entry *entry, varve_buf *out)
+{
+    const varve_event *event = &entry->event;
+    char id[VARVE_UUID_TEXT_BYTES];
+    varve_uuid_format(event->id, id);
+    varve_buf_printf(out, "{\"version\":%" PRIu64 ",\"position\":%" PRIu64 ",\"type\":", event->version,
+                     event->position);
+    varve_buf_json_string(out, event->type);
+    varve_buf_printf(out, ",\"event_id\":\"%s\"", id);
+    add_time(out, "occurred_at", event->occurred_at);
+    add_time(out, "recorded_at", event->recorded_at);
+    varve_buf_str(out, VARVE_STR(",\"metadata\":"));
+    varve_buf_str(out, event->metadata);
+    varve_buf_str(out, VARVE_STR(",\"patch\":"));
+    varve_buf_str(out, entry->patch);
+    varve_buf_str(out, VARVE_STR("}"));
+}
+
+void varve_history_write_json(const varve_history *history, varve_buf *out)
+{
+    varve_buf_str(out, VARVE_STR("{\"stream\":"));
+    varve_buf_json_string(out, history->stream);
+    varve_buf_str(out, VARVE_STR(",\"entries\":["));
+    for (size_t i = 0; i < history->count; i++) {
+        if (i > 0) varve_buf_str(out, VARVE_STR(","));
+        varve_history_entry_write_json(&history->entries[i], out);
+    }
+    varve_buf_str(out, VARVE_STR("],\"next\":"));
+    if (history->next == 0)
+        varve_buf_str(out, VARVE_STR("null}"));
+    else
+        varve_buf_printf(out, "%" PRIu64 "}", history->next);
+}
+
+void varve_difference_fini(varve_difference *difference)
+{
+    free_memory(difference->memory);
+    *difference = (varve_difference){ 0 };
+}
+
+void varve_difference_write_json(const varve_difference *difference, varve_buf *out)
+{
+    varve_buf_str(out, VARVE_STR("{\"stream\":"));
+    varve_buf_json_string(out, difference->stream);
+    varve_buf_printf(out, ",\"from\":%" PRIu64 ",\"to\":%" PRIu64 ",\"patch\":", difference->from, difference->to);
+    varve_buf_str(out, difference->patch);
+    varve_buf_str(out, VARVE_STR("}"));
+}

@@ -80,12 +80,51 @@ static void test_ending_what_never_began(void **state)
     assert_int_equal(aggregate.version, 0);
 }
 
+static void test_a_history_as_json(void **state)
+{
+    (void)state;
+    varve_buf json = { 0 };
+    const varve_history_entry entries[] = {
+        { .event = { .stream = VARVE_STR("order-1"), .type = VARVE_STR("A\"B"), .data = VARVE_STR("1"),
+                     .metadata = VARVE_STR("{\"actor\":\"ann\"}"), .id = { { 1, 2 } }, .version = 4, .position = 9,
+                     .occurred_at = 1000000, .recorded_at = 2000001 },
+          .patch = VARVE_STR("[{\"op\":\"remove\",\"path\":\"/a\"}]") },
+        { .event = { .type = VARVE_STR("C"), .metadata = VARVE_STR("{}"), .version = 5, .position = 12 },
+          .patch = VARVE_STR("[]") },
+    };
+    varve_history history = { .stream = VARVE_STR("order-1"), .entries = entries, .count = 1 };
+    varve_history_write_json(&history, &json);
+    assert_json(&json, "{\"stream\":\"order-1\",\"entries\":[{\"version\":4,\"position\":9,\"type\":\"A\\\"B\","
+                       "\"event_id\":\"01020000-0000-0000-0000-000000000000\","
+                       "\"occurred_at\":\"1970-01-01T00:00:01.000000Z\","
+                       "\"recorded_at\":\"1970-01-01T00:00:02.000001Z\","
+                       "\"metadata\":{\"actor\":\"ann\"},\"patch\":[{\"op\":\"remove\",\"path\":\"/a\"}]}],"
+                       "\"next\":null}");
+    history.count = 2;
+    history.next = 6;
+    varve_history_write_json(&history, &json);
+    assert_non_null(strstr(json.ptr, "}]},{\"version\":5,"));
+    assert_non_null(strstr(json.ptr, "\"patch\":[]}],\"next\":6}"));
+    varve_buf_fini(&json);
+}
+
+static void test_a_difference_as_json(void **state)
+{
+    (void)state;
+    varve_buf json = { 0 };
+    varve_difference difference = { .stream = VARVE_STR("order-1"), .from = 7, .to = 3, .patch = VARVE_STR("[]") };
+    varve_difference_write_json(&difference, &json);
+    assert_json(&json, "{\"stream\":\"order-1\",\"from\":7,\"to\":3,\"patch\":[]}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_accepted_command_as_json),
         cmocka_unit_test(test_a_rejection_as_json),
         cmocka_unit_test(test_an_aggregate_as_json),
+        cmocka_unit_test(test_a_history_as_json),
+        cmocka_unit_test(test_a_difference_as_json),
         cmocka_unit_test(test_ending_what_never_began),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
 #include <jansson.h>
+#include <cmocka.h>
 
 #include "command/patch.h"
 
@@ -138,8 +138,7 @@ static void test_elements_in_the_middle(void **state)
 {
     (void)state;
     assert_patch("[1,2,3,4]", "[1,2,9,3,4]", "[{\"op\":\"add\",\"path\":\"/2\",\"value\":9}]");
-    assert_patch("[1,2,3,4]", "[1,4]",
-                 "[{\"op\":\"remove\",\"path\":\"/2\"},{\"op\":\"remove\",\"path\":\"/1\"}]");
+    assert_patch("[1,2,3,4]", "[1,4]", "[{\"op\":\"remove\",\"path\":\"/2\"},{\"op\":\"remove\",\"path\":\"/1\"}]");
     assert_patch("[1,1,1]", "[1,1]", "[{\"op\":\"remove\",\"path\":\"/2\"}]");
     assert_patch("[1,2,3]", "[1,2,3,4,5]",
                  "[{\"op\":\"add\",\"path\":\"/3\",\"value\":4},{\"op\":\"add\",\"path\":\"/4\",\"value\":5}]");

@@ -87,7 +87,8 @@ static bool close_container(struct reading *reading)
     }
     if (container->kind == TREE_OBJECT) order_members(container);
     for (size_t i = 0; i < container->count; i++) {
-        if (container->kind == TREE_OBJECT) container->hash = mix(container->hash, hash_str(container->children[i].name));
+        if (container->kind == TREE_OBJECT)
+            container->hash = mix(container->hash, hash_str(container->children[i].name));
         container->hash = mix(container->hash, container->children[i].hash);
     }
     reading->count = place + 1;
@@ -109,13 +110,15 @@ static bool take(struct reading *reading, enum json_token token)
 {
     varve_str text = reading->scanner.raw;
     switch (token) {
-    case JSON_KEY: return take_name(reading);
+    case JSON_KEY:
+        return take_name(reading);
     case JSON_OBJECT:
     case JSON_ARRAY:
         reading->open[reading->depth++] = reading->count;
         return push(reading, token == JSON_OBJECT ? TREE_OBJECT : TREE_ARRAY, text);
     case JSON_OBJECT_END:
-    case JSON_ARRAY_END: return close_container(reading);
+    case JSON_ARRAY_END:
+        return close_container(reading);
     default:
         (void)json_skip(&reading->scanner, token, &text); /* a string gets its quotes back */
         return push(reading, TREE_SCALAR, text);

@@ -9,8 +9,8 @@ enum tree_kind { TREE_SCALAR, TREE_ARRAY, TREE_OBJECT };
 
 struct tree_node {
     enum tree_kind kind;
-    varve_str text; /* the value's own bytes */
-    varve_str name; /* of a member of an object, escapes resolved */
+    varve_str text;             /* the value's own bytes */
+    varve_str name;             /* of a member of an object, escapes resolved */
     struct tree_node *children; /* elements in their order; members by name, each name once: the last one counts */
     size_t count;
     uint64_t hash; /* equal values have equal hashes */

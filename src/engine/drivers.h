@@ -4,7 +4,7 @@
 #define VARVE_ENGINE_DRIVERS_H
 
 #include "sql/sql.h"
-#include "store/store.h"
+#include "store/access.h"
 
 /* What a store's URI scheme stands for. */
 struct driver {

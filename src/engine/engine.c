@@ -13,7 +13,7 @@
 #include "command/lanes.h"
 #include "engine/drivers.h"
 #include "query/models.h"
-#include "store/store.h"
+#include "store/access.h"
 
 enum { DEFAULT_WORKERS = 2, DEFAULT_COMMAND_QUEUE = 8192 };
 

@@ -11,7 +11,7 @@
 #include "query/query.h"
 #include "query/waiters.h"
 #include "query/worker.h"
-#include "store/store.h"
+#include "store/access.h"
 
 /* A projection, and who keeps its model. */
 struct model {
@@ -340,8 +340,10 @@ static void visit_model(const struct models *models, const struct model *model, 
     } else {
         struct checkpoint checkpoint;
         const struct generation_home home = home_of(models, model);
-        if (generation_peek(&home, &checkpoint, NULL) == VARVE_OK && checkpoint.ours) {
-            status.position = checkpoint.position;
+        if (generation_peek(&home, &checkpoint, NULL) == VARVE_OK) {
+            status.position = checkpoint.ours ? checkpoint.position : 0;
+            status.problem =
+                checkpoint.ours ? status.problem : VARVE_STR("made from another history of the log: it will be rebuilt");
         }
     }
     visit(ctx, &status);

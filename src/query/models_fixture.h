@@ -16,7 +16,7 @@
 
 #include "query/models.h"
 #include "sql/sql.h"
-#include "store/store.h"
+#include "store/access.h"
 #include "tests/support/scratch.h"
 
 struct fixture {

@@ -230,6 +230,8 @@ static void a_bad_projection_is_refused_with_its_line(void **state)
         { HEAD "-- @on A\n-- @postgres\nSELECT 1;", VARVE_INVALID, 5, "statement" },
         { HEAD "-- @on A\nSELECT\n :nobody;", VARVE_INVALID, 7, "unknown parameter :nobody" },
         { HEAD "-- @on A\n-- @postgres\nSELECT :nobody;", VARVE_INVALID, 7, "unknown parameter" },
+        { HEAD "-- @on A\nSELECT :data.items[0]1;", VARVE_INVALID, 6, "parameter :data.items[0] runs into" },
+        { HEAD "-- @on A\nSELECT :stream$a;", VARVE_INVALID, 6, "parameter :stream runs into" },
         { HEAD "-- @on A\nSELECT 'x;\n\n", VARVE_INVALID, 6, "a string is not closed" },
         { HEAD "-- @on A\nSELECT \"x;\n", VARVE_INVALID, 6, "name is not closed" },
         { HEAD "-- @on A\nSELECT $a$ $$;\n", VARVE_INVALID, 6, "dollar" },

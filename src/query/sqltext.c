@@ -258,6 +258,11 @@ static varve_status read_placeholder(struct sqltext *text, varve_error *error)
             place.path.len--;
         }
     }
+    /* The number that takes its place would be read together with these. */
+    if (is_word(peek(text, len)) || peek(text, len) == '$') {
+        return sqlfile_fail(text->file, text->line, VARVE_INVALID, error,
+                            "the parameter %.*s runs into what follows it", (int)(len > 80 ? 80 : len), text->at);
+    }
     size_t number = number_of(text, &place);
     if (number == 0) {
         return varve_error_set(error, VARVE_NOMEM, "no memory to read %s", text->file->file);

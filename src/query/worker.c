@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "query/follower.h"
-#include "store/store.h"
+#include "store/access.h"
 
 enum {
     TURN_MS = 1000,      /* between two looks when nothing happens, and between two lazy checkpoints */

@@ -2,8 +2,9 @@
 /* An append as JSON. */
 #include <stdlib.h>
 
+#include <varve/store.h>
+
 #include "event/read_json.h"
-#include "store/store.h"
 
 struct varve_append_json {
     struct arena memory; /* arrays, and texts that had escapes */

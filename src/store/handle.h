@@ -3,7 +3,7 @@
 #ifndef VARVE_STORE_HANDLE_H
 #define VARVE_STORE_HANDLE_H
 
-#include "store/store.h"
+#include "store/access.h"
 #include "store/watch.h"
 
 struct writer;

@@ -109,7 +109,8 @@ static bool commit(struct writer *writer, struct append *batch, struct snapshots
     for (struct append *append = batch; append != NULL; append = append->next) refuse(append, &error);
     bool fatal = (error.flags & VARVE_ERROR_FATAL) != 0;
     if (fatal) log_line(&options->diagnostics, VARVE_LOG_ERROR, "the store stops writing: %s", error.message);
-    bool retry = !fatal && work.append_count > 1;
+    /* Worth another try in smaller pieces, of which the snapshots are the first that can be spared. */
+    bool retry = !fatal && (work.append_count > 1 || (work.append_count == 1 && work.snapshot_count > 0));
     if (!retry) account(writer, batch, false, fatal ? &error : NULL);
     return !retry;
 }
@@ -121,7 +122,7 @@ static void commit_batch(struct writer *writer, struct append *batch, struct sna
     for (struct append *append = batch; append != NULL; append = append->next) {
         struct append *rest = append->next;
         append->next = NULL;
-        (void)commit(writer, append, NULL); /* a batch of one is never retried */
+        (void)commit(writer, append, NULL); /* one append alone is never retried */
         append->next = rest;
     }
 }

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <varve.h>
 
-#include "store/store.h"
+#include "store/access.h"
 #include "tests/support/scratch.h"
 
 struct fixture {

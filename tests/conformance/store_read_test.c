@@ -426,8 +426,7 @@ static void older_snapshots_are_kept_thinly(void **state)
     put_snapshot(store, "s-2", 70, 1);
     for (uint64_t version = 50; version <= 5000; version += 50) put_snapshot(store, "s-1", version, 1);
     size_t kept = 0;
-    for (uint64_t at = snapshot_up_to(store, "s-1", 1, UINT64_MAX); at > 0; at = snapshot_up_to(store, "s-1", 1, at - 1))
-        kept++;
+    for (uint64_t at = UINT64_MAX; (at = snapshot_up_to(store, "s-1", 1, at)) > 0; at--) kept++;
     assert_in_range(kept, 8, 20);
     for (uint64_t version = 5000; version >= 50; version -= 50) {
         uint64_t distance = 5000 - version, begins = snapshot_up_to(store, "s-1", 1, version);
@@ -453,7 +452,7 @@ static void a_time_tells_the_version(void **state)
     uint64_t versions[12], version = 9;
     for (size_t i = 0; i < 12; i++) { /* each append later than the one before, with other streams between */
         varve_appended appended = { 0 };
-        const varve_event events[] = { { .stream = s, .type = VARVE_STR("E") }, { .stream = s, .type = VARVE_STR("E") } };
+        const varve_event event = { .stream = s, .type = VARVE_STR("E") }, events[] = { event, event };
         append_n(store, "s-2", "E", i * 7);
         assert_int_equal(
             varve_append(store, &(varve_append_request){ .events = events, .event_count = 1 + i % 2 }, &appended, NULL),

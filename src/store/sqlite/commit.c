@@ -336,13 +336,17 @@ void sqlite_roll_back(struct store_log *log, struct store_head head)
     log->head = head;
 }
 
-/* Whether writing may go on after a failure: an I/O error or damage may have left anything behind. */
+/*
+ * Whether writing may go on after a failure, and whether it is known what became of the transaction.
+ * After an I/O error or damage anything may be left behind; the kernel may have dropped pages that it
+ * could not write, so trying again would prove nothing. Memory can run out after the commit was
+ * written, when SQLite extends its index of the write-ahead log: it is undone here and the next
+ * transaction overwrites it, but a process that is killed before would find it there.
+ */
 static varve_status judge(varve_status status, bool committing, varve_error *error)
 {
-    if (status != VARVE_IO && status != VARVE_CORRUPT) return status;
-    error->flags |= VARVE_ERROR_FATAL;
-    if (!committing || status != VARVE_IO) return status;
-    /* The kernel may have dropped pages that it could not write, so trying again would prove nothing. */
+    if (status == VARVE_IO || status == VARVE_CORRUPT) error->flags |= VARVE_ERROR_FATAL;
+    if (!committing || (status != VARVE_IO && status != VARVE_NOMEM)) return status;
     error->status = VARVE_INDETERMINATE;
     error->flags |= VARVE_ERROR_UNKNOWN_OUTCOME;
     return VARVE_INDETERMINATE;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "store/sqlite/log.h"
+#include "store/sqlite/reader.h"
 
 enum { COPY_PAGES = 1024 };
 

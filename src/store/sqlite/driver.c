@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/sqlite/log.h"
+#include "store/sqlite/reader.h"
 
 enum { STREAMS_CACHED = 1 << 16, TYPES_CACHED = 1 << 10, BUSY_TIMEOUT_MS = 5000, WRITER_CACHE_KIB = 64 << 10 };
 
@@ -46,7 +46,7 @@ static char *resolve(const char *path)
     char *folder = folder_copy == NULL ? NULL : realpath(dirname(folder_copy), NULL);
     if (folder != NULL && name_copy != NULL && asprintf(&resolved, "%s/%s", folder, basename(name_copy)) < 0)
         resolved = NULL;
-    int failed = errno;
+    int failed = folder_copy == NULL || name_copy == NULL ? ENOMEM : errno;
     free(folder);
     free(folder_copy);
     free(name_copy);
@@ -255,7 +255,8 @@ varve_status sqlite_open(struct store_log **out, const struct store_location *lo
     log->path = resolve(location->path);
     varve_status status;
     if (log->path == NULL)
-        status = varve_error_set(error, VARVE_NOT_FOUND, "%s: %s", location->path, strerror(errno));
+        status = varve_error_set(error, errno == ENOMEM ? VARVE_NOMEM : VARVE_NOT_FOUND, "%s: %s", location->path,
+                                 strerror(errno));
     else
         status = location->read_only ? open_for_reading(log, error) : open_for_writing(log, location, exists, error);
     if (status < 0) {

@@ -12,7 +12,7 @@
 #include <sqlite3.h>
 #include <varve.h>
 
-#include "store/store.h"
+#include "store/access.h"
 #include "tests/support/scratch.h"
 
 static varve_status open_at(const char *path, varve_store_options options, varve_store **store, varve_error *error)

@@ -17,7 +17,7 @@
 
 #include "store/sqlite/intern.h"
 
-enum { FORMAT_VERSION = 1, READERS_KEPT = 8 };
+enum { FORMAT_VERSION = 1 };
 
 /* The writer's statements, prepared once. */
 enum writer_statement {
@@ -38,28 +38,7 @@ enum writer_statement {
     W_STATEMENTS
 };
 
-/* A reader's statements, prepared when first used. */
-enum reader_statement {
-    R_HEAD,
-    R_LOG,
-    R_STREAM,
-    R_STREAM_BACKWARD,
-    R_CORRELATION,
-    R_EVENT,
-    R_FIND_STREAM,
-    R_STREAM_VERSION,
-    R_TYPE_NAME,
-    R_SNAPSHOT,
-    R_STATEMENTS
-};
-
-/* A read-only connection; used by one thread at a time. */
-struct reader {
-    sqlite3 *db;
-    sqlite3_stmt *statements[R_STATEMENTS];
-    struct names types; /* names by id */
-    struct reader *next;
-};
+struct reader;
 
 struct store_log {
     char *path; /* resolved, so that one file has one lock */
@@ -99,13 +78,6 @@ varve_status sqlite_sync_folder(const char *path, varve_error *error);
 /* What a failed SQLite call means for the caller. Adds the database's message to `doing`. */
 varve_status sqlite_failed(sqlite3 *db, const char *doing, varve_error *error);
 
-/* A reader from the pool, or a new one; give it back with reader_give, which resets its statements. */
-varve_status reader_take(struct store_log *log, struct reader **reader, varve_error *error);
-void reader_give(struct store_log *log, struct reader *reader);
-/* The reader's statement, prepared on first use. */
-varve_status reader_statement(struct reader *reader, enum reader_statement which, sqlite3_stmt **statement,
-                              varve_error *error);
-
 /* ---- commit.c ---- */
 
 varve_status sqlite_prepare_writer(struct store_log *log, varve_error *error);
@@ -129,14 +101,6 @@ varve_status sqlite_read(struct store_log *log, const struct store_read *read, s
 varve_status sqlite_find(struct store_log *log, varve_uuid id, struct store_page *page, varve_error *error);
 varve_status sqlite_version_at(struct store_log *log, varve_str stream, varve_time at, uint64_t *version,
                                varve_error *error);
-/* Reads the event a row holds (columns as in EVENT_COLUMNS, the stream's name given or in the row) and checks it. */
-varve_status sqlite_row_event(struct reader *reader, sqlite3_stmt *row, varve_str stream, struct arena *arena,
-                              varve_event *event, varve_error *error);
-
-#define EVENT_COLUMNS                                                                                          \
-    "e.position, e.version, e.id, e.type, e.content_type, e.schema_version, e.tags, e.recorded_at, "           \
-    "e.occurred_at, e.data, e.metadata, e.crc"
-
 /* ---- look.c ---- */
 
 varve_status sqlite_head(struct store_log *log, struct store_head *head, varve_error *error);

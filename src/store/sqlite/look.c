@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "store/sqlite/log.h"
+#include "store/sqlite/reader.h"
 
 #define EVENTS_WITH_STREAM "SELECT " EVENT_COLUMNS ", s.name FROM events e JOIN streams s ON s.id = e.stream "
 

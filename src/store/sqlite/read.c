@@ -2,7 +2,7 @@
 /* Pages of events. Positions, versions and correlation are found by index, other filters are applied to the rows. */
 #include "base/assert.h"
 #include "event/codec.h"
-#include "store/sqlite/log.h"
+#include "store/sqlite/reader.h"
 
 /* Rows looked at for one page at most, so that a rare filter does not hold a snapshot for long. */
 enum { PAGE_ROWS = 20000 };
@@ -243,7 +243,7 @@ varve_status sqlite_find(struct store_log *log, varve_uuid id, struct store_page
 
 /* ---- versions by time ---- */
 
-/* The stream's event at `version`, or its newest up to there, checked; its memory is the arena's. `found` false: none. */
+/* The stream's newest event up to `version`, checked; its memory is the arena's. `found` false: there is none. */
 static varve_status event_at(struct reader *reader, varve_str stream, int64_t id, int64_t version, struct arena *arena,
                              varve_event *event, bool *found, varve_error *error)
 {
@@ -278,8 +278,8 @@ static varve_status bisect(struct reader *reader, varve_str stream, int64_t id, 
         status = event_at(reader, stream, id, (int64_t)middle, &arena, &event, &found, error);
         if (status < 0) break;
         if (!found || event.version != middle) {
-            status = varve_error_set(error, VARVE_CORRUPT, "version %llu of %.*s is missing", (unsigned long long)middle,
-                                     (int)stream.len, stream.ptr);
+            status = varve_error_set(error, VARVE_CORRUPT, "version %llu of %.*s is missing",
+                                     (unsigned long long)middle, (int)stream.len, stream.ptr);
         } else if (event.recorded_at <= at) {
             by_then = middle;
         } else {

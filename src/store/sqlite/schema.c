@@ -28,12 +28,13 @@ static const char tables[] =
     "CREATE UNIQUE INDEX events_by_id ON events (id);"
     "CREATE INDEX events_by_correlation ON events (correlation_id) WHERE correlation_id IS NOT NULL;"
     "CREATE TABLE event_tags (tag TEXT NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (tag, position)) WITHOUT ROWID;"
+    /* For the newest state and, thinly, for the past; may be lost without harm. See snapshot.c. */
     "CREATE TABLE snapshots ("
     " stream INTEGER NOT NULL,"
     " version INTEGER NOT NULL,"
     " state_version INTEGER NOT NULL,"
     " state TEXT NOT NULL,"
-    " crc INTEGER NOT NULL,"
+    " crc INTEGER NOT NULL," /* over the other columns */
     " UNIQUE (stream, version));";
 
 static varve_status pragma_int(sqlite3 *db, const char *sql, int64_t *value, varve_error *error)

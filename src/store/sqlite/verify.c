@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "store/sqlite/log.h"
+#include "store/sqlite/reader.h"
 
 enum { PROBLEMS_TOLD = 100, PROGRESS_EVERY = 10000 };
 
@@ -79,8 +79,12 @@ static varve_status check_events(struct check *check, uint64_t total, uint64_t *
         varve_event event;
         varve_error problem = { 0 };
         int64_t position = sqlite3_column_int64(rows, 0);
-        if (sqlite_row_event(check->reader, rows, (varve_str){ 0 }, &arena, &event, &problem) < 0)
-            found(check, "%s", problem.message);
+        varve_status row = sqlite_row_event(check->reader, rows, (varve_str){ 0 }, &arena, &event, &problem);
+        if (row < 0 && row != VARVE_CORRUPT) {
+            status = varve_error_set(error, row, "%s", problem.message);
+            break;
+        }
+        if (row < 0) found(check, "%s", problem.message);
         if (position != expected)
             found(check, "positions have a hole: %" PRId64 " comes where %" PRId64 " should", position, expected);
         if (event.recorded_at < last_recorded_at)
@@ -91,9 +95,9 @@ static varve_status check_events(struct check *check, uint64_t total, uint64_t *
         if (++*events % PROGRESS_EVERY == 0 && check->options->progress != NULL)
             check->options->progress(check->options->ctx, *events, total);
     }
-    if (code != SQLITE_DONE && sqlite3_errcode(check->reader->db) == SQLITE_CORRUPT)
+    if (status >= 0 && code != SQLITE_DONE && sqlite3_errcode(check->reader->db) == SQLITE_CORRUPT)
         found(check, "reading events: %s", sqlite3_errmsg(check->reader->db));
-    else if (code != SQLITE_DONE)
+    else if (status >= 0 && code != SQLITE_DONE)
         status = sqlite_failed(check->reader->db, "verifying events", error);
     sqlite3_reset(rows);
     arena_fini(&arena);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the engine's modules may ask of a store beyond its public interface. */
+#ifndef VARVE_STORE_ACCESS_H
+#define VARVE_STORE_ACCESS_H
+
+#include "store/thinning.h"
+#include "store/store.h"
+
+/* Opens a store on a driver; `path` is what follows "scheme:". varve_store_open finds the driver by URI. */
+varve_status store_open(varve_store **store, const struct store_driver *driver, const char *path,
+                        const varve_store_options *options, varve_error *error);
+
+/* varve_store_restore, varve_store_import and varve_store_new_incarnation, on a driver. */
+varve_status store_restore(const struct store_driver *driver, const char *path, const char *backup,
+                           const varve_progress_options *options, varve_error *error);
+varve_status store_import(const struct store_driver *driver, const char *path, FILE *in,
+                          const varve_progress_options *options, uint64_t *events, varve_error *error);
+varve_status store_new_incarnation(const struct store_driver *driver, const char *path, varve_error *error);
+
+/* What was given as `path`; for files that stand beside a SQLite store. Borrowed. */
+const char *store_path(const varve_store *store);
+
+/* The incarnation as text, as it was when the store was opened. Borrowed. */
+const char *store_incarnation(const varve_store *store);
+
+bool store_is_read_only(const varve_store *store);
+
+/*
+ * Hands a snapshot (copied) to the writer and returns; it is written with the next batch, or dropped
+ * when the queue is full or the store is stopping.
+ */
+void store_snapshot_put(varve_store *store, const struct store_snapshot *snapshot);
+
+/* The newest snapshot of this state_version with a version ≤ max_version. VARVE_NOT_FOUND when there is none. */
+varve_status store_snapshot_get(varve_store *store, varve_str stream, uint32_t state_version, uint64_t max_version,
+                                uint64_t *version, varve_buf *state, varve_error *error);
+
+/*
+ * The version that the stream had at a recorded time, 0 when it had no event yet; what came later costs nothing.
+ * VARVE_INVALID when the time lies in the future.
+ */
+varve_status store_version_at(varve_store *store, varve_str stream, varve_time at, uint64_t *version,
+                              varve_error *error);
+
+/* Counters since opening; see varve_engine_stats for their meaning. */
+struct store_stats {
+    uint64_t appends_accepted, appends_refused, events_appended, commits, queue_length;
+};
+void store_get_stats(varve_store *store, struct store_stats *stats);
+
+#endif

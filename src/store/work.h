@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What passes through the store seam: where a log is, batches going down, pages of events coming up. */
+#ifndef VARVE_STORE_WORK_H
+#define VARVE_STORE_WORK_H
+
+#include <varve/read.h>
+#include <varve/upkeep.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+
+/* A driver's own handle on an open log. */
+struct store_log;
+
+/* What a driver needs to know to open a log. Views live until open returns. */
+struct store_location {
+    const char *path; /* what follows the scheme in the URI */
+    bool read_only;
+    bool must_exist;
+    varve_durability durability;
+    uint32_t checkpoint_pages;
+    struct log log;
+};
+
+/*
+ * One append on its way through the writer. Events are complete and checked; their streams are
+ * listed once each. The driver fills what stands below the line.
+ */
+struct store_append {
+    const varve_event *events;
+    size_t event_count;
+    const uint32_t *event_stream; /* for each event, its place in `streams` */
+    const varve_condition *conditions;
+    size_t condition_count;
+    const uint32_t *condition_stream; /* for each condition, its place in `streams` */
+    bool ids_are_new;                 /* just made by us: no use looking for a repeat */
+
+    varve_stream_version *streams; /* in: names; out: each stream's version after the append */
+    size_t stream_count;
+    /* ---- */
+    varve_status status; /* OK, REPEATED, CONFLICT, ID_CONFLICT, or why the append was refused */
+    varve_error error;
+    uint64_t first_position, last_position;
+    varve_time recorded_at;
+    varve_failed_condition *failed; /* room for condition_count; in order */
+    size_t failed_count;
+};
+
+/*
+ * A snapshot to be kept; it shares the next batch's transaction and its loss costs nothing. Older ones of its
+ * stream are kept thinly, for reading the past.
+ */
+struct store_snapshot {
+    varve_str stream;
+    uint64_t version;
+    uint32_t state_version;
+    varve_str state;
+};
+
+/* One transaction's worth of work, in order of arrival. */
+struct store_batch {
+    struct store_append **appends;
+    size_t append_count;
+    const struct store_snapshot *snapshots;
+    size_t snapshot_count;
+};
+
+/* The state of the log as the writer knows it. */
+struct store_head {
+    uint64_t position;
+    varve_time recorded_at;
+};
+
+/* What one page of events is read by: the cursor's options and where it stands. */
+struct store_read {
+    const varve_read_options *options;
+    uint64_t next_version;   /* a stream: the next version wanted (backward: counting down) */
+    uint64_t after_position; /* the log: events after this position … */
+    uint64_t until_position; /* … up to and including this one (never 0) */
+    size_t event_limit;      /* events on the page at most, at least 1 */
+    size_t byte_limit;       /* stop when this much is on the page; one event is always taken */
+};
+
+/* A page of events, whose memory is the arena's. */
+struct store_page {
+    struct arena arena;
+    varve_event *events;
+    size_t count;
+    size_t capacity;
+    uint64_t scanned; /* the last position (a stream: version) looked at, matching or not; a stream: 0 when none was */
+    bool more;        /* there may be more within the bounds of the read */
+};
+
+#endif
