@@ -7,6 +7,7 @@ PORT   ?= 8080
 APP    ?= examples/orders
 STORE  ?= sqlite:build/run/orders.db
 JOBS   ?= $(shell nproc)
+SECONDS ?= 30
 export CMAKE_GENERATOR ?= $(if $(shell command -v ninja),Ninja,Unix Makefiles)
 
 long      = OFF
@@ -16,7 +17,7 @@ run_ctest = ctest --test-dir build/test --output-on-failure --no-tests=error --p
 quietly   = >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 
 .DEFAULT_GOAL := build
-.PHONY: build run test test-long lint bench install clean help release test-build
+.PHONY: build run test test-long fuzz lint bench install clean help release test-build
 
 ## build      the release: build/varve, build/libvarve.so, build/libvarve.a
 build:
@@ -38,10 +39,11 @@ run:
 test: test-build
 	@$(run_ctest)
 
-## test-long  the same at full size
+## test-long  the same at full size, then every fuzzer for a minute
 test-long: long = ON
 test-long: test-build
 	@$(run_ctest)
+	@$(MAKE) --no-print-directory fuzz SECONDS=60
 
 test-build:
 	@tools/deps test
@@ -49,6 +51,15 @@ test-build:
 	@$(configure) -B build/test -DCMAKE_BUILD_TYPE=Debug -DVARVE_SANITIZE=address,undefined \
 	  -DVARVE_LONG_TESTS=$(long) $(quietly)
 	@$(call compile,build/test)
+
+## fuzz       installs what is missing, builds the fuzzers, runs each for $(SECONDS) s; MERGE=1 keeps what is new
+fuzz:
+	@tools/deps fuzz
+	@mkdir -p build
+	@CC=clang $(configure) -B build/fuzz -DCMAKE_BUILD_TYPE=Debug -DBUILD_TESTING=OFF \
+	  -DVARVE_SANITIZE=fuzzer-no-link,address,undefined $(quietly)
+	@$(call compile,build/fuzz) --target fuzzers
+	@fuzz/run -j $(JOBS) -s $(SECONDS) $(if $(MERGE),-m) build/fuzz $(TARGETS)
 
 ## lint       installs what is missing; format, house rules, gcc and clang without warnings, clang-tidy, cppcheck
 lint:
@@ -73,4 +84,5 @@ clean:
 ## help       this list
 help:
 	@sed -n 's/^## /make /p' Makefile
-	@echo 'variables: PREFIX=$(PREFIX) DESTDIR= PORT=$(PORT) APP=$(APP) STORE=$(STORE) JOBS=$(JOBS)'
+	@echo 'variables: PREFIX=$(PREFIX) DESTDIR= PORT=$(PORT) APP=$(APP) STORE=$(STORE) JOBS=$(JOBS)' \
+	  'SECONDS=$(SECONDS)'

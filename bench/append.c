@@ -10,7 +10,7 @@
 #include "bench/bare.h"
 #include "bench/bench.h"
 #include "bench/measure.h"
-#include "store/store.h"
+#include "store/access.h"
 
 enum { CALLERS = 256 };
 

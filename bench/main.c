@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table: runs its rows, pair by pair, and prints what they came to. */
 #include <getopt.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "bench/bench.h"
 #include "bench/measure.h"
 
-enum { ROUNDS = 7, QUICK_ROUNDS = 3, ROUNDS_MAX = 99, FLUSHES = 500 };
+enum { ROUNDS = 7, QUICK_ROUNDS = 3, ROUNDS_MAX = 99, ENOUGH_ROUNDS = 3, ROW_SECONDS = 25, FLUSHES = 500 };
 
 static const struct row *const rows[] = {
     &append_one, &append_threads, &append_callbacks, &read_log, &fold_c, &fold_lua, &projection_catch_up, &http_append,
@@ -18,10 +21,20 @@ static const struct row *const rows[] = {
 
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
+/* Ctrl-C ends the round under way, so that the folder goes. */
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
 /* What a row came to: medians over the rounds. */
 struct result {
     double ours, limit, ratio, lowest, highest;
     double p50_ns, p99_ns, batch;
+    double cpu_us, limit_cpu_us; /* of this process, for one event or request */
 };
 
 varve_status bench_log(struct bench *bench, const char *name, char path[PLACE_BYTES], varve_error *error)
@@ -44,36 +57,75 @@ static double rate(const struct sample *sample)
     return sample->seconds > 0 ? sample->units / sample->seconds : 0;
 }
 
-static varve_status measure(const struct row *row, struct bench *bench, unsigned rounds, struct result *result,
+static double cpu_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+/* Takes one sample and says how much processor time one unit of it took. */
+static varve_status take(varve_status (*side)(void *state, struct sample *sample, varve_error *error), void *state,
+                         struct sample *sample, double *cpu, varve_error *error)
+{
+    double before = cpu_us();
+    varve_status status = side(state, sample, error);
+    *cpu = sample->units > 0 ? (cpu_us() - before) / sample->units : 0;
+    return status;
+}
+
+/* The rounds of a row, each measure by itself, so that its median can be taken. */
+struct rounds {
+    unsigned count;
+    double ours[ROUNDS_MAX], limit[ROUNDS_MAX], ratio[ROUNDS_MAX];
+    double p50[ROUNDS_MAX], p99[ROUNDS_MAX], batch[ROUNDS_MAX];
+    double cpu[ROUNDS_MAX], limit_cpu[ROUNDS_MAX];
+};
+
+static varve_status measure_round(const struct row *row, void *state, struct rounds *rounds, varve_error *error)
+{
+    struct sample ours = { 0 }, limit = { 0 };
+    unsigned i = rounds->count;
+    varve_status status = take(row->ours, state, &ours, &rounds->cpu[i], error);
+    if (status >= 0) status = take(row->limit, state, &limit, &rounds->limit_cpu[i], error);
+    if (status < 0) return status;
+    rounds->ours[i] = rate(&ours);
+    rounds->limit[i] = rate(&limit);
+    rounds->ratio[i] = rounds->limit[i] > 0 ? rounds->ours[i] / rounds->limit[i] : 0;
+    rounds->p50[i] = (double)ours.p50_ns;
+    rounds->p99[i] = (double)ours.p99_ns;
+    rounds->batch[i] = ours.batch;
+    rounds->count++;
+    return VARVE_OK;
+}
+
+/* Measures a row; on a slow disk it makes do with fewer rounds. */
+static varve_status measure(const struct row *row, struct bench *bench, unsigned wanted, struct result *result,
                             varve_error *error)
 {
-    double ours[ROUNDS_MAX], limit[ROUNDS_MAX], ratio[ROUNDS_MAX], p50[ROUNDS_MAX], p99[ROUNDS_MAX], batch[ROUNDS_MAX];
+    struct rounds rounds = { 0 };
     void *state = NULL;
     varve_status status = row->open(&state, bench, error);
     if (status < 0) return status;
-    for (unsigned i = 0; i < rounds && status >= 0; i++) {
-        struct sample mine = { 0 }, bare = { 0 };
-        fprintf(stderr, "varve-bench: %s, round %u of %u\n", row->name, i + 1, rounds);
-        status = row->ours(state, &mine, error);
-        if (status >= 0) status = row->limit(state, &bare, error);
-        ours[i] = rate(&mine);
-        limit[i] = rate(&bare);
-        ratio[i] = limit[i] > 0 ? ours[i] / limit[i] : 0;
-        p50[i] = (double)mine.p50_ns;
-        p99[i] = (double)mine.p99_ns;
-        batch[i] = mine.batch;
+    uint64_t end = clock_ns() + ROW_SECONDS * UINT64_C(1000000000);
+    while (status >= 0 && rounds.count < wanted && (rounds.count < ENOUGH_ROUNDS || clock_ns() < end)) {
+        fprintf(stderr, "varve-bench: %s, round %u of %u\n", row->name, rounds.count + 1, wanted);
+        status = measure_round(row, state, &rounds, error);
+        if (status >= 0 && interrupted) status = varve_error_set(error, VARVE_UNAVAILABLE, "interrupted");
     }
     row->close(state);
     if (status < 0) return status;
     *result = (struct result){
-        .ours = measure_median(ours, rounds),
-        .limit = measure_median(limit, rounds),
-        .ratio = measure_median(ratio, rounds),
-        .lowest = ratio[0], /* the median has sorted them */
-        .highest = ratio[rounds - 1],
-        .p50_ns = measure_median(p50, rounds),
-        .p99_ns = measure_median(p99, rounds),
-        .batch = measure_median(batch, rounds),
+        .ours = measure_median(rounds.ours, rounds.count),
+        .limit = measure_median(rounds.limit, rounds.count),
+        .ratio = measure_median(rounds.ratio, rounds.count),
+        .lowest = rounds.ratio[0], /* the median has sorted them */
+        .highest = rounds.ratio[rounds.count - 1],
+        .p50_ns = measure_median(rounds.p50, rounds.count),
+        .p99_ns = measure_median(rounds.p99, rounds.count),
+        .batch = measure_median(rounds.batch, rounds.count),
+        .cpu_us = measure_median(rounds.cpu, rounds.count),
+        .limit_cpu_us = measure_median(rounds.limit_cpu, rounds.count),
     };
     return VARVE_OK;
 }
@@ -108,10 +160,10 @@ static varve_status print_head(const struct bench *bench, unsigned rounds, varve
            sqlite3_libversion());
     printf("on %s; a bare flush (pwrite and fdatasync of 4 KiB) takes %.2f ms, p99 %.2f ms: %.0f/s\n",
            place_kind(bench->folder), (double)p50 / 1e6, (double)p99 / 1e6, 1e9 / (double)p50);
-    printf("%llu events over %llu streams, about 250 bytes of data each; %u rounds, medians\n\n",
+    printf("%llu events over %llu streams, about 250 bytes of data each; medians of %u rounds\n\n",
            (unsigned long long)bench->corpus.events, (unsigned long long)bench->corpus.streams, rounds);
-    printf("%-17s %18s %8s %8s %7s %18s %6s %13s %6s  %s\n", "row", "varve", "p50", "p99", "batch", "limit", "ratio",
-           "lowest-highest", "floor", "verdict");
+    printf("%-16s %15s %8s %8s %5s %15s  %13s  %5s  %-9s  %5s  %s\n", "row", "varve", "p50", "p99", "batch", "limit",
+           "CPU, us", "ratio", "from-to", "floor", "verdict");
     fflush(stdout);
     return VARVE_OK;
 }
@@ -142,15 +194,15 @@ static void print_row(const struct row *row, const struct result *result)
 {
     char batch[16] = "-";
     if (result->batch > 0) snprintf(batch, sizeof batch, "%.0f", result->batch);
-    printf("%-17s", row->name);
+    printf("%-16s", row->name);
     const char *unit = strcmp(row->unit, "requests/s") == 0 ? " req/s" : " ev/s ";
-    print_number(result->ours, unit, 18);
+    print_number(result->ours, unit, 15);
     print_time(result->p50_ns);
     print_time(result->p99_ns);
-    printf(" %7s", batch);
-    print_number(result->limit, unit, 18);
-    printf(" %6.2f %8.2f-%.2f %8.2f  %s\n", result->ratio, result->lowest, result->highest, row->floor,
-           result->ratio + 0.005 >= row->floor ? "ok" : "below");
+    printf(" %5s", batch);
+    print_number(result->limit, unit, 15);
+    printf("  %5.1f : %5.1f  %5.2f  %4.2f-%-4.2f  %5.2f  %s\n", result->cpu_us, result->limit_cpu_us, result->ratio,
+           result->lowest, result->highest, row->floor, result->ratio + 0.005 >= row->floor ? "ok" : "below");
     fflush(stdout);
 }
 
@@ -161,7 +213,7 @@ static void print_usage(FILE *out)
     fprintf(out, "usage: varve-bench [--quick] [--rounds N] [--dir FOLDER] [ROW…]\n\n"
                  "Measures varve beside its limits on the disk that FOLDER (default: .) is on.\n\nrows:\n");
     for (size_t i = 0; i < ROWS; i++)
-        fprintf(out, "  %-17s %s (%s, floor %.2f)\n", rows[i]->name, rows[i]->what, rows[i]->unit, rows[i]->floor);
+        fprintf(out, "  %-16s %s (%s, floor %.2f)\n", rows[i]->name, rows[i]->what, rows[i]->unit, rows[i]->floor);
 }
 
 struct command_line {
@@ -222,7 +274,7 @@ static bool run(struct bench *bench, const struct command_line *line)
         fprintf(stderr, "varve-bench: %s\n", error.message);
         return false;
     }
-    for (size_t i = 0; i < ROWS; i++) {
+    for (size_t i = 0; i < ROWS && !interrupted; i++) {
         struct result result;
         if (!line->wanted[i]) continue;
         error = (varve_error){ 0 };
@@ -230,7 +282,7 @@ static bool run(struct bench *bench, const struct command_line *line)
             print_row(rows[i], &result);
             continue;
         }
-        printf("%-17s failed: %s\n", rows[i]->name, error.message);
+        printf("%-16s failed: %s\n", rows[i]->name, error.message);
         fflush(stdout);
         all = false;
     }
@@ -246,6 +298,8 @@ int main(int argc, char **argv)
         print_usage(line.help ? stdout : stderr);
         return line.help ? 0 : 2;
     }
+    sigaction(SIGINT, &(struct sigaction){ .sa_handler = interrupt, .sa_flags = SA_RESTART }, NULL);
+    sigaction(SIGTERM, &(struct sigaction){ .sa_handler = interrupt, .sa_flags = SA_RESTART }, NULL);
     struct bench *bench = calloc(1, sizeof *bench);
     if (bench == NULL || place_open(folder, line.parent, &error) < 0) {
         fprintf(stderr, "varve-bench: %s\n", bench == NULL ? "no memory" : error.message);

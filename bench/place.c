@@ -19,7 +19,9 @@ enum { PAGE = 4096 };
 
 static varve_status failed(const char *path, varve_error *error)
 {
-    return varve_error_set(error, errno == ENOSPC ? VARVE_FULL : VARVE_IO, "%s: %s", path, strerror(errno));
+    varve_status status = errno == ENOSPC ? VARVE_FULL : VARVE_IO;
+    varve_error_set(error, status, "%s: %s", path, strerror(errno));
+    return status;
 }
 
 static long magic(const char *path)
@@ -123,8 +125,8 @@ varve_status place_flush(const char *folder, size_t count, uint64_t *p50_ns, uin
     char page[PAGE] = { 0 };
     int fd = -1;
     uint64_t *ns = calloc(count, sizeof *ns);
-    varve_status status = ns == NULL ? varve_error_set(error, VARVE_NOMEM, "no memory") : VARVE_OK;
-    if (status >= 0) status = place_path(path, folder, "flush", error);
+    if (ns == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory");
+    varve_status status = place_path(path, folder, "flush", error);
     if (status >= 0) status = place_filled(path, count * PAGE, &fd, error);
     for (size_t i = 0; i < count && status >= 0; i++) {
         uint64_t start = clock_ns();

@@ -36,12 +36,18 @@ CLEAN = {
                       "add(src/sql/sqlite.c src/command/lanes.c src/engine/drivers.c src/cli/serve.c)\n",
     "src/command/CMakeLists.txt":
         "# SPDX-License-Identifier: Apache-2.0\nvarve_unit_test(lanes SOURCES bank_fixture.c)\n",
+    "fuzz/fuzz.h": header("VARVE_FUZZ_FUZZ_H"),
+    "fuzz/json.c": SPDX + '#include "fuzz/fuzz.h"\n#include "base/id.h"\n',
+    "fuzz/CMakeLists.txt": "# SPDX-License-Identifier: Apache-2.0\nvarve_fuzz_target(json)\n",
+    "fuzz/corpus/json/blanks_alone": " \t\r",
     "README.md": "# varve\n",
 }
 
 # Each case: the rule that must find something, the file, and its text or what is added to it.
 ADDED = [
     ("floors", "src/base/id.h", '#include "event/codec.h"\n'),
+    ("floors", "src/base/id.h", '#include "fuzz/fuzz.h"\n'),
+    ("floors", "fuzz/json.c", '#include "fuzz/nothing.h"\n'),
     ("floors", "src/store/writer.c", '#include "query/models.h"\n'),
     ("floors", "src/command/lanes.c", '#include "query/models.h"\n'),
     ("floors", "src/event/codec.h", '#include "sql/sql.h"\n'),
@@ -85,6 +91,7 @@ REPLACED = [
     ("guards", "src/store/writer.h", header("VARVE_WRITER_H")),
     ("listed", "src/store/reader.c", SPDX),
     ("listed", "src/store/writer_test.c", SPDX),
+    ("listed", "fuzz/target.c", SPDX),
     ("layout", "notes.txt", "a\n"),
     ("layout", "stuff/a.md", "a\n"),
     ("layout", "src/misc/a.h", header("VARVE_MISC_A_H")),

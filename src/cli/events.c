@@ -3,8 +3,8 @@
 
 #include <inttypes.h>
 
-#include "base/json.h"
 #include "cli/local.h"
+#include "cli/pages.h"
 #include "cli/remote.h"
 
 enum { PAGE_EVENTS = 500, FOLLOW_WAIT_MS = 1000 };
@@ -69,6 +69,7 @@ static varve_status read_local(const struct call *call, const varve_read_options
 {
     varve_store *store = NULL;
     varve_cursor *cursor = NULL;
+    varve_store_info info = { 0 };
     uint64_t version = 0;
     varve_read_options own = *options;
     own.limit = options->follow || options->limit == 0 || options->limit == UINT64_MAX ? 0 : options->limit + 1;
@@ -79,6 +80,10 @@ static varve_status read_local(const struct call *call, const varve_read_options
     }
     if (status == VARVE_OK) {
         status = varve_cursor_open(&cursor, store, &own, error);
+    }
+    if (status == VARVE_OK && options->stream.len == 0) {
+        status = varve_store_get_info(store, &info, error);
+        memcpy(end->incarnation, info.incarnation, sizeof(end->incarnation));
     }
     if (status == VARVE_OK) {
         status = sink->begin(sink->ctx, version, error);
@@ -115,6 +120,9 @@ static void page_path(const varve_read_options *options, uint64_t from, uint64_t
     } else {
         varve_buf_str(path, VARVE_STR("/log"));
         remote_number(path, "after", from);
+        if (options->incarnation.len > 0) {
+            remote_parameter(path, "incarnation", options->incarnation);
+        }
         remote_list(path, "types", options->types, options->type_count);
         remote_list(path, "categories", options->categories, options->category_count);
         if (options->correlation_id.len > 0) {
@@ -124,32 +132,15 @@ static void page_path(const varve_read_options *options, uint64_t from, uint64_t
     remote_number(path, "limit", limit);
 }
 
-/* A whole number among the members of a page; 0 when it is null or not there. */
-static uint64_t page_number(varve_str page, const char *name)
+/* What a page of the log, or a stream that has caught up, says of its history; otherwise it stays as it is. */
+static void take_incarnation(varve_str json, char incarnation[VARVE_UUID_TEXT_BYTES])
 {
-    int64_t number = 0;
-    return varve_json_int(page, name, &number, NULL) == VARVE_OK && number > 0 ? (uint64_t)number : 0;
-}
-
-static varve_status page_events(varve_str page, const struct events_sink *sink, uint64_t *count, varve_error *error)
-{
-    varve_str events = { 0 };
-    struct json_scanner scanner;
-    enum json_token token = json_find(page, VARVE_STR("events"), &events);
-    json_start(&scanner, events);
-    if (token != JSON_ARRAY || json_next(&scanner) != JSON_ARRAY) {
-        return varve_error_set(error, VARVE_UNAVAILABLE, "the server's answer has no list of events");
+    varve_uuid id = { 0 };
+    varve_str text = { 0 };
+    if (page_member(json, "incarnation", &text) == JSON_STRING &&
+        varve_uuid_parse(&id, (varve_str){ text.ptr + 1, text.len - 2 }, NULL) == VARVE_OK) {
+        varve_uuid_format(id, incarnation);
     }
-    varve_status status = VARVE_OK;
-    while (status == VARVE_OK && (token = json_next(&scanner)) == JSON_OBJECT) {
-        varve_str event = { 0 };
-        if (json_skip(&scanner, token, &event) == JSON_ERROR) {
-            return varve_error_set(error, VARVE_UNAVAILABLE, "the server's answer is not JSON");
-        }
-        status = sink->event(sink->ctx, event, error);
-        ++*count;
-    }
-    return status;
 }
 
 static varve_status read_pages(struct remote *remote, const varve_read_options *options, const struct events_sink *sink,
@@ -159,12 +150,13 @@ static varve_status read_pages(struct remote *remote, const varve_read_options *
     uint64_t from = stream ? options->from_version : options->after_position;
     uint64_t count = 0;
     bool begun = false;
+    varve_read_options own = *options;
     varve_buf path = { 0 };
     varve_buf page = { 0 };
     varve_status status = VARVE_OK;
     for (;;) {
         uint64_t left = options->limit == 0 ? PAGE_EVENTS : options->limit - count;
-        page_path(options, from, left < PAGE_EVENTS ? left : PAGE_EVENTS, &path);
+        page_path(&own, from, left < PAGE_EVENTS ? left : PAGE_EVENTS, &path);
         if (path.failed) {
             status = varve_error_set(error, VARVE_NOMEM, "out of memory for a request");
             break;
@@ -176,12 +168,14 @@ static varve_status read_pages(struct remote *remote, const varve_read_options *
             status = sink->begin(sink->ctx, stream ? page_number(varve_buf_view(&page), "version") : 0, error);
         }
         if (status == VARVE_OK) {
-            status = page_events(varve_buf_view(&page), sink, &count, error);
+            status = page_items(varve_buf_view(&page), "events", sink->event, sink->ctx, &count, error);
         }
         if (status != VARVE_OK) {
             break;
         }
         end->last_position = page_number(varve_buf_view(&page), "last_position");
+        take_incarnation(varve_buf_view(&page), end->incarnation);
+        own.incarnation = varve_str_of(end->incarnation); /* all pages come from one history */
         from = page_number(varve_buf_view(&page), "next");
         if (from == 0 || (options->limit > 0 && count >= options->limit)) {
             end->next = from;
@@ -197,8 +191,9 @@ static varve_status read_pages(struct remote *remote, const varve_read_options *
 struct live {
     const struct events_sink *sink;
     varve_buf data; /* of the message that is coming in */
-    bool is_event;  /* what kind of message it is */
+    bool is_event;  /* what kind of message it is; one of no kind is a heartbeat */
     bool is_caught_up;
+    char incarnation[VARVE_UUID_TEXT_BYTES];
     uint64_t position;
     uint64_t limit;
     uint64_t count;
@@ -209,11 +204,13 @@ static varve_status live_message(struct live *live, varve_error *error)
 {
     varve_str json = varve_buf_view(&live->data);
     varve_status status = VARVE_OK;
+    uint64_t position = page_number(json, "position");
+    live->position = position > live->position ? position : live->position;
     if (live->is_caught_up) {
+        take_incarnation(json, live->incarnation);
         status = live->sink->caught_up(live->sink->ctx, error);
     } else if (live->is_event && json.len > 0) {
         status = live->sink->event(live->sink->ctx, json, error);
-        live->position = page_number(json, "position");
         live->count++;
         status = status == VARVE_OK && live->count == live->limit ? VARVE_DONE : status;
     }
@@ -256,10 +253,11 @@ static varve_status follow_remote(struct remote *remote, const varve_read_option
             .path = varve_buf_view(&path), .accept = "text/event-stream", .line = live_line, .ctx = &live
         };
         status = remote_send(remote, &request, &answer, error);
-        bool ended = status == VARVE_OK || (status == VARVE_UNAVAILABLE && live.count > 0);
+        bool ended = status == VARVE_OK || (status == VARVE_UNAVAILABLE && live.position > options->after_position);
         if (ended) {
             status = varve_error_set(error, VARVE_UNAVAILABLE,
-                                     "the server ended the stream; go on with --after %" PRIu64, live.position);
+                                     "the server ended the stream; go on with --after %" PRIu64 "%s%s", live.position,
+                                     live.incarnation[0] != '\0' ? " --incarnation " : "", live.incarnation);
         }
     }
     varve_buf_fini(&live.data);

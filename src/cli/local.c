@@ -11,8 +11,7 @@ void local_log(void *ctx, varve_log_level level, const char *line)
     }
 }
 
-/* Says what to do about a store that another process holds. */
-static varve_status explain_lock(varve_status status, varve_error *error)
+varve_status local_explain_lock(varve_status status, varve_error *error)
 {
     if (status == VARVE_LOCKED && error != NULL) {
         varve_error locked = *error;
@@ -30,7 +29,7 @@ varve_status local_store_open(varve_store **store, const struct call *call, enum
         .must_exist = mode != LOCAL_WRITE,
         .log = local_log,
     };
-    return explain_lock(varve_store_open(store, &options, error), error);
+    return local_explain_lock(varve_store_open(store, &options, error), error);
 }
 
 static varve_status open_engine(struct local *local, const struct call *call, bool read_only, bool must_exist,
@@ -56,7 +55,7 @@ varve_status local_open(struct local *local, const struct call *call, enum local
     if (status == VARVE_OK) {
         status = varve_engine_start(local->engine, error);
     }
-    return explain_lock(status, error);
+    return local_explain_lock(status, error);
 }
 
 void local_close(struct local *local)

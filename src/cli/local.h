@@ -19,6 +19,9 @@ enum local_mode {
 /* Opens call->store; close it with varve_store_close. Errors as varve_store_open. */
 varve_status local_store_open(varve_store **store, const struct call *call, enum local_mode mode, varve_error *error);
 
+/* Adds to the error of a store that another process holds (VARVE_LOCKED) what to do about it; returns `status`. */
+varve_status local_explain_lock(varve_status status, varve_error *error);
+
 /* Starts from {0}; ends with local_close, also after a failed local_open. */
 struct local {
     varve_engine *engine;

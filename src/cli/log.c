@@ -39,16 +39,16 @@ static varve_status caught_up(void *ctx, varve_error *error)
 
 static varve_status end(struct reading *reading, const struct events_end *at, varve_error *error)
 {
-    char tail[96];
+    char next[24] = "null";
+    char tail[160];
     if (at->next > 0) {
-        snprintf(tail, sizeof(tail), "],\"last_position\":%" PRIu64 ",\"next\":%" PRIu64 "}", at->last_position,
-                 at->next);
-    } else {
-        snprintf(tail, sizeof(tail), "],\"last_position\":%" PRIu64 ",\"next\":null}", at->last_position);
+        snprintf(next, sizeof(next), "%" PRIu64, at->next);
     }
+    snprintf(tail, sizeof(tail), "],\"last_position\":%" PRIu64 ",\"next\":%s,\"incarnation\":\"%s\"}",
+             at->last_position, next, at->incarnation);
     varve_status status = items_end(&reading->items, varve_str_of(tail), error);
     if (at->next > 0 && !reading->call->quiet && reading->call->output.format != OUTPUT_JSON) {
-        fprintf(stderr, "more: --after %" PRIu64 "\n", at->next);
+        fprintf(stderr, "more: --after %" PRIu64 " --incarnation %s\n", at->next, at->incarnation);
     }
     return status;
 }
@@ -64,6 +64,17 @@ static varve_str *values_of(const struct call *call, enum option option, size_t 
     return values;
 }
 
+/* --incarnation in the form that a store tells it. */
+static varve_status read_incarnation(const struct call *call, char incarnation[VARVE_UUID_TEXT_BYTES],
+                                     varve_error *error)
+{
+    varve_uuid id = { 0 };
+    varve_status status = varve_uuid_parse(&id, call_text(call, OPTION_INCARNATION), NULL);
+    varve_uuid_format(id, incarnation);
+    return status == VARVE_OK ? status
+                              : varve_error_set(error, status, "--incarnation takes a UUID, as `store info` shows it");
+}
+
 varve_status run_log_read(struct call *call, varve_error *error)
 {
     struct reading reading = { .call = call };
@@ -77,7 +88,12 @@ varve_status run_log_read(struct call *call, varve_error *error)
     varve_str *categories = values_of(call, OPTION_CATEGORY, &options.category_count);
     options.types = types;
     options.categories = categories;
+    char incarnation[VARVE_UUID_TEXT_BYTES];
     varve_status status = call_number(call, OPTION_AFTER, &options.after_position, error);
+    if (status == VARVE_OK && call_option(call, OPTION_INCARNATION) != NULL) {
+        status = read_incarnation(call, incarnation, error);
+        options.incarnation = varve_str_of(incarnation);
+    }
     if (status == VARVE_OK) {
         status = call_number(call, OPTION_LIMIT, &options.limit, error);
     }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "cli/pages.h"
 
 /* Rows of a table held back to find the width of its columns. */
 enum { ROWS_HELD = 200 };
@@ -86,41 +87,11 @@ static void add_value(struct table *table, enum json_token token, varve_str valu
     varve_buf_fini(&text);
 }
 
-/* Finds the member of an object by its name, which may hold any character. The last one counts. */
-static enum json_token find_member(varve_str object, const char *name, varve_str *value)
-{
-    struct json_scanner scanner;
-    json_start(&scanner, object);
-    enum json_token found = JSON_END;
-    if (json_next(&scanner) != JSON_OBJECT) {
-        return JSON_ERROR;
-    }
-    for (;;) {
-        enum json_token token = json_next(&scanner);
-        if (token == JSON_OBJECT_END) {
-            return found;
-        }
-        if (token != JSON_KEY) {
-            return JSON_ERROR;
-        }
-        bool wanted = json_is(&scanner, name);
-        varve_str member = { 0 };
-        token = json_skip(&scanner, json_next(&scanner), &member);
-        if (token == JSON_ERROR) {
-            return JSON_ERROR;
-        }
-        if (wanted) {
-            *value = member;
-            found = token;
-        }
-    }
-}
-
 /* Makes a column of each member that the object has. */
 static varve_status columns_of(struct table *table, varve_str object, varve_error *error)
 {
     struct json_scanner scanner;
-    json_start(&scanner, object);
+    json_start_around(&scanner, object);
     if (json_next(&scanner) != JSON_OBJECT) {
         return bad_document(error);
     }
@@ -173,7 +144,7 @@ varve_status items_add(struct items *items, varve_str item, varve_error *error)
     }
     for (size_t i = 0; i < items->table.column_count; i++) {
         varve_str value = { 0 };
-        enum json_token token = find_member(item, table_heading(&items->table, i), &value);
+        enum json_token token = page_member(item, table_heading(&items->table, i), &value);
         if (token == JSON_ERROR) {
             return bad_document(error);
         }
@@ -213,7 +184,7 @@ void items_fini(struct items *items)
 static varve_status add_all(struct items *items, varve_str array, varve_error *error)
 {
     struct json_scanner scanner;
-    json_start(&scanner, array);
+    json_start_around(&scanner, array);
     if (json_next(&scanner) != JSON_ARRAY) {
         return bad_document(error);
     }
@@ -252,7 +223,7 @@ varve_status output_list(const struct output *output, varve_str document, const 
         return print_json(output, document);
     }
     varve_str array = { 0 };
-    if (find_member(document, member, &array) != JSON_ARRAY) {
+    if (page_member(document, member, &array) != JSON_ARRAY) {
         return bad_document(error);
     }
     struct items items;
@@ -269,7 +240,7 @@ varve_status output_list(const struct output *output, varve_str document, const 
 static bool holds_objects(varve_str array)
 {
     struct json_scanner scanner;
-    json_start(&scanner, array);
+    json_start_around(&scanner, array);
     if (json_next(&scanner) != JSON_ARRAY) {
         return false;
     }
@@ -281,7 +252,7 @@ static varve_status visit_members(const struct output *output, varve_str documen
                                   varve_error *error)
 {
     struct json_scanner scanner;
-    json_start(&scanner, document);
+    json_start_around(&scanner, document);
     if (json_next(&scanner) != JSON_OBJECT) {
         return bad_document(error);
     }

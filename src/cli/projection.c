@@ -2,30 +2,11 @@
 #include <poll.h>
 
 #include "base/json.h"
-#include "cli/local.h"
+#include "cli/place.h"
 #include "cli/progress.h"
-#include "cli/remote.h"
 #include "cli/verbs.h"
 
 enum { LOOK_MS = 100 };
-
-/* Where projections are asked about: an engine in this process or a server. */
-struct place {
-    struct local local;
-    struct remote *remote;
-};
-
-static varve_status place_open(struct place *place, const struct call *call, enum local_mode mode, varve_error *error)
-{
-    return call->server != NULL ? remote_open(&place->remote, call->server, error)
-                                : local_open(&place->local, call, mode, error);
-}
-
-static void place_close(struct place *place)
-{
-    remote_close(place->remote);
-    local_close(&place->local);
-}
 
 struct listing {
     varve_buf *json;

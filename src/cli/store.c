@@ -3,6 +3,7 @@
 
 #include "cli/local.h"
 #include "cli/progress.h"
+#include "cli/store.h"
 #include "cli/verbs.h"
 
 static void add_time(varve_buf *out, const char *name, varve_time time)
@@ -30,7 +31,7 @@ static void write_info(const varve_store_info *info, const char *uri, varve_buf 
                      info->file_bytes, info->log_file_bytes, info->reset_bug ? "true" : "false");
 }
 
-varve_status run_store_info(struct call *call, varve_error *error)
+varve_status store_print_info(const struct call *call, varve_error *error)
 {
     varve_store *store = NULL;
     varve_store_info info = { 0 };
@@ -47,6 +48,11 @@ varve_status run_store_info(struct call *call, varve_error *error)
     varve_buf_fini(&json);
     varve_store_close(store);
     return status;
+}
+
+varve_status run_store_info(struct call *call, varve_error *error)
+{
+    return store_print_info(call, error);
 }
 
 /* A check under way. */
@@ -84,32 +90,40 @@ static varve_status print_verification(const struct call *call, const struct ver
     return status;
 }
 
-varve_status run_store_verify(struct call *call, varve_error *error)
+/* A damage that ends the check, or keeps it from beginning, is a problem like those that it finds. */
+static varve_status check(const struct call *call, struct verification *verification, uint64_t *events,
+                          uint64_t *last_position, varve_error *error)
 {
     varve_store *store = NULL;
-    struct verification verification = { 0 };
-    varve_verify_options options = { .problem = add_problem, .progress = show_progress, .ctx = &verification };
-    uint64_t events = 0;
-    uint64_t last_position = 0;
+    varve_verify_options options = { .problem = add_problem, .progress = show_progress, .ctx = verification };
     varve_status status = local_store_open(&store, call, LOCAL_READ, error);
     if (status == VARVE_OK) {
-        status = varve_store_head(store, &last_position, error);
+        status = varve_store_head(store, last_position, error);
     }
     if (status == VARVE_OK) {
-        progress_init(&verification.progress, "verifying", call->quiet);
-        status = varve_store_verify(store, &options, &events, error);
-        progress_fini(&verification.progress);
+        progress_init(&verification->progress, "verifying", call->quiet);
+        status = varve_store_verify(store, &options, events, error);
+        progress_fini(&verification->progress);
     }
-    if (status == VARVE_OK || (status == VARVE_CORRUPT && verification.count > 0)) {
-        varve_status printed = print_verification(call, &verification, events, last_position, error);
-        if (printed < 0) {
-            status = printed;
-        } else if (verification.count > 0) {
-            status =
-                varve_error_set(error, VARVE_CORRUPT, "%s has problems: %zu found", call->store, verification.count);
-        }
+    varve_store_close(store);
+    if (status == VARVE_CORRUPT && verification->count == 0) {
+        add_problem(verification, error->message);
+    }
+    return status == VARVE_CORRUPT ? VARVE_OK : status;
+}
+
+varve_status run_store_verify(struct call *call, varve_error *error)
+{
+    struct verification verification = { 0 };
+    uint64_t events = 0;
+    uint64_t last_position = 0;
+    varve_status status = check(call, &verification, &events, &last_position, error);
+    if (status == VARVE_OK) {
+        status = print_verification(call, &verification, events, last_position, error);
+    }
+    if (status == VARVE_OK && verification.count > 0) {
+        status = varve_error_set(error, VARVE_CORRUPT, "%s has problems: %zu found", call->store, verification.count);
     }
     varve_buf_fini(&verification.problems);
-    varve_store_close(store);
     return status;
 }

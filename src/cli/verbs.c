@@ -23,15 +23,20 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [OPTION_OCCURRED_AT] = { "occurred-at", "TIME", NULL, false, "domain time; default: when it is recorded" },
     [OPTION_EXPECTED_VERSION] = { "expected-version", "VERSION", NULL, false,
                                   "any (default), none, exists or a number" },
-    [OPTION_FROM] = { "from", "VERSION", NULL, false, "the first version to read" },
+    [OPTION_FROM] = { "from", "VERSION", NULL, false, "the version to begin with" },
+    [OPTION_FROM_AT] = { "from-at", "TIME", NULL, false, "or the time to begin with" },
+    [OPTION_TO] = { "to", "VERSION", NULL, false, "the version to end with; default: the newest" },
+    [OPTION_TO_AT] = { "to-at", "TIME", NULL, false, "or the time to end with" },
     [OPTION_UNTIL_VERSION] = { "until-version", "VERSION", NULL, false, "the last version to read" },
     [OPTION_DIRECTION] = { "direction", "WAY", NULL, false, "forward (default) or backward" },
     [OPTION_AFTER] = { "after", "WHERE", NULL, false, "begin behind this: a position in the log, a name in a list" },
+    [OPTION_INCARNATION] = { "incarnation", "UUID", NULL, false,
+                             "the store's when --after was noted: fails when its history has changed since" },
     [OPTION_LIMIT] = { "limit", "N", NULL, false, "at most so many" },
     [OPTION_FOLLOW] = { "follow", NULL, NULL, false, "wait for what comes, until interrupted" },
     [OPTION_VERSION] = { "version", "N", NULL, false, "as of this version" },
     [OPTION_AT] = { "at", "TIME", NULL, false, "as of this time, such as 2026-01-02T03:04:05Z" },
-    [OPTION_CLOCK] = { "clock", "CLOCK", NULL, false, "which time --at means: recorded (default) or occurred" },
+    [OPTION_CLOCK] = { "clock", "CLOCK", NULL, false, "which time is meant: recorded (default) or occurred" },
     [OPTION_CURSOR] = { "cursor", "CURSOR", NULL, false, "\"next\" of the page before" },
     [OPTION_AFTER_POSITION] = { "after-position", "P", NULL, false,
                                 "wait until the answer reflects this position of the log" },
@@ -59,8 +64,28 @@ static const char rebuild_details[] =
     "A new generation is built beside the one that answers, which it then replaces. With --store it is\n"
     "built by this process, which waits for it in any case.";
 static const char doctor_details[] =
-    "Checks whatever is given: the store, the application, the server. The exit code is that of the\n"
-    "first check that failed.";
+    "Checks whatever is given: the store, the application, the server; with --store and --app the read models\n"
+    "too. Exit code 1 when a check failed; a warning is none.";
+static const char log_details[] =
+    "A position means something in one incarnation of the log only: keep both, and give both back.";
+static const char history_details[] =
+    "A line for each change: + before what is new, ~ before what is replaced, - before what is gone.";
+static const char diff_details[] =
+    "Without --from or --from-at the state before the first event; without --to or --to-at the newest.";
+static const char backup_details[] =
+    "Beside a running server too. The copy is the store as it was at one moment; PATH appears whole or not\n"
+    "at all, and must not exist. A backup is a store: `store verify --store sqlite:PATH` checks it.";
+static const char restore_details[] =
+    "The backup is verified first; the store must not exist. It gets a new incarnation.";
+static const char export_details[] =
+    "A line that says what follows, one event a line with everything that is stored, a line that closes it\n"
+    "with a checksum. FILE appears whole or not at all; - (default) is standard output.";
+static const char import_details[] =
+    "Into a store that does not exist or has no events. Positions, ids and times stay; the incarnation is new.\n"
+    "All or nothing: an export that is damaged or ends early leaves nothing behind.";
+static const char incarnation_details[] =
+    "After the store's file was rolled back by other means than `store restore`, such as a disk snapshot: read\n"
+    "models and readers that kept a position then notice. Nobody may have the store open.";
 
 const struct verb verb_table[] = {
     { "serve", NULL, "APP", 1, 1, USES_ANY | USES_STORE, BIT(LISTEN), run_serve,
@@ -74,16 +99,22 @@ const struct verb verb_table[] = {
     { "stream", "read", "STREAM", 1, 1, USES_STORE | USES_SERVER,
       BIT(FROM) | BIT(UNTIL_VERSION) | BIT(DIRECTION) | BIT(LIMIT) | BIT(AT) | BIT(CLOCK), run_stream_read,
       "Show a stream's events", NULL },
-    { "stream", "list", NULL, 0, 0, USES_STORE, BIT(CATEGORY) | BIT(AFTER) | BIT(LIMIT), run_stream_list,
+    { "stream", "list", NULL, 0, 0, USES_STORE | USES_SERVER, BIT(CATEGORY) | BIT(AFTER) | BIT(LIMIT), run_stream_list,
       "Show which streams there are, by name", NULL },
     { "log", "read", NULL, 0, 0, USES_STORE | USES_SERVER,
-      BIT(AFTER) | BIT(LIMIT) | BIT(TYPE) | BIT(CATEGORY) | BIT(CORRELATION_ID) | BIT(FOLLOW), run_log_read,
-      "Show all events in order of position", NULL },
+      BIT(AFTER) | BIT(INCARNATION) | BIT(LIMIT) | BIT(TYPE) | BIT(CATEGORY) | BIT(CORRELATION_ID) | BIT(FOLLOW),
+      run_log_read, "Show all events in order of position", log_details },
+    { "event", "show", "ID", 1, 1, USES_STORE | USES_SERVER, 0, run_event_show, "Show one event", NULL },
     { "command", "send", "TYPE STREAM | -|FILE", 1, 2, USES_STORE | USES_APP | USES_SERVER,
       BIT(DATA) | BIT(ID) | BIT(EXPECTED_VERSION) | BIT(ACTOR), run_command_send, "Execute a command, or a batch",
       batch_details },
     { "aggregate", "show", "STREAM", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(VERSION) | BIT(AT) | BIT(CLOCK),
       run_aggregate_show, "Show an aggregate's state, now or in the past", NULL },
+    { "aggregate", "history", "STREAM", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(FROM) | BIT(LIMIT),
+      run_aggregate_history, "Show what happened to an aggregate, who did it and what it changed", history_details },
+    { "aggregate", "diff", "STREAM", 1, 1, USES_STORE | USES_APP | USES_SERVER,
+      BIT(FROM) | BIT(FROM_AT) | BIT(TO) | BIT(TO_AT) | BIT(CLOCK), run_aggregate_diff,
+      "Show what differs between two points of an aggregate's history", diff_details },
     { "query", NULL, "NAME [key=value...]", 1, SIZE_MAX, USES_STORE | USES_APP | USES_SERVER,
       BIT(LIMIT) | BIT(CURSOR) | BIT(AFTER_POSITION), run_query, "Ask a named query", query_details },
     { "projection", "list", NULL, 0, 0, USES_STORE | USES_APP | USES_SERVER, 0, run_projection_list,
@@ -93,6 +124,16 @@ const struct verb verb_table[] = {
     { "store", "info", NULL, 0, 0, USES_STORE, 0, run_store_info, "Show what a store is and holds", NULL },
     { "store", "verify", NULL, 0, 0, USES_STORE, 0, run_store_verify, "Check every event and index of a store",
       "Exit code 7 when something is wrong." },
+    { "store", "backup", "PATH", 1, 1, USES_STORE, 0, run_store_backup, "Copy a store while it is in use",
+      backup_details },
+    { "store", "restore", "BACKUP", 1, 1, USES_STORE, 0, run_store_restore, "Make a new store out of a backup",
+      restore_details },
+    { "store", "export", "[FILE|-]", 0, 1, USES_STORE, 0, run_store_export, "Write the whole log as lines of JSON",
+      export_details },
+    { "store", "import", "[FILE|-]", 0, 1, USES_STORE, 0, run_store_import, "Make a new store out of an export",
+      import_details },
+    { "store", "new-incarnation", NULL, 0, 0, USES_STORE, 0, run_store_new_incarnation,
+      "Say that a store's history is another one", incarnation_details },
     { "doctor", NULL, NULL, 0, 0, USES_ANY | USES_STORE | USES_APP | USES_SERVER, 0, run_doctor,
       "Check this machine, a store, an application or a server", doctor_details },
     { "version", NULL, NULL, 0, 0, USES_ANY, 0, run_version, "Show the version", NULL },
@@ -103,16 +144,13 @@ const struct verb verb_table[] = {
 static const struct {
     const char *noun, *name; /* name NULL: all of the noun */
 } not_built[] = {
-    { "new", NULL },           { "test", NULL },           { "event", NULL },
-    { "subscription", NULL },  { "relay", NULL },          { "outbox", NULL },
-    { "slot", NULL },          { "inbox", NULL },          { "saga", NULL },
-    { "flow", NULL },          { "token", NULL },          { "config", NULL },
-    { "completion", NULL },    { "aggregate", "history" }, { "aggregate", "diff" },
+    { "new", NULL },           { "test", NULL },           { "subscription", NULL },
+    { "relay", NULL },         { "outbox", NULL },         { "slot", NULL },
+    { "inbox", NULL },         { "saga", NULL },           { "flow", NULL },
+    { "token", NULL },         { "config", NULL },         { "completion", NULL },
     { "aggregate", "replay" }, { "projection", "status" }, { "projection", "check" },
     { "projection", "pause" }, { "projection", "resume" }, { "projection", "parked" },
     { "projection", "retry" }, { "projection", "skip" },   { "store", "init" },
-    { "store", "backup" },     { "store", "restore" },     { "store", "export" },
-    { "store", "import" },
 };
 
 bool verb_takes(const struct verb *verb, enum option option)

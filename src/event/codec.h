@@ -33,7 +33,8 @@ bool event_tags_read(varve_str packed, struct arena *arena, const varve_str **ta
 
 /*
  * Appends the event as varve_event_write_json does, on exactly one line, end included: a payload
- * with line breaks in it comes as "data_base64" or "metadata_base64", so that every byte is kept.
+ * with line breaks in it, or blanks at its ends, comes as "data_base64" or "metadata_base64", so
+ * that every byte is kept.
  */
 void event_write_line(const varve_event *event, varve_buf *out);
 

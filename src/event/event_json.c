@@ -70,10 +70,20 @@ static void add_base64(varve_buf *out, const char *name, varve_str bytes)
     varve_buf_add(out, "\"", 1);
 }
 
-/* JSON may hold line breaks, as white space between its tokens. */
-static bool breaks_line(varve_str json)
+static bool is_blank(char c)
 {
-    return json.len > 0 && (memchr(json.ptr, '\n', json.len) != NULL || memchr(json.ptr, '\r', json.len) != NULL);
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/*
+ * JSON may hold white space between its tokens, and so line breaks; at its ends it would be read as
+ * the line's own.
+ */
+static bool fits_line(varve_str json)
+{
+    if (json.len == 0) return true;
+    return memchr(json.ptr, '\n', json.len) == NULL && memchr(json.ptr, '\r', json.len) == NULL &&
+           !is_blank(json.ptr[0]) && !is_blank(json.ptr[json.len - 1]);
 }
 
 /* The content type is left out where it goes without saying, so that an event can be read back as it was. */
@@ -81,7 +91,7 @@ static void add_data(varve_buf *out, const varve_event *event, bool one_line)
 {
     bool plain = event->content_type.len == 0 || varve_str_is(event->content_type, "application/json");
 
-    if (event_is_json(event) && !(one_line && breaks_line(event->data)))
+    if (event_is_json(event) && (!one_line || fits_line(event->data)))
         add_json(out, "data", event->data);
     else
         add_base64(out, "data_base64", event->data);
@@ -114,7 +124,7 @@ static void write_event(const varve_event *event, bool one_line, varve_buf *out)
         add_number(out, event->schema_version);
     }
     add_data(out, event, one_line);
-    if (one_line && breaks_line(event->metadata))
+    if (one_line && !fits_line(event->metadata))
         add_base64(out, "metadata_base64", event->metadata);
     else
         add_json(out, "metadata", event->metadata);

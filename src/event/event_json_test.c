@@ -6,7 +6,8 @@
 
 #include <cmocka.h>
 
-#include "base/json.h"
+#include "event/codec.h"
+#include "event/read_json.h"
 
 static const varve_str tags[] = { { "customer:1", 10 }, { "a \"b\"", 5 } };
 
@@ -108,6 +109,32 @@ static void test_nothing_but_names(void **state)
                            "\"metadata\":{},\"tags\":[],\"occurred_at\":null,\"recorded_at\":null}");
 }
 
+/* Blanks at the ends of a payload belong to it, and would belong to the line once it stands there. */
+static void test_a_line_keeps_the_blanks_around_payloads(void **state)
+{
+    static const char *const payloads[] = { " {\"a\":1}", "{\"a\":1}\t", " {} ", "{\n}" };
+    varve_buf line = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(payloads) / sizeof(payloads[0]); i++) {
+        varve_event event = placed(), again = { 0 };
+        struct arena memory = { 0 };
+        struct event_reader reader = { .memory = &memory, .recorded = true };
+
+        event.position = 1;
+        event.data = event.metadata = varve_str_of(payloads[i]);
+        varve_buf_reset(&line);
+        event_write_line(&event, &line);
+        assert_ptr_equal(memchr(line.ptr, '\n', line.len), line.ptr + line.len - 1);
+        json_start_around(&reader.scanner, varve_buf_view(&line));
+        assert_int_equal(event_read_json(&reader, &again), VARVE_OK);
+        assert_true(varve_str_eq(again.data, event.data));
+        assert_true(varve_str_eq(again.metadata, event.metadata));
+        arena_fini(&memory);
+    }
+    varve_buf_fini(&line);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +143,7 @@ int main(void)
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_json_of_another_name_keeps_its_content_type),
         cmocka_unit_test(test_nothing_but_names),
+        cmocka_unit_test(test_a_line_keeps_the_blanks_around_payloads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

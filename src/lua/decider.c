@@ -211,7 +211,7 @@ static int run_decide(lua_State *lua)
     if (fingerprint_of(lua, 3) != fingerprint)
         vm_fail_in(lua, 2, "decide.%s changed the state: only evolve may", push_type(lua, command->type));
     lua_settop(lua, 4);
-    deciding->status = decision_take(lua, 4, 2, command->type, deciding->decision, deciding->error);
+    deciding->status = decision_take(lua, 4, 2, command->type, deciding->decision);
     return 0;
 }
 

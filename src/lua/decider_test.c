@@ -373,7 +373,8 @@ static void mistakes_in_decide_are_errors(void **state)
                        "M = function() return { type = 7 } end,\n"
                        "N = function() return { 'X' } end,\n"
                        "O = function(s, c) return { type = 'X', data = c.customer } end,\n"
-                       "P = function(s) s.deep = { 1 } return { type = 'X' } end } }");
+                       "P = function(s) s.deep = { 1 } return { type = 'X' } end,\n"
+                       "Q = function() return { { type = 'X' }, { type = 'Y', tags = { 'a\\n' } } } end } }");
     deciding_fails(&house, "A", "t.lua:3: decide.A: returns an event");
     deciding_fails(&house, "B", "t.lua:4: decide.B returns several values");
     deciding_fails(&house, "C", "t.lua:5: decide.C changed the state");
@@ -390,6 +391,7 @@ static void mistakes_in_decide_are_errors(void **state)
     deciding_fails(&house, "N", "t.lua:16: decide.N: event 1: an event is a table");
     deciding_fails(&house, "O", "t.lua:17: command has no field 'customer'");
     deciding_fails(&house, "P", "t.lua:18: decide.P changed the state");
+    deciding_fails(&house, "Q", "Q on thing-1: t.lua:19: decide.Q: refused: events[1]");
     close_house(&house);
 }
 

@@ -58,17 +58,25 @@ static bool is_rejection(lua_State *lua, int index)
     return marked;
 }
 
-static varve_status take_rejection(lua_State *lua, int index, varve_decision *decision)
-{
-    lua_rawgeti(lua, index, 1);
-    lua_rawgeti(lua, index, 2);
-    return varve_reject(decision, lua_tostring(lua, -2), "%s", lua_tostring(lua, -1));
-}
-
 static _Noreturn void fail(const struct taking *taking, const char *problem)
 {
     if (taking->number == 0) vm_fail_in(taking->lua, taking->function, "decide.%s: %s", taking->command, problem);
     vm_fail_in(taking->lua, taking->function, "decide.%s: event %I: %s", taking->command, taking->number, problem);
+}
+
+/* The engine has said why, in the decision: this adds who and where. */
+static _Noreturn void fail_refused(const struct taking *taking)
+{
+    vm_fail_in(taking->lua, taking->function, "decide.%s: refused", taking->command);
+}
+
+static void take_rejection(const struct taking *taking, int index, varve_decision *decision)
+{
+    lua_State *lua = taking->lua;
+
+    lua_rawgeti(lua, index, 1);
+    lua_rawgeti(lua, index, 2);
+    if (varve_reject(decision, lua_tostring(lua, -2), "%s", lua_tostring(lua, -1)) < 0) fail_refused(taking);
 }
 
 /* A view of the text on top of the stack, which its table keeps alive. */
@@ -151,48 +159,45 @@ static void take_member(struct taking *taking, varve_event *event)
                                      name.ptr));
 }
 
-static varve_status take_event(struct taking *taking, int index, varve_decision *decision, varve_error *error)
+static void take_event(struct taking *taking, int index, varve_decision *decision)
 {
     lua_State *lua = taking->lua;
     varve_event event = { 0 };
-    varve_status status;
 
     if (!lua_istable(lua, index) || !document_is_plain(lua, index))
         fail(taking, "an event is a table with type and data");
     for (lua_pushnil(lua); lua_next(lua, index) != 0; lua_pop(lua, 1)) take_member(taking, &event);
     if (event.type.len == 0) fail(taking, "an event needs a type");
-    status = varve_emit(decision, &event);
-    if (status < 0)
-        varve_error_set(error, status, "%s: decide.%s: event %s is refused: %s", vm_of(lua)->name, taking->command,
-                        event.type.ptr, varve_status_meaning(status));
-    return status;
+    if (varve_emit(decision, &event) < 0) fail_refused(taking);
 }
 
-varve_status decision_take(lua_State *lua, int result, int function, varve_str command, varve_decision *decision,
-                           varve_error *error)
+varve_status decision_take(lua_State *lua, int result, int function, varve_str command, varve_decision *decision)
 {
     struct taking taking = { .lua = lua, .function = function };
-    varve_status status = VARVE_OK;
     lua_Unsigned count;
 
     taking.command = lua_pushlstring(lua, command.ptr, command.len);
     if (lua_isnil(lua, result)) return VARVE_OK;
     if (!lua_istable(lua, result))
         fail(&taking, "returns an event, a list of events, nothing, or reject(code, message)");
-    if (is_rejection(lua, result)) return take_rejection(lua, result, decision);
+    if (is_rejection(lua, result)) {
+        take_rejection(&taking, result, decision);
+        return VARVE_REJECTED;
+    }
     count = lua_rawlen(lua, result);
     if (count == 0 && !document_is_array(lua, result)) {
         lua_pushnil(lua);
         if (lua_next(lua, result) == 0) return VARVE_OK;
         lua_pop(lua, 2);
         taking.number = 1;
-        return take_event(&taking, result, decision, error);
+        take_event(&taking, result, decision);
+        return VARVE_OK;
     }
-    for (lua_Unsigned i = 1; i <= count && status >= 0; i++) {
+    for (lua_Unsigned i = 1; i <= count; i++) {
         taking.number = (lua_Integer)i;
         lua_rawgeti(lua, result, (lua_Integer)i);
-        status = take_event(&taking, lua_gettop(lua), decision, error);
+        take_event(&taking, lua_gettop(lua), decision);
         lua_pop(lua, 1);
     }
-    return status;
+    return VARVE_OK;
 }

@@ -14,11 +14,11 @@ int decision_reject(lua_State *lua);
 
 /*
  * Takes the value at `result`: nil (accepted without events), a rejection, an event {type, data?,
- * tags?, occurred_at?, schema_version?}, or a list of events. Returns VARVE_OK, VARVE_REJECTED, or
- * the engine's refusal of an event in `error`. Raises a Lua error, which names the place of the
- * function at `function`, for anything else. `command` is the command's type.
+ * tags?, occurred_at?, schema_version?}, or a list of events. Returns VARVE_OK or VARVE_REJECTED.
+ * Raises a Lua error, which names the place of the function at `function`, for anything else, and
+ * when the engine refuses an event: why it does is then in the decision. `command` is the command's
+ * type.
  */
-varve_status decision_take(lua_State *lua, int result, int function, varve_str command, varve_decision *decision,
-                           varve_error *error);
+varve_status decision_take(lua_State *lua, int result, int function, varve_str command, varve_decision *decision);
 
 #endif

@@ -11,6 +11,9 @@
 #include "base/utf8.h"
 #include "lua/vm.h"
 
+/* What an object gets room for at first: most have more than the one or two that Lua would begin with. */
+#define OBJECT_MEMBERS 4
+
 /* Its address is the registry's key for the metatable that marks arrays. */
 static const char array_mark;
 
@@ -122,6 +125,13 @@ static void push_scalar(lua_State *lua, const struct json_scanner *scanner, enum
     }
 }
 
+static int room_for(const struct json_scanner *scanner, enum json_token token)
+{
+    bool empty = scanner->at < scanner->end && *scanner->at == '}';
+
+    return token == JSON_ARRAY || empty ? 0 : OBJECT_MEMBERS;
+}
+
 /*
  * The Lua stack is the parser's: open containers, each with the pending member's name above it. A
  * value that is complete goes into what lies below.
@@ -148,7 +158,7 @@ void document_push(lua_State *lua, varve_str json, const char *what)
         case JSON_ARRAY:
             ASSERT(depth < VARVE_JSON_DEPTH_MAX); /* the scanner sees to it */
             luaL_checkstack(lua, 4, "document too deep");
-            lua_newtable(lua);
+            lua_createtable(lua, 0, room_for(&scanner, token));
             if (token == JSON_ARRAY) document_mark_array(lua);
             elements[++depth] = token == JSON_ARRAY ? 0 : -1;
             continue;
@@ -223,6 +233,7 @@ static const char *write_array(lua_State *lua, int table, varve_buf *json, unsig
     const char *problem = NULL;
 
     for (lua_pushnil(lua); lua_next(lua, table) != 0; lua_pop(lua, 1)) entries++;
+    vm_charge(lua, (int64_t)entries + 1);
     if (entries != length) return problem_with_keys;
     varve_buf_str(json, VARVE_STR("["));
     for (lua_Unsigned i = 1; i <= length && problem == NULL; i++) {
@@ -257,6 +268,7 @@ static const char *write_object(lua_State *lua, int table, varve_buf *json, unsi
     int count = lua_gettop(lua) - base;
     struct member *members;
 
+    vm_charge(lua, count + 1);
     if (problem != NULL || count == 0) {
         if (problem == NULL) varve_buf_str(json, VARVE_STR("{}"));
         lua_settop(lua, base);
@@ -327,4 +339,33 @@ const char *document_write(lua_State *lua, int index, varve_buf *json)
 
     if (problem == NULL && json->failed) luaL_error(lua, "out of memory");
     return problem;
+}
+
+/* ---- both ways ---- */
+
+struct trip {
+    varve_str json;
+    varve_buf *out;
+};
+
+static int run_trip(lua_State *lua)
+{
+    const struct trip *trip = lua_touserdata(lua, 1);
+    const char *problem;
+
+    document_init(lua);
+    document_push(lua, trip->json, "the document");
+    problem = document_write(lua, -1, trip->out);
+    return problem == NULL ? 0 : luaL_error(lua, "%s", problem);
+}
+
+varve_status document_round_trip(varve_str json, varve_buf *out, varve_error *error)
+{
+    struct trip trip = { json, out };
+    struct vm *vm = NULL;
+    varve_status status = vm_open(&vm, "document", error);
+
+    if (status >= 0) status = vm_run(vm, run_trip, &trip, VARVE_INVALID, error);
+    vm_close(vm);
+    return status;
 }

@@ -27,6 +27,13 @@ void document_push(lua_State *lua, varve_str json, const char *what);
  */
 const char *document_write(lua_State *lua, int index, varve_buf *json);
 
+/*
+ * Reads `json` into a fresh interpreter and appends it to `out` as Lua would write it, which read
+ * once more gives the same text. For tests and fuzzing. VARVE_INVALID: it is not JSON, or has a
+ * text longer than VM_TEXT_BYTES_MAX. VARVE_NOMEM. `out` is not to be used after a failure.
+ */
+varve_status document_round_trip(varve_str json, varve_buf *out, varve_error *error);
+
 /* True for a list: a table marked as an array, or one without a mark that has an element 1. */
 bool document_is_array(lua_State *lua, int index);
 /* True when the table at `index` has no metatable, or none but the array's mark. */

@@ -247,6 +247,55 @@ static void reals_read_back_equal(void **state)
     }
 }
 
+static void a_round_trip_is_stable(void **state)
+{
+    static const char *const texts[] = {
+        "{\"b\":[1,2.50,null,{\"x\":[]}],\"a\":\"\\u00e9\\n\",\"a\":true}",
+        "[[],{},\"\",-0,-0.0,1e300,9223372036854775807]",
+        "{\"1\":1,\"2\":2}",
+        "  null  ",
+    };
+    static const char *const wanted[] = {
+        "{\"a\":true,\"b\":[1,2.5,null,{\"x\":[]}]}",
+        "[[],{},\"\",0,-0.0,1e+300,9223372036854775807]",
+        "{\"1\":1,\"2\":2}",
+        "null",
+    };
+    varve_buf once = { 0 }, twice = { 0 };
+    varve_error error = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        varve_buf_reset(&once);
+        varve_buf_reset(&twice);
+        assert_int_equal(document_round_trip(varve_str_of(texts[i]), &once, &error), VARVE_OK);
+        assert_string_equal(once.ptr, wanted[i]);
+        assert_int_equal(document_round_trip(varve_buf_view(&once), &twice, &error), VARVE_OK);
+        assert_string_equal(twice.ptr, once.ptr);
+    }
+    assert_int_equal(document_round_trip(VARVE_STR("{\"a\":"), &once, &error), VARVE_INVALID);
+    assert_non_null(strstr(error.message, "the document is not JSON"));
+    varve_buf_fini(&once);
+    varve_buf_fini(&twice);
+}
+
+/* A table of a few bytes of JSON may take long to look through, and stand in a value many times. */
+static void looking_through_a_value_is_bounded(void **state)
+{
+    const char *problem;
+
+    (void)state;
+    vm->time_ms = 20;
+    assert_int_equal(run(VARVE_STR(""),
+                         "local big = {}; for i = 1, 50000 do big['k' .. i] = 1 end\n"
+                         "for k in pairs(big) do big[k] = nil end\n"
+                         "local all = {}; for i = 1, 200000 do all[i] = big end\n"
+                         "return all",
+                         &problem),
+                     VARVE_APPLICATION);
+    assert_non_null(strstr(failure.message, "ran longer than 20 ms of processor time"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +310,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(large_texts_and_lists_come_back, open_vm, close_vm),
         cmocka_unit_test_setup_teardown(broken_json_is_an_error, open_vm, close_vm),
         cmocka_unit_test_setup_teardown(reals_read_back_equal, open_vm, close_vm),
+        cmocka_unit_test_setup_teardown(looking_through_a_value_is_bounded, open_vm, close_vm),
+        cmocka_unit_test(a_round_trip_is_stable),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

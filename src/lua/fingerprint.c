@@ -37,18 +37,19 @@ static uint64_t scalar(lua_State *lua, int index)
 /* Entries are summed, for lua_next promises no order. */
 static uint64_t table_sum(lua_State *lua, int table, unsigned depth)
 {
-    struct vm *vm = vm_of(lua);
     uint64_t sum = 0;
+    int64_t entries = 1;
 
     if (depth > VARVE_JSON_DEPTH_MAX) luaL_error(lua, "the state is nested too deep, or in itself");
     luaL_checkstack(lua, 4, "the state is nested too deep");
     for (lua_pushnil(lua); lua_next(lua, table) != 0; lua_pop(lua, 1)) {
         int value = lua_gettop(lua);
         uint64_t key = scalar(lua, value - 1), entry = scalar(lua, value);
-        if (--vm->remaining <= 0) luaL_error(lua, "the state is too large to be watched");
+        entries++;
         if (lua_type(lua, value) == LUA_TTABLE) entry += table_sum(lua, value, depth + 1);
         sum += mix(key ^ mix(entry));
     }
+    vm_charge(lua, entries);
     return sum;
 }
 

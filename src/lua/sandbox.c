@@ -6,12 +6,18 @@
 
 #include "lua/decision.h"
 #include "lua/document.h"
+#include "lua/pattern.h"
 #include "lua/vm.h"
 
 /* Bounds for library functions in C, which the instruction count cannot interrupt. */
-#define TEXT_BYTES_MAX  (1u << 20)
 #define LIST_LENGTH_MAX (1u << 20)
 #define SORT_LENGTH_MAX (1u << 16)
+/* What is charged: for sorting, rounds over all elements; the bytes that one instruction pays to compare. */
+#define SORT_ROUNDS    16
+#define COMPARED_BYTES 256
+
+/* Whether a function on a part of a table must be told which. */
+enum { RANGE_REQUIRED, RANGE_OPTIONAL };
 
 static const char *const base_names[] = { "assert",   "error",    "getmetatable", "ipairs", "next",
                                           "pairs",    "rawequal", "rawget",       "rawlen", "select",
@@ -21,7 +27,7 @@ static const char *const math_names[] = { "abs", "acos",       "asin", "atan", "
                                           "min", "mininteger", "modf", "pi",   "rad",  "sin", "sqrt",
                                           "tan", "tointeger",  "type", "ult",  NULL };
 static const char *const string_names[] = { "byte", "char", "format", "len", "lower", "reverse", "sub", "upper", NULL };
-static const char *const table_names[] = { "pack", "unpack", NULL };
+static const char *const table_names[] = { "pack", NULL };
 static const char *const utf8_names[] = { "char", "codepoint", "codes", "len", "offset", NULL };
 
 /* pcall that lets the limits through: a script must not be able to outlive its allowance. */
@@ -42,13 +48,17 @@ static int protected_call(lua_State *lua)
 
 static int set_metatable(lua_State *lua)
 {
+    static const char *const refused[] = { "__gc", "__mode" };
+
     luaL_checktype(lua, 1, LUA_TTABLE);
     luaL_argexpected(lua, lua_isnoneornil(lua, 2) || lua_istable(lua, 2), 2, "nil or table");
     if (luaL_getmetafield(lua, 1, "__metatable") != LUA_TNIL)
         return luaL_error(lua, "this metatable cannot be changed");
-    if (lua_istable(lua, 2)) {
-        lua_pushliteral(lua, "__gc");
-        if (lua_rawget(lua, 2) != LUA_TNIL) return luaL_error(lua, "finalisers (__gc) are not allowed");
+    for (size_t i = 0; i < sizeof refused / sizeof *refused && lua_istable(lua, 2); i++) {
+        lua_pushstring(lua, refused[i]);
+        if (lua_rawget(lua, 2) != LUA_TNIL)
+            return luaL_error(lua, "%s is not allowed: when memory is given back must not be seen", refused[i]);
+        lua_pop(lua, 1);
     }
     lua_settop(lua, 2);
     lua_setmetatable(lua, 1);
@@ -63,9 +73,9 @@ static int repeat_text(lua_State *lua)
     luaL_checklstring(lua, 1, &len);
     times = luaL_checkinteger(lua, 2);
     luaL_optlstring(lua, 3, "", &separator_len);
-    if (len > TEXT_BYTES_MAX || separator_len > TEXT_BYTES_MAX ||
-        (times > 0 && (lua_Unsigned)times > TEXT_BYTES_MAX / (len + separator_len + 1)))
-        return luaL_error(lua, "string.rep makes at most %d bytes", (int)TEXT_BYTES_MAX);
+    if (len > VM_TEXT_BYTES_MAX || separator_len > VM_TEXT_BYTES_MAX ||
+        (times > 0 && (lua_Unsigned)times > VM_TEXT_BYTES_MAX / (len + separator_len + 1)))
+        return luaL_error(lua, "string.rep makes at most %d bytes", (int)VM_TEXT_BYTES_MAX);
     lua_pushvalue(lua, lua_upvalueindex(1));
     lua_insert(lua, 1);
     lua_call(lua, lua_gettop(lua) - 1, 1);
@@ -83,9 +93,10 @@ static int find_text(lua_State *lua)
     size_t skip;
 
     if (!lua_toboolean(lua, 4) && strpbrk(wanted, "^$*+?.([%-") != NULL)
-        return luaL_error(lua, "string.find takes plain text, patterns are not built yet: "
-                               "give true as the fourth argument to look for these characters");
+        return luaL_error(lua, "string.find takes plain text: give true as the fourth argument to look for "
+                               "these characters, or use pattern.find");
     if (from < 0) from = (lua_Unsigned)0 - (lua_Unsigned)from > len ? 1 : (lua_Integer)len + from + 1;
+    vm_charge(lua, (int64_t)(len / COMPARED_BYTES));
     skip = from > 0 ? (size_t)from - 1 : 0;
     found = skip > len ? NULL : memmem(text + skip, len - skip, wanted, wanted_len);
     if (found == NULL) {
@@ -99,32 +110,69 @@ static int find_text(lua_State *lua)
 
 static int refuse_pattern(lua_State *lua)
 {
-    return luaL_error(lua, "string.%s is not built yet: patterns need a bound on their running time",
-                      lua_tostring(lua, lua_upvalueindex(1)));
+    const char *name = lua_tostring(lua, lua_upvalueindex(1));
+
+    return luaL_error(lua, "string.%s is not available, Lua's patterns have no bound on their time: use pattern.%s",
+                      name, name);
 }
 
-/* A function of the table library (upvalue 1) on plain tables of bounded length (upvalue 2). */
-static int call_bounded(lua_State *lua)
+/*
+ * Calls a function of the table library (upvalue 1) on a plain table of bounded length (upvalue 2),
+ * and charges for what it passes over.
+ */
+static int call_bounded(lua_State *lua, lua_Unsigned passes_over)
 {
-    lua_Integer limit = lua_tointeger(lua, lua_upvalueindex(2));
+    lua_Unsigned limit = (lua_Unsigned)lua_tointeger(lua, lua_upvalueindex(2));
 
     luaL_checktype(lua, 1, LUA_TTABLE);
     luaL_argcheck(lua, document_is_plain(lua, 1), 1, "a table without metatable expected");
-    luaL_argcheck(lua, lua_rawlen(lua, 1) <= (lua_Unsigned)limit, 1, "too many elements");
+    luaL_argcheck(lua, lua_rawlen(lua, 1) <= limit && passes_over <= limit, 1, "too many elements");
+    vm_charge(lua, (int64_t)passes_over);
     lua_pushvalue(lua, lua_upvalueindex(1));
     lua_insert(lua, 1);
     lua_call(lua, lua_gettop(lua) - 1, LUA_MULTRET);
     return lua_gettop(lua);
 }
 
-/* table.move goes by its arguments, not by the table's length. */
-static int move_bounded(lua_State *lua)
+static int concat_bounded(lua_State *lua)
 {
-    lua_Integer first = luaL_checkinteger(lua, 2), last = luaL_checkinteger(lua, 3);
+    return call_bounded(lua, lua_istable(lua, 1) ? lua_rawlen(lua, 1) : 0);
+}
 
-    luaL_argcheck(lua, last < first || (lua_Unsigned)last - (lua_Unsigned)first < LIST_LENGTH_MAX, 3,
-                  "too many elements");
-    return call_bounded(lua);
+/* insert and remove move what lies behind the place that they are given (argument 2 of at least upvalue 3). */
+static int shift_bounded(lua_State *lua)
+{
+    lua_Unsigned length = lua_istable(lua, 1) ? lua_rawlen(lua, 1) : 0;
+    lua_Integer place = lua_tointeger(lua, 2);
+    bool has_place = lua_gettop(lua) >= lua_tointeger(lua, lua_upvalueindex(3));
+
+    return call_bounded(lua, has_place && place > 0 && (lua_Unsigned)place < length ? length - (lua_Unsigned)place : 0);
+}
+
+/* move and unpack go by their arguments, not by the table's length. */
+static int range_bounded(lua_State *lua)
+{
+    bool has_range = lua_tointeger(lua, lua_upvalueindex(3)) == RANGE_REQUIRED || !lua_isnoneornil(lua, 3);
+    lua_Integer first = luaL_optinteger(lua, 2, 1), last = has_range ? luaL_checkinteger(lua, 3) : 0;
+
+    if (!has_range && lua_istable(lua, 1)) last = (lua_Integer)lua_rawlen(lua, 1);
+    return call_bounded(lua, last < first ? 0 : (lua_Unsigned)last - (lua_Unsigned)first);
+}
+
+/* Of about n log n comparisons, each may go through the longest text. */
+static int sort_bounded(lua_State *lua)
+{
+    lua_Unsigned length = lua_istable(lua, 1) ? lua_rawlen(lua, 1) : 0;
+    lua_Unsigned longest = 0;
+
+    luaL_argcheck(lua, length <= SORT_LENGTH_MAX, 1, "too many elements");
+    for (lua_Unsigned i = 1; i <= length && lua_isnoneornil(lua, 2); i++) {
+        if (lua_rawgeti(lua, 1, (lua_Integer)i) == LUA_TSTRING && lua_rawlen(lua, -1) > longest)
+            longest = lua_rawlen(lua, -1);
+        lua_pop(lua, 1);
+    }
+    vm_charge(lua, (int64_t)(length * SORT_ROUNDS * (1 + longest / COMPARED_BYTES)));
+    return call_bounded(lua, 0);
 }
 
 static int refuse_assignment(lua_State *lua)
@@ -159,12 +207,13 @@ static void push_library(lua_State *lua, lua_CFunction open, const char *const *
     }
 }
 
-/* Puts `function` into the library on top, with the original, which lies below it, as upvalue 1. */
-static void wrap(lua_State *lua, const char *name, lua_CFunction function, lua_Integer limit)
+/* Puts `function` into the library on top; its upvalues are the original, which lies below, a limit and a detail. */
+static void wrap(lua_State *lua, const char *name, lua_CFunction function, lua_Integer limit, lua_Integer detail)
 {
     lua_getfield(lua, -2, name);
     lua_pushinteger(lua, limit);
-    lua_pushcclosure(lua, function, 2);
+    lua_pushinteger(lua, detail);
+    lua_pushcclosure(lua, function, 3);
     lua_setfield(lua, -2, name);
 }
 
@@ -173,7 +222,7 @@ static void push_string(lua_State *lua)
     static const char *const patterns[] = { "gmatch", "gsub", "match", NULL };
 
     push_library(lua, luaopen_string, string_names);
-    wrap(lua, "rep", repeat_text, 0);
+    wrap(lua, "rep", repeat_text, 0, 0);
     lua_pushcfunction(lua, find_text);
     lua_setfield(lua, -2, "find");
     for (const char *const *name = patterns; *name != NULL; name++) {
@@ -197,11 +246,12 @@ static void push_string(lua_State *lua)
 static void push_table(lua_State *lua)
 {
     push_library(lua, luaopen_table, table_names);
-    wrap(lua, "concat", call_bounded, LIST_LENGTH_MAX);
-    wrap(lua, "insert", call_bounded, LIST_LENGTH_MAX);
-    wrap(lua, "move", move_bounded, LIST_LENGTH_MAX);
-    wrap(lua, "remove", call_bounded, LIST_LENGTH_MAX);
-    wrap(lua, "sort", call_bounded, SORT_LENGTH_MAX);
+    wrap(lua, "concat", concat_bounded, LIST_LENGTH_MAX, 0);
+    wrap(lua, "insert", shift_bounded, LIST_LENGTH_MAX, 3);
+    wrap(lua, "remove", shift_bounded, LIST_LENGTH_MAX, 2);
+    wrap(lua, "move", range_bounded, LIST_LENGTH_MAX, RANGE_REQUIRED);
+    wrap(lua, "unpack", range_bounded, LIST_LENGTH_MAX, RANGE_OPTIONAL);
+    wrap(lua, "sort", sort_bounded, SORT_LENGTH_MAX, 0);
     lua_remove(lua, -2);
     make_constant(lua);
 }
@@ -236,5 +286,8 @@ void sandbox_push(lua_State *lua)
     lua_setfield(lua, -2, "string");
     push_table(lua);
     lua_setfield(lua, -2, "table");
+    pattern_push(lua);
+    make_constant(lua);
+    lua_setfield(lua, -2, "pattern");
     make_constant(lua);
 }

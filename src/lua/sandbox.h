@@ -10,9 +10,9 @@
  * each interpreter, inside vm_run. The environment:
  *
  *   assert error ipairs next pairs pcall rawequal rawget rawlen select tonumber tostring type
- *   getmetatable setmetatable (no finalisers: they run unseen by the instruction count)
+ *   getmetatable setmetatable (no finalisers, which run unseen by the instruction count, and no weak tables)
  *   math without randomness; utf8 without patterns; table and string with bounds on what could run
- *   long in C; string.find takes plain text; patterns are refused until they can be bounded
+ *   long in C; string.find takes plain text; pattern (see pattern.h) for everything else
  *   array null reject
  *
  * No load, require, io, os, package, debug, coroutine, collectgarbage, print. Libraries and globals

@@ -2,18 +2,32 @@
 #include "lua/vm.h"
 
 #include <lauxlib.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define HOOK_INTERVAL         1000
 #define BYTES_PER_INSTRUCTION 64
+#define TEXT_HEADER_BYTES_MAX 64 /* what Lua puts before a text's bytes, and its terminator */
+
+/* Before a block from vm_alloc; as large as the strictest alignment. */
+union block_head {
+    size_t size;
+    max_align_t alignment;
+};
 
 /* Lua's allocator: enforces the ceiling, and charges for bytes, because functions in C run unseen by the hook. */
 static void *allocate(void *ctx, void *block, size_t old_size, size_t new_size)
 {
     struct vm *vm = ctx;
+    bool is_text = block == NULL && old_size == LUA_TSTRING; /* of a new object Lua says the kind here */
     void *moved;
 
-    if (block == NULL) old_size = 0; /* Lua passes the kind of object here */
+    if (block == NULL) old_size = 0;
+    if (is_text && new_size > VM_TEXT_BYTES_MAX + TEXT_HEADER_BYTES_MAX) {
+        vm->long_text = true;
+        return NULL;
+    }
     if (new_size == 0) {
         free(block);
         vm->used -= old_size;
@@ -48,19 +62,85 @@ static bool push_place(lua_State *lua, int level)
     return false;
 }
 
-/* Once the allowance is used up every further interval raises again, so that no __close handler runs on. */
-static void count_instructions(lua_State *lua, lua_Debug *where)
+/* ---- the allowance of a call ---- */
+
+static uint64_t read_clock(clockid_t clock)
+{
+    struct timespec now = { 0 };
+
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * True when the call has used up its processor time, which a machine that stands still does not
+ * use. Asking for it is a system call, so the coarse clock decides when it is worth it.
+ */
+static bool is_late(struct vm *vm)
+{
+    uint64_t now = read_clock(CLOCK_MONOTONIC_COARSE), allowed = vm->time_ms * (uint64_t)1000000, used;
+
+    if (vm->cpu_ns == 0) {
+        vm->cpu_ns = read_clock(CLOCK_THREAD_CPUTIME_ID);
+        vm->look_ns = now + allowed;
+    }
+    if (now < vm->look_ns) return false;
+    used = read_clock(CLOCK_THREAD_CPUTIME_ID) - vm->cpu_ns;
+    if (used >= allowed) return true;
+    vm->look_ns = now + allowed - used;
+    return false;
+}
+
+bool vm_spend(struct vm *vm, int64_t units)
+{
+    vm->remaining -= units;
+    if (vm->remaining > 0 && is_late(vm)) {
+        vm->late = true;
+        vm->remaining = 0;
+    }
+    return vm->remaining > 0;
+}
+
+void vm_charge(lua_State *lua, int64_t units)
 {
     struct vm *vm = vm_of(lua);
 
-    (void)where;
-    vm->remaining -= HOOK_INTERVAL;
-    if (vm->remaining > 0) return;
+    if (vm_spend(vm, units)) return;
     if (!push_place(lua, 0)) lua_pushfstring(lua, "%s: ", vm->name);
-    lua_pushfstring(lua, "ran longer than %d instructions: an endless loop?", VM_INSTRUCTIONS_MAX);
+    if (vm->late)
+        lua_pushfstring(lua, "ran longer than %d ms of processor time", (int)vm->time_ms);
+    else
+        lua_pushfstring(lua, "ran longer than %d instructions: an endless loop?", VM_INSTRUCTIONS_MAX);
     lua_concat(lua, 2);
     lua_error(lua);
 }
+
+/* Once the allowance is used up every further interval raises again, so that no __close handler runs on. */
+static void count_instructions(lua_State *lua, lua_Debug *where)
+{
+    (void)where;
+    vm_charge(lua, HOOK_INTERVAL);
+}
+
+/* ---- memory outside of Lua's heap ---- */
+
+void *vm_alloc(struct vm *vm, size_t size)
+{
+    union block_head *head = size > VM_MEMORY_BYTES_MAX ? NULL : allocate(vm, NULL, 0, sizeof *head + size);
+
+    if (head == NULL) return NULL;
+    head->size = sizeof *head + size;
+    return head + 1;
+}
+
+void vm_free(struct vm *vm, void *block)
+{
+    union block_head *head = block;
+
+    if (block != NULL) allocate(vm, head - 1, head[-1].size, 0);
+}
+
+/* ---- the interpreter ---- */
 
 varve_status vm_open(struct vm **vm, const char *name, varve_error *error)
 {
@@ -73,6 +153,7 @@ varve_status vm_open(struct vm **vm, const char *name, varve_error *error)
         return varve_error_set(error, VARVE_NOMEM, "%s: no memory for a Lua interpreter", name);
     }
     made->name = name;
+    made->time_ms = VM_TIME_MS_MAX;
     *(struct vm **)lua_getextraspace(made->lua) = made;
     lua_sethook(made->lua, count_instructions, LUA_MASKCOUNT, HOOK_INTERVAL);
     *vm = made;
@@ -112,7 +193,8 @@ varve_status vm_run(struct vm *vm, lua_CFunction body, void *call, varve_status 
     int result;
 
     vm->remaining = VM_INSTRUCTIONS_MAX;
-    vm->ceiling = false;
+    vm->cpu_ns = 0;
+    vm->ceiling = vm->long_text = vm->late = false;
     lua_settop(lua, 0);
     lua_pushcfunction(lua, place_message);
     lua_pushcfunction(lua, body);
@@ -120,6 +202,9 @@ varve_status vm_run(struct vm *vm, lua_CFunction body, void *call, varve_status 
     result = lua_pcall(lua, 1, 0, 1);
     vm->subject = NULL;
     if (result == LUA_OK) return VARVE_OK;
+    if (result == LUA_ERRMEM && vm->long_text)
+        return varve_error_set(error, failure, "%s: makes a text of more than %u MiB", vm->name,
+                               VM_TEXT_BYTES_MAX >> 20);
     if (result == LUA_ERRMEM && !vm->ceiling) return varve_error_set(error, VARVE_NOMEM, "%s: out of memory", vm->name);
     if (result == LUA_ERRMEM)
         return varve_error_set(error, failure, "%s: uses more than %u MiB of memory", vm->name,

@@ -10,8 +10,8 @@
 
 static void loopback_hosts_are_let_in(void **state)
 {
-    static const char *const hosts[] = { "127.0.0.1", "127.0.0.1:8080", "localhost", "localhost:", "LocalHost:1", "[::1]",
-                                         "[::1]:65535" };
+    static const char *const hosts[] = { "127.0.0.1",   "127.0.0.1:8080", "localhost",  "localhost:",
+                                         "LocalHost:1", "[::1]",          "[::1]:65535" };
     (void)state;
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) assert_true(admit_host(varve_str_of(hosts[i])));
 }
@@ -19,8 +19,8 @@ static void loopback_hosts_are_let_in(void **state)
 static void other_hosts_are_not(void **state)
 {
     static const char *const hosts[] = {
-        "",       "example.com",       "localhost.example.com", "127.0.0.1.example.com", "127.0.0.10", "localhost:80x",
-        "::1",    "[::1].example.com", "127.0.0.1:80@evil",     "localhost:123456",      " localhost", "evil:80/localhost",
+        "",    "example.com",       "localhost.example.com", "127.0.0.1.example.com", "127.0.0.10", "localhost:80x",
+        "::1", "[::1].example.com", "127.0.0.1:80@evil",     "localhost:123456",      " localhost", "evil:80/localhost",
     };
     (void)state;
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) assert_false(admit_host(varve_str_of(hosts[i])));
@@ -75,10 +75,8 @@ static void a_traceparent_has_its_form(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loopback_hosts_are_let_in),
-        cmocka_unit_test(other_hosts_are_not),
-        cmocka_unit_test(media_types_are_told_apart),
-        cmocka_unit_test(an_event_stream_is_asked_for_by_name),
+        cmocka_unit_test(loopback_hosts_are_let_in),  cmocka_unit_test(other_hosts_are_not),
+        cmocka_unit_test(media_types_are_told_apart), cmocka_unit_test(an_event_stream_is_asked_for_by_name),
         cmocka_unit_test(a_traceparent_has_its_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,14 +12,20 @@
 void api_stream_append(struct request *request);
 void api_append(struct request *request);
 void api_stream_read(struct request *request);
+void api_stream_list(struct request *request);
 
 /* api_log.c */
 void api_log_read(struct request *request);
+void api_event_show(struct request *request);
 
 /* api_commands.c and batch.c */
 void api_command(struct request *request);
 void api_command_batch(struct request *request);
+
+/* api_aggregates.c */
 void api_aggregate_show(struct request *request);
+void api_aggregate_history(struct request *request);
+void api_aggregate_diff(struct request *request);
 
 /* api_queries.c */
 void api_query(struct request *request);

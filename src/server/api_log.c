@@ -1,8 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The whole log, as pages and as a live stream of events. */
+/*
+ * The whole log, as pages and as a live stream of events; one event by its id.
+ *
+ * A position means something in one incarnation of the log only: every answer names it, and a reader that gives it
+ * back with its position is told when the log is another one since (409, history-changed).
+ */
 #include "server/api.h"
 #include "server/follow.h"
 #include "server/page.h"
+
+/* The incarnation that the reader's position belongs to, in the form it was told. */
+static varve_status read_incarnation(struct request *request, varve_str *incarnation, varve_error *error)
+{
+    const varve_query_param *param = target_param(&request->target, "incarnation");
+    varve_uuid id = { 0 };
+    if (param == NULL) return VARVE_OK;
+    if (varve_uuid_parse(&id, param->value, NULL) < 0) {
+        return varve_error_set(error, VARVE_INVALID, "'incarnation' is not a UUID");
+    }
+    char *text = arena_alloc(&request->arena, VARVE_UUID_TEXT_BYTES);
+    if (text == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
+    varve_uuid_format(id, text);
+    *incarnation = varve_str_of(text);
+    return VARVE_OK;
+}
 
 static varve_status read_options(struct request *request, varve_read_options *options, varve_error *error)
 {
@@ -14,6 +35,7 @@ static varve_status read_options(struct request *request, varve_read_options *op
     }
     if (correlation != NULL) options->correlation_id = correlation->value;
     varve_status status = target_number(target, "after", &options->after_position, error);
+    if (status >= 0) status = read_incarnation(request, &options->incarnation, error);
     if (status >= 0) status = target_list(target, "types", arena, &options->types, &options->type_count, error);
     if (status >= 0) {
         status = target_list(target, "categories", arena, &options->categories, &options->category_count, error);
@@ -40,10 +62,11 @@ static varve_status read_page(struct request *request, varve_read_options *optio
     unsigned long long last = page.more ? page.last_position : varve_cursor_scanned(cursor);
     varve_buf_printf(out, ",\"last_position\":%llu,\"next\":", last);
     if (page.more) {
-        varve_buf_printf(out, "%llu}", last);
+        varve_buf_printf(out, "%llu", last);
     } else {
-        varve_buf_str(out, VARVE_STR("null}"));
+        varve_buf_str(out, VARVE_STR("null"));
     }
+    varve_buf_printf(out, ",\"incarnation\":\"%s\"}", request->backend->incarnation);
 done:
     varve_cursor_close(cursor);
     if (status >= 0) request_send(request, 200);
@@ -67,9 +90,27 @@ void api_log_read(struct request *request)
     varve_error error = { 0 };
     varve_read_options options = { 0 };
     bool stream = admit_event_stream(request->headers.accept) && !request_is_head(request);
+    request->answer.incarnation = true;
     varve_status status = read_options(request, &options, &error);
     if (status >= 0) {
         status = stream ? start_stream(request, &options, &error) : read_page(request, &options, &error);
     }
     if (status < 0) request_fail(request, status, &error);
+}
+
+void api_event_show(struct request *request)
+{
+    varve_error error = { 0 };
+    varve_uuid id = { 0 };
+    varve_event event;
+    varve_buf memory = { 0 };
+    varve_status status = varve_uuid_parse(&id, request->target.segments[1], &error);
+    if (status >= 0) status = varve_event_find(request->backend->store, id, &event, &memory, &error);
+    if (status >= 0) varve_event_write_json(&event, &request->answer.body);
+    varve_buf_fini(&memory);
+    if (status < 0) {
+        request_fail(request, status, &error);
+    } else {
+        request_send(request, 200);
+    }
 }

@@ -68,8 +68,8 @@ void api_query(struct request *request)
     if (status >= 0) {
         status = VARVE_DONE;
         if (query.after_position > 0) {
-            status = varve_query_wait(request->backend->engine, query.name, query.after_position, 0, on_ready,
-                                      request, &error);
+            status = varve_query_wait(request->backend->engine, query.name, query.after_position, 0, on_ready, request,
+                                      &error);
         }
     }
     if (status == VARVE_DONE) ask(&request->job);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Appending, and reading one stream. */
+/* Appending, reading one stream, and which streams there are. */
 #include <stdlib.h>
 
 #include "server/api.h"
@@ -180,6 +180,61 @@ void api_stream_read(struct request *request)
 {
     varve_error error = { 0 };
     varve_status status = read_stream(request, &error);
+    if (status < 0) {
+        request_fail(request, status, &error);
+    } else {
+        request_send(request, 200);
+    }
+}
+
+/* ---- listing ---- */
+
+struct listing {
+    varve_buf *out;
+    uint64_t left;  /* how many more the page takes */
+    varve_buf last; /* the name of the newest item, as JSON */
+    bool more;
+};
+
+static varve_status list_stream(void *ctx, const varve_stream_version *stream)
+{
+    struct listing *listing = ctx;
+    if (listing->left == 0) {
+        listing->more = true;
+        return VARVE_DONE;
+    }
+    varve_str separator = listing->last.len == 0 ? VARVE_STR("{\"stream\":") : VARVE_STR(",{\"stream\":");
+    varve_buf_reset(&listing->last);
+    varve_buf_json_string(&listing->last, stream->stream);
+    varve_buf_str(listing->out, separator);
+    varve_buf_str(listing->out, varve_buf_view(&listing->last));
+    varve_buf_printf(listing->out, ",\"version\":%llu}", (unsigned long long)stream->version);
+    listing->left--;
+    return VARVE_OK;
+}
+
+static varve_str text_param(const struct target *target, const char *name)
+{
+    const varve_query_param *param = target_param(target, name);
+    return param == NULL ? (varve_str){ NULL, 0 } : param->value;
+}
+
+void api_stream_list(struct request *request)
+{
+    const struct target *target = &request->target;
+    varve_error error = { 0 };
+    struct listing listing = { .out = &request->answer.body };
+    varve_status status = page_limit(target, &listing.left, &error);
+    varve_buf_str(listing.out, VARVE_STR("{\"streams\":["));
+    if (status >= 0) {
+        status = varve_stream_list(request->backend->store, text_param(target, "category"), text_param(target, "after"),
+                                   listing.left + 1, list_stream, &listing, &error);
+    }
+    varve_buf_str(listing.out, VARVE_STR("],\"next\":"));
+    varve_buf_str(listing.out, listing.more ? varve_buf_view(&listing.last) : VARVE_STR("null"));
+    varve_buf_str(listing.out, VARVE_STR("}"));
+    if (listing.last.failed) status = varve_error_set(&error, VARVE_NOMEM, "out of memory");
+    varve_buf_fini(&listing.last);
     if (status < 0) {
         request_fail(request, status, &error);
     } else {

@@ -28,7 +28,7 @@ struct slot {
 
 struct batch {
     struct request *request;
-    varve_str rest;      /* lines not yet begun */
+    varve_str rest; /* lines not yet begun */
     varve_str traceparent;
     size_t line;         /* number of the line begun last */
     uint64_t first, end; /* lines in the window, counted from 0: slots[i % WINDOW] */

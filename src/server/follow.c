@@ -29,10 +29,10 @@ struct event_stream {
     struct request *request;
     varve_cursor *cursor;
     varve_buf out, line;
-    size_t sent;  /* of out */
-    bool ended;   /* nothing comes after `out` */
-    bool watched; /* the cursor's descriptor is in the epoll set, armed or not */
-    uint64_t due_ns; /* parked: when the heartbeat is due */
+    size_t sent;     /* of out */
+    bool ended;      /* nothing comes after `out` */
+    bool watched;    /* the cursor's descriptor is in the epoll set, armed or not */
+    uint64_t due_ns; /* when a heartbeat is due, unless something goes out before */
     struct event_stream *previous, *next;
 };
 
@@ -42,8 +42,8 @@ struct follow {
     pthread_t thread;
     bool running;
     atomic_uint streams;
-    pthread_mutex_t lock; /* guards everything below, and the parked streams */
-    struct event_stream *first, *last; /* parked, the first heartbeat first */
+    pthread_mutex_t lock;              /* guards everything below, and the parked streams */
+    struct event_stream *first, *last; /* parked */
     bool ending, closing;
 };
 
@@ -85,12 +85,32 @@ static bool park(struct event_stream *stream)
     struct follow *follow = stream->follow;
     pthread_mutex_lock(&follow->lock);
     bool parked = !follow->ending && watch(stream);
-    if (parked) {
-        stream->due_ns = clock_ns() + (uint64_t)follow->options.heartbeat_ms * 1000000u;
-        list_add(follow, stream);
-    }
+    if (parked) list_add(follow, stream);
     pthread_mutex_unlock(&follow->lock);
     return parked;
+}
+
+/* ---- heartbeats ---- */
+
+/* How often it is looked who needs one, so that nobody waits longer than an interval. */
+static uint64_t tick_ns(const struct follow *follow)
+{
+    return (uint64_t)follow->options.heartbeat_ms * 1000000u / 8;
+}
+
+/* Something goes out. */
+static void put_off_heartbeat(struct event_stream *stream)
+{
+    stream->due_ns = clock_ns() + 7 * tick_ns(stream->follow);
+}
+
+/* Says how far the log was looked at, with an id, so that a client whose filter matches rarely resumes from there. */
+static void write_heartbeat(struct event_stream *stream)
+{
+    uint64_t scanned = varve_cursor_scanned(stream->cursor);
+    varve_buf_reset(&stream->line);
+    varve_buf_printf(&stream->line, "{\"position\":%llu}", (unsigned long long)scanned);
+    follow_write_event(&stream->out, scanned, "position", varve_buf_view(&stream->line));
 }
 
 /* ---- filling ---- */
@@ -120,8 +140,9 @@ static void write_step(struct event_stream *stream, varve_status status, const v
         follow_write_event(&stream->out, event->position, "event", varve_buf_view(&stream->line));
     } else if (status == VARVE_CAUGHT_UP) {
         uint64_t scanned = varve_cursor_scanned(stream->cursor);
-        varve_buf_printf(&stream->line, "{\"position\":%llu}", (unsigned long long)scanned);
-        follow_write_event(&stream->out, 0, "caught_up", varve_buf_view(&stream->line));
+        varve_buf_printf(&stream->line, "{\"position\":%llu,\"incarnation\":\"%s\"}", (unsigned long long)scanned,
+                         stream->request->backend->incarnation);
+        follow_write_event(&stream->out, scanned, "caught_up", varve_buf_view(&stream->line));
     } else {
         stream->ended = true;
         if (status >= 0) return;
@@ -145,9 +166,13 @@ static void fill(struct job *job)
         write_step(stream, status, event, &error);
     }
     if (stream->out.len == 0 && !stream->ended) {
-        if (park(stream)) return;
-        stream->ended = true;
+        /* On a busy log this one may be woken so often that the follow thread never finds it parked. */
+        bool due = clock_ns() >= stream->due_ns;
+        if (!due && park(stream)) return;
+        stream->ended = !due;
+        if (due) write_heartbeat(stream);
     }
+    put_off_heartbeat(stream);
     request_resume(request);
 }
 
@@ -170,28 +195,20 @@ static ssize_t read_stream(struct request *request, char *bytes, size_t max)
 
 /* ---- the follow thread ---- */
 
-/* Until the first heartbeat is due. With none parked the whole interval: whoever parks meanwhile is due later. */
-static int wait_ms(struct follow *follow)
+/* Sends the heartbeats that are due, or ends everything. Under the lock. */
+static void sweep(struct follow *follow, uint64_t now)
 {
-    uint64_t now = clock_ns(), due = now + (uint64_t)follow->options.heartbeat_ms * 1000000u;
-    pthread_mutex_lock(&follow->lock);
-    if (follow->first != NULL) due = follow->first->due_ns;
-    pthread_mutex_unlock(&follow->lock);
-    return due <= now ? 0 : (int)((due - now) / 1000000u) + 1;
-}
-
-/* Under the lock. */
-static void send_heartbeats(struct follow *follow)
-{
-    uint64_t now = clock_ns();
-    while (follow->first != NULL && (follow->ending || follow->first->due_ns <= now)) {
-        struct event_stream *stream = follow->first;
+    struct event_stream *next = NULL;
+    for (struct event_stream *stream = follow->first; stream != NULL; stream = next) {
+        next = stream->next;
+        if (!follow->ending && stream->due_ns > now) continue;
         list_remove(follow, stream);
         unwatch(stream);
         varve_buf_reset(&stream->out);
         stream->sent = 0;
         stream->ended = follow->ending;
-        if (!stream->ended) varve_buf_str(&stream->out, VARVE_STR(":\n\n"));
+        if (!stream->ended) write_heartbeat(stream);
+        put_off_heartbeat(stream);
         request_resume(stream->request);
     }
 }
@@ -201,8 +218,9 @@ static void *run(void *arg)
     struct follow *follow = arg;
     struct epoll_event events[64];
     bool closing = false;
+    uint64_t now = clock_ns(), tick = now + tick_ns(follow);
     while (!closing) {
-        int count = epoll_wait(follow->epoll_fd, events, 64, wait_ms(follow));
+        int count = epoll_wait(follow->epoll_fd, events, 64, now < tick ? (int)((tick - now) / 1000000u) + 1 : 0);
         pthread_mutex_lock(&follow->lock);
         for (int i = 0; i < count; i++) {
             struct event_stream *stream = events[i].data.ptr;
@@ -214,7 +232,11 @@ static void *run(void *arg)
                 workers_submit(follow->options.workers, &stream->request->job);
             }
         }
-        send_heartbeats(follow);
+        now = clock_ns();
+        if (follow->ending || now >= tick) {
+            sweep(follow, now);
+            tick = now + tick_ns(follow);
+        }
         closing = follow->closing;
         pthread_mutex_unlock(&follow->lock);
     }
@@ -251,6 +273,7 @@ varve_status follow_start(struct follow *follow, struct request *request, varve_
     }
     stream->follow = follow;
     stream->request = request;
+    put_off_heartbeat(stream);
     request->own = stream;
     request->own_free = stream_free;
     varve_status status = varve_cursor_open(&stream->cursor, store, &read, error);

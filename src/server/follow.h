@@ -4,6 +4,14 @@
  *
  * A stream that has nothing to send holds no thread: its connection is suspended, and one thread
  * for all streams polls their cursors and sends the heartbeats. Reading the log is the workers'.
+ *
+ * What a client sees, each with `id: POSITION`, so that Last-Event-ID is always how far the log was looked at:
+ *
+ *   event: event      data is the event
+ *   event: caught_up  data is {"position","incarnation"}: the backlog is through, what follows is live
+ *   event: position   data is {"position"}: the heartbeat; nothing that matches came up to here
+ *   event: error      (no id) data is a problem document, and the stream ends
+ *
  * A client that reads slowly is simply not read for; one that stops reading is dropped by the
  * transport's idle timeout. Nothing is buffered beyond one page.
  */
@@ -17,7 +25,7 @@ struct follow;
 struct follow_options {
     struct workers *workers; /* borrowed */
     unsigned streams;        /* open at the same time at most */
-    uint32_t heartbeat_ms;   /* a comment goes out after this long without an event */
+    uint32_t heartbeat_ms;   /* "event: position" goes out after at most this long without anything else */
 };
 
 /* VARVE_NOMEM, VARVE_UNAVAILABLE. */

@@ -39,13 +39,13 @@ struct exchange {
     struct http *http;
     struct MHD_Connection *connection;
     bool begun, handled;
-    bool answered;    /* request_send was called */
+    bool answered; /* request_send was called */
     bool suspended;
     bool counted;     /* in under_way */
     bool last;        /* the connection ends with this answer */
     size_t discarded; /* bytes of a body that is too large */
     size_t uri_len;
-    char uri[];       /* as it came, and behind it the memory for its decoded parts */
+    char uri[]; /* as it came, and behind it the memory for its decoded parts */
 };
 
 static const char out_of_memory[] = "{\"type\":\"urn:varve:problem:out-of-memory\","
@@ -215,6 +215,10 @@ static bool add_headers(struct exchange *exchange, struct MHD_Response *response
         if (MHD_add_response_header(response, "ETag", etag) != MHD_YES) return false;
     }
     if (answer->allow != NULL && MHD_add_response_header(response, "Allow", answer->allow) != MHD_YES) return false;
+    if (answer->incarnation &&
+        MHD_add_response_header(response, "Varve-Incarnation", exchange->request.backend->incarnation) != MHD_YES) {
+        return false;
+    }
     if (answer->retry_after && MHD_add_response_header(response, "Retry-After", "1") != MHD_YES) return false;
     if (answer->read != NULL && MHD_add_response_header(response, "Cache-Control", "no-store") != MHD_YES) return false;
     bool last = exchange->last || atomic_load_explicit(&exchange->http->refusing, memory_order_relaxed);
@@ -366,13 +370,14 @@ varve_status http_open(struct http **opened, const struct http_options *options,
     http->backend = options->backend;
     pthread_mutex_init(&http->lock, NULL);
     pthread_cond_init(&http->changed, NULL);
-    http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, http,
-        MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_LISTEN_SOCKET, options->listen_fd,
-        MHD_OPTION_THREAD_POOL_SIZE, options->threads, MHD_OPTION_CONNECTION_LIMIT, options->connections,
-        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_uri, http, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_encoded, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_over, http, MHD_OPTION_END);
+    http->daemon =
+        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+                         on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_LISTEN_SOCKET,
+                         options->listen_fd, MHD_OPTION_THREAD_POOL_SIZE, options->threads, MHD_OPTION_CONNECTION_LIMIT,
+                         options->connections, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+                         MHD_OPTION_URI_LOG_CALLBACK, on_uri, http, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,
+                         MHD_OPTION_NOTIFY_COMPLETED, on_over, http, MHD_OPTION_END);
     if (http->daemon == NULL) {
         http_close(http, 0);
         return varve_error_set(error, VARVE_UNAVAILABLE, "the HTTP server cannot be started");

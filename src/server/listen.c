@@ -14,6 +14,12 @@
 
 #define BACKLOG 511
 
+/*
+ * What the kernel holds for a client that does not read; accepted sockets inherit it. Left to itself
+ * it grows to megabytes a client, and tells of progress so seldom that a slow client looks dead.
+ */
+#define SEND_BUFFER_BYTES (128 * 1024)
+
 union address {
     struct sockaddr any;
     struct sockaddr_in v4;
@@ -63,7 +69,8 @@ static varve_status parse(union address *address, socklen_t *size, const char *t
     if (loopback) return VARVE_OK;
     return varve_error_set(error, VARVE_UNSUPPORTED,
                            "'%.80s' is not a loopback address: without TLS and tokens, which are not built yet, "
-                           "listen on 127.0.0.1 or [::1]", text);
+                           "listen on 127.0.0.1 or [::1]",
+                           text);
 }
 
 static void describe(int fd, char text[LISTEN_TEXT_BYTES], uint16_t *port)
@@ -89,13 +96,14 @@ varve_status listen_open(int *opened, const char *text, char bound[LISTEN_TEXT_B
 {
     union address address;
     socklen_t size = 0;
-    int on = 1;
+    int on = 1, send_buffer = SEND_BUFFER_BYTES;
     *opened = -1;
     varve_status status = parse(&address, &size, text, error);
     if (status < 0) return status;
     int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) goto failed;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) goto failed;
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer) != 0) goto failed;
     if (bind(fd, &address.any, size) != 0 || listen(fd, BACKLOG) != 0) goto failed;
     describe(fd, bound, port);
     *opened = fd;

@@ -41,9 +41,10 @@ static void a_port_in_use_is_unavailable(void **state)
 static void only_loopback_addresses_are_taken(void **state)
 {
     static const char *const others[] = { "0.0.0.0:8080", "192.0.2.1:80", "[::]:80", "[2001:db8::1]:80" };
-    static const char *const wrong[] = { "", "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
-                                         "127.0.0.1:-1", "::1:80", "[::1]", "example.com:80", "[127.0.0.1:80",
-                                         "127.0.0.1:80:80" };
+    static const char *const wrong[] = {
+        "",       "8080",  ":8080",          "127.0.0.1",     "127.0.0.1:",     "127.0.0.1:65536", "127.0.0.1:-1",
+        "::1:80", "[::1]", "example.com:80", "[127.0.0.1:80", "127.0.0.1:80:80"
+    };
     char text[LISTEN_TEXT_BYTES];
     uint16_t port = 0;
     int fd = -1;

@@ -7,8 +7,8 @@
 #include "server/routes.h"
 
 /* The statuses that are counted apart; anything else counts as the last. */
-static const unsigned statuses[] = { 200, 202, 400, 403, 404, 405, 409, 412, 413, 415,
-                                     421, 422, 500, 501, 503, 504, 507, 0 };
+static const unsigned statuses[] = { 200, 202, 400, 403, 404, 405, 409, 412, 413,
+                                     415, 421, 422, 500, 501, 503, 504, 507, 0 };
 
 #define STATUS_COUNT (sizeof statuses / sizeof *statuses)
 

@@ -12,15 +12,20 @@ varve_status page_limit(const struct target *target, uint64_t *limit, varve_erro
     return varve_error_set(error, VARVE_INVALID, "'limit' is a number from 1 to %u", PAGE_EVENTS_MAX);
 }
 
-varve_status page_time(const struct target *target, varve_time *time, varve_clock *clock, varve_error *error)
+varve_status page_clock(const struct target *target, bool timed, varve_clock *clock, varve_error *error)
 {
     const varve_query_param *param = target_param(target, "clock");
-    varve_status status = target_time(target, "at", time, error);
-    if (status < 0 || param == NULL) return status;
-    if (target_param(target, "at") == NULL) return varve_error_set(error, VARVE_INVALID, "'clock' goes with 'at' only");
+    if (param == NULL) return VARVE_OK;
+    if (!timed) return varve_error_set(error, VARVE_INVALID, "'clock' says which time is meant: give the time too");
     *clock = varve_str_is(param->value, "occurred") ? VARVE_CLOCK_OCCURRED : VARVE_CLOCK_RECORDED;
     if (*clock == VARVE_CLOCK_OCCURRED || varve_str_is(param->value, "recorded")) return VARVE_OK;
     return varve_error_set(error, VARVE_INVALID, "'clock' is recorded or occurred");
+}
+
+varve_status page_time(const struct target *target, varve_time *time, varve_clock *clock, varve_error *error)
+{
+    varve_status status = target_time(target, "at", time, error);
+    return status < 0 ? status : page_clock(target, target_param(target, "at") != NULL, clock, error);
 }
 
 varve_status page_write(varve_cursor *cursor, uint64_t limit, struct page *page, varve_buf *out, varve_error *error)

@@ -20,7 +20,10 @@ struct page {
 /* Reads the `limit` parameter. VARVE_INVALID unless it is 1 to PAGE_EVENTS_MAX. */
 varve_status page_limit(const struct target *target, uint64_t *limit, varve_error *error);
 
-/* Reads `at` and `clock`, which only goes with it. VARVE_INVALID. */
+/* Reads `clock`, which only goes with a time: `timed` says that there is one. VARVE_INVALID. */
+varve_status page_clock(const struct target *target, bool timed, varve_clock *clock, varve_error *error);
+
+/* Reads `at` and its `clock`. VARVE_INVALID. */
 varve_status page_time(const struct target *target, varve_time *time, varve_clock *clock, varve_error *error);
 
 /*

@@ -13,23 +13,35 @@ static const struct {
 unsigned problem_http_status(varve_status status)
 {
     switch (status) {
-    case VARVE_INVALID: return 400;
-    case VARVE_DENIED: return 403;
-    case VARVE_NOT_FOUND: return 404;
+    case VARVE_INVALID:
+        return 400;
+    case VARVE_DENIED:
+        return 403;
+    case VARVE_NOT_FOUND:
+        return 404;
     case VARVE_ID_CONFLICT:
-    case VARVE_REWOUND: return 409;
-    case VARVE_CONFLICT: return 412;
-    case VARVE_TOO_LARGE: return 413;
-    case VARVE_REJECTED: return 422;
-    case VARVE_UNSUPPORTED: return 501;
+    case VARVE_REWOUND:
+        return 409;
+    case VARVE_CONFLICT:
+        return 412;
+    case VARVE_TOO_LARGE:
+        return 413;
+    case VARVE_REJECTED:
+        return 422;
+    case VARVE_UNSUPPORTED:
+        return 501;
     case VARVE_BUSY:
     case VARVE_UNAVAILABLE:
     case VARVE_INDETERMINATE:
     case VARVE_LOCKED:
-    case VARVE_NOMEM: return 503;
-    case VARVE_TIMEOUT: return 504;
-    case VARVE_FULL: return 507;
-    default: return status < 0 ? 500 : 200;
+    case VARVE_NOMEM:
+        return 503;
+    case VARVE_TIMEOUT:
+        return 504;
+    case VARVE_FULL:
+        return 507;
+    default:
+        return status < 0 ? 500 : 200;
     }
 }
 

@@ -9,9 +9,9 @@
 #include <varve/command.h>
 
 /* X(name, HTTP status, word, title) */
-#define PROBLEM_TABLE(X)                                                                             \
-    X(PROBLEM_METHOD, 405, "method-not-allowed", "this path does not answer to that method")         \
-    X(PROBLEM_MEDIA_TYPE, 415, "unsupported-media-type", "the body is not of a type taken here")     \
+#define PROBLEM_TABLE(X)                                                                         \
+    X(PROBLEM_METHOD, 405, "method-not-allowed", "this path does not answer to that method")     \
+    X(PROBLEM_MEDIA_TYPE, 415, "unsupported-media-type", "the body is not of a type taken here") \
     X(PROBLEM_HOST, 421, "misdirected-request", "the Host header names no loopback address")
 
 enum problem {

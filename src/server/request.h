@@ -31,6 +31,7 @@ struct route;
 struct backend {
     varve_engine *engine;
     varve_store *store;
+    char incarnation[VARVE_UUID_TEXT_BYTES]; /* the store's; it cannot change while the store is open */
     struct workers *workers;
     struct follow *follow;
     struct metrics *metrics;
@@ -59,10 +60,11 @@ struct answer {
     unsigned status;          /* HTTP's */
     const char *content_type; /* NULL: application/json, for failures application/problem+json */
     varve_buf body;
-    answer_read read; /* when set it is asked instead of `body` */
-    uint64_t etag;    /* sent as "N"; 0: none */
+    answer_read read;  /* when set it is asked instead of `body` */
+    uint64_t etag;     /* sent as "N"; 0: none */
     const char *allow; /* with 405 */
     bool retry_after;  /* in a second */
+    bool incarnation;  /* sent as Varve-Incarnation */
 };
 
 struct request {

@@ -10,28 +10,32 @@
 #define ACTION_BODY_MAX  1024u
 
 #define STREAM_PARAMS "from limit direction until_version at clock"
-#define LOG_PARAMS    "after limit types categories tags correlation_id"
+#define LOG_PARAMS    "after incarnation limit types categories tags correlation_id"
+#define DIFF_PARAMS   "from from_at to to_at clock"
 
 /* clang-format off */
 static const struct route table[] = {
     { "POST", "/streams/{stream}", api_stream_append, RUN_QUEUES, MEDIA_JSON, APPEND_BODY_MAX, "", true },
     { "GET", "/streams/{stream}", api_stream_read, RUN_MAY_WAIT, 0, 0, STREAM_PARAMS, false },
+    { "GET", "/streams", api_stream_list, RUN_MAY_WAIT, 0, 0, "after category limit", false },
     { "POST", "/append", api_append, RUN_QUEUES, MEDIA_JSON, APPEND_BODY_MAX, "", false },
     { "GET", "/log", api_log_read, RUN_MAY_WAIT, 0, 0, LOG_PARAMS, false },
+    { "GET", "/events/{id}", api_event_show, RUN_MAY_WAIT, 0, 0, "", false },
     { "POST", "/commands", api_command_batch, RUN_AT_ONCE, MEDIA_NDJSON, BATCH_BODY_MAX, "", false },
     { "POST", "/commands/{type}", api_command, RUN_QUEUES, MEDIA_JSON, COMMAND_BODY_MAX, "", false },
     { "GET", "/aggregates/{stream}", api_aggregate_show, RUN_MAY_WAIT, 0, 0, "version at clock", false },
+    { "GET", "/aggregates/{stream}/history", api_aggregate_history, RUN_MAY_WAIT, 0, 0, "from limit", false },
+    { "GET", "/aggregates/{stream}/diff", api_aggregate_diff, RUN_MAY_WAIT, 0, 0, DIFF_PARAMS, false },
     { "GET", "/queries/{name}", api_query, RUN_MAY_WAIT, 0, 0, NULL, false },
     { "GET", "/projections", api_projection_list, RUN_MAY_WAIT, 0, 0, "", false },
     { "GET", "/projections/{name}", api_projection_show, RUN_MAY_WAIT, 0, 0, "", false },
-    { "POST", "/projections/{name}/rebuild", api_projection_rebuild, RUN_MAY_WAIT, MEDIA_JSON, ACTION_BODY_MAX, "", false },
+    { "POST", "/projections/{name}/rebuild", api_projection_rebuild, RUN_MAY_WAIT, MEDIA_JSON, ACTION_BODY_MAX, "",
+      false },
     { "GET", "/health/live", api_health_live, RUN_AT_ONCE, 0, 0, "", false },
     { "GET", "/health/ready", api_health_ready, RUN_AT_ONCE, 0, 0, "", false },
     { "GET", "/metrics", api_metrics, RUN_MAY_WAIT, 0, 0, "", false },
     { "GET", "/version", api_version, RUN_MAY_WAIT, 0, 0, "", false },
     { "GET", "/openapi.json", NULL, RUN_AT_ONCE, 0, 0, NULL, false },
-    { "GET", "/aggregates/{stream}/history", NULL, RUN_AT_ONCE, 0, 0, NULL, false },
-    { "GET", "/aggregates/{stream}/diff", NULL, RUN_AT_ONCE, 0, 0, NULL, false },
     { "POST", "/projections/{name}/pause", NULL, RUN_AT_ONCE, 0, 0, NULL, false },
     { "POST", "/projections/{name}/resume", NULL, RUN_AT_ONCE, 0, 0, NULL, false },
     { "POST", "/projections/{name}/check", NULL, RUN_AT_ONCE, 0, 0, NULL, false },
@@ -178,7 +182,7 @@ bool routes_admit(struct request *request, varve_str uri, char *memory)
         return refuse(request, VARVE_INVALID, request->headers.framing_problem);
     }
     if (!admit_host(request->headers.host)) {
-        return refuse_http(request, PROBLEM_HOST, "without tokens varve answers to 127.0.0.1, localhost and [::1] only");
+        return refuse_http(request, PROBLEM_HOST, "without tokens only 127.0.0.1, localhost and [::1] are answered");
     }
     varve_status status = target_parse(&request->target, uri, memory, &error);
     if (status < 0) return refuse(request, status, error.message);

@@ -13,8 +13,8 @@ enum route_run {
 };
 
 struct route {
-    const char *method; /* "GET" (HEAD too) or "POST" */
-    const char *path;   /* "/streams/{stream}": {…} stands for any one segment */
+    const char *method;                      /* "GET" (HEAD too) or "POST" */
+    const char *path;                        /* "/streams/{stream}": {…} stands for any one segment */
     void (*handle)(struct request *request); /* NULL: designed, but not built yet */
     enum route_run run;
     unsigned media;     /* MEDIA_… that a body may have; 0: no body */

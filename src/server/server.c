@@ -25,13 +25,21 @@ static unsigned or_default(unsigned value, unsigned otherwise)
     return value == 0 ? otherwise : value;
 }
 
-/* A connection takes a descriptor, every second one may be an event stream with one more, and some stay for the rest. */
+/* A connection takes a descriptor, every second one may be an event stream with one more, and the rest needs some. */
 static unsigned connections_within_limits(unsigned wanted)
 {
     struct rlimit limit = { 0 };
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return wanted;
     rlim_t possible = limit.rlim_cur > 96 ? (limit.rlim_cur - 64) * 2 / 3 : 16;
     return possible < wanted ? (unsigned)possible : wanted;
+}
+
+static varve_status read_incarnation(struct backend *backend, varve_error *error)
+{
+    varve_store_info info = { 0 };
+    varve_status status = varve_store_get_info(backend->store, &info, error);
+    if (status >= 0) memcpy(backend->incarnation, info.incarnation, sizeof backend->incarnation);
+    return status;
 }
 
 varve_status server_open(struct server **opened, const struct server_options *options, varve_error *error)
@@ -50,6 +58,7 @@ varve_status server_open(struct server **opened, const struct server_options *op
 
     varve_status status = VARVE_OK;
     if (backend->metrics == NULL) status = varve_error_set(error, VARVE_NOMEM, "out of memory");
+    if (status >= 0) status = read_incarnation(backend, error);
     if (status >= 0) status = listen_open(&server->listen_fd, listen, server->address, &server->port, error);
     if (status >= 0) status = workers_open(&backend->workers, or_default(options->workers, 4), error);
     if (status >= 0) {

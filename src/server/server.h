@@ -15,7 +15,7 @@ struct server_options {
     const char *listen;     /* "127.0.0.1:8080"; port 0 picks a free one; NULL means 127.0.0.1:8080 */
     unsigned threads;       /* that speak HTTP; 0 means 2 */
     unsigned workers;       /* that read the store and ask queries; 0 means 4 */
-    unsigned connections;   /* at the same time at most; 0 means 1024, or fewer where the limit on open files asks for it */
+    unsigned connections;   /* at the same time at most; 0 means 1024, or fewer as the limit on open files has it */
     uint32_t heartbeat_ms;  /* of event streams; 0 means 15000 */
     varve_log_function log; /* NULL: silent */
     void *log_ctx;

@@ -34,7 +34,9 @@ static void a_path_is_cut_and_decoded(void **state)
 
 static void a_path_that_no_route_has_is_not_found(void **state)
 {
-    static const char *const paths[] = { "", "streams", "*", "http://localhost/log", "//", "/a//b", "/a/", "/a/b/c/d/e" };
+    static const char *const paths[] = {
+        "", "streams", "*", "http://localhost/log", "//", "/a//b", "/a/", "/a/b/c/d/e"
+    };
     char memory[512];
     struct target target;
     (void)state;
@@ -46,9 +48,9 @@ static void a_path_that_no_route_has_is_not_found(void **state)
 static void encoding_is_strict(void **state)
 {
     static const char *const texts[] = {
-        "/%",          "/%4",        "/%4g",         "/a%00",        "/a%0A",  "/%FF",      "/%C3",
-        "/%ED%A0%80",  "/log?a=%",   "/log?a=%zz",   "/log?=1",      "/log?&", "/log?a&&b", "/log?%FF=1",
-        "/log?a=%00b", "/log?a%0A=", "/log?a=1&a=2", "/log?a&%61=1",
+        "/%",        "/%4",        "/%4g",        "/a%00",      "/a%0A",        "/%FF",
+        "/%C3",      "/%ED%A0%80", "/log?a=%",    "/log?a=%zz", "/log?=1",      "/log?&",
+        "/log?a&&b", "/log?%FF=1", "/log?a=%00b", "/log?a%0A=", "/log?a=1&a=2", "/log?a&%61=1",
     };
     char memory[512];
     struct target target;
@@ -107,8 +109,9 @@ static void lists_are_cut_before_they_are_decoded(void **state)
 
 static void numbers_are_digits_within_63_bits(void **state)
 {
-    static const char *const wrong[] = { "", "-1", "+1", " 1", "1 ", "0x1", "1.0", "9223372036854775808",
-                                         "99999999999999999999" };
+    static const char *const wrong[] = {
+        "", "-1", "+1", " 1", "1 ", "0x1", "1.0", "9223372036854775808", "99999999999999999999"
+    };
     uint64_t value = 7;
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

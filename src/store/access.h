@@ -42,10 +42,7 @@ varve_status store_snapshot_get(varve_store *store, varve_str stream, uint32_t s
 varve_status store_version_at(varve_store *store, varve_str stream, varve_time at, uint64_t *version,
                               varve_error *error);
 
-/* Counters since opening; see varve_engine_stats for their meaning. */
-struct store_stats {
-    uint64_t appends_accepted, appends_refused, events_appended, commits, queue_length;
-};
+/* Reads the counters. */
 void store_get_stats(varve_store *store, struct store_stats *stats);
 
 #endif

@@ -91,4 +91,9 @@ struct store_page {
     bool more;        /* there may be more within the bounds of the read */
 };
 
+/* Counters since opening; see varve_engine_stats for their meaning. */
+struct store_stats {
+    uint64_t appends_accepted, appends_refused, events_appended, commits, queue_length;
+};
+
 #endif

@@ -7,6 +7,7 @@
 #ifndef VARVE_STORE_WRITER_H
 #define VARVE_STORE_WRITER_H
 
+#include "store/access.h"
 #include "store/append.h"
 #include "store/watch.h"
 

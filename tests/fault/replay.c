@@ -146,6 +146,11 @@ void replay_step(struct replay *replay)
     }
 }
 
+bool replay_is_settled(const struct replay *replay)
+{
+    return replay->oldest == replay->at;
+}
+
 /* ---- the cut ---- */
 
 /* Writes those sectors of an operation that the coin keeps. */

@@ -24,6 +24,8 @@ struct replay *replay_new(const struct disk_recording *recording);
 void replay_free(struct replay *replay);
 /* Takes the next operation in. */
 void replay_step(struct replay *replay);
+/* Whether there is anything that was not flushed; if not, all kinds of cut leave the same. */
+bool replay_is_settled(const struct replay *replay);
 /* Resets the disk and fills it with what a power cut now would leave; `seed` is the coin's. */
 void replay_rebuild(const struct replay *replay, enum cut cut, uint64_t seed, struct disk *disk);
 

@@ -67,11 +67,12 @@ out_lines 6
 expect 0 log read --type Kept --type Full --store $s
 out_lines 4
 expect 0 log read --category nothing --store $s -o json
-out_is '{"events":[],"last_position":6,"next":null}'
+incarnation=$("$varve" store info --store $s -o json | sed 's/.*"incarnation":"\([^"]*\)".*/\1/')
+out_is '{"events":[],"last_position":6,"next":null,"incarnation":"'"$incarnation"'"}'
 expect 0 log read --after 2 --limit 2 --store $s -o json
-out_has '],"last_position":4,"next":4}'
+out_has '],"last_position":4,"next":4,"incarnation":"'"$incarnation"'"}'
 expect 0 log read --after 4 --limit 2 --store $s -o json
-out_has '],"last_position":6,"next":null}'
+out_has '],"last_position":6,"next":null,"incarnation":"'
 expect 0 log read --follow --limit 6 --store $s
 out_lines 6
 

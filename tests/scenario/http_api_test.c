@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <cmocka.h>
 
 #include "tests/scenario/http_fixture.h"
 
@@ -85,10 +85,11 @@ static void an_append_spans_streams(void **state)
 {
     struct reply reply = { 0 };
     (void)state;
-    http_send(&fixture, "POST", "/append", NULL,
-              "{\"events\":[{\"stream\":\"a-1\",\"type\":\"X\"},{\"stream\":\"b-1\",\"type\":\"Y\"},"
-              "{\"stream\":\"a-1\",\"type\":\"Z\"}],\"conditions\":[{\"stream\":\"b-1\",\"expected_version\":\"none\"}]}",
-              &reply);
+    http_send(
+        &fixture, "POST", "/append", NULL,
+        "{\"events\":[{\"stream\":\"a-1\",\"type\":\"X\"},{\"stream\":\"b-1\",\"type\":\"Y\"},"
+        "{\"stream\":\"a-1\",\"type\":\"Z\"}],\"conditions\":[{\"stream\":\"b-1\",\"expected_version\":\"none\"}]}",
+        &reply);
     assert_int_equal(reply.status, 200);
     assert_memory_equal(reply.body.ptr, "{\"first_position\":", 18);
     assert_non_null(strstr(reply.body.ptr, ",\"streams\":{\"a-1\":2,\"b-1\":1}}"));
@@ -158,11 +159,11 @@ static void the_log_is_read_in_pages_and_filtered(void **state)
     unsigned long long first = strtoull(reply.body.ptr + strlen("{\"first_position\":"), NULL, 10);
     reply_fini(&reply);
     snprintf(path, sizeof path, "/log?after=%llu&limit=2", first - 1);
-    char next[64];
-    snprintf(next, sizeof next, "\"last_position\":%llu,\"next\":%llu}", first + 1, first + 1);
+    char next[96];
+    snprintf(next, sizeof next, "\"last_position\":%llu,\"next\":%llu,\"incarnation\":\"", first + 1, first + 1);
     assert_int_equal(count_in(path, next), 1);
     snprintf(path, sizeof path, "/log?after=%llu&limit=2", first + 1);
-    snprintf(next, sizeof next, "\"last_position\":%llu,\"next\":null}", first + 2);
+    snprintf(next, sizeof next, "\"last_position\":%llu,\"next\":null,\"incarnation\":\"", first + 2);
     assert_int_equal(count_in(path, next), 1);
     assert_int_equal(count_in("/log?types=Q%2C1,Q3", "\"stream\":\"l-1\""), 2);
     assert_int_equal(count_in("/log?categories=m,nothing", "\"type\":\"Q2\""), 1);
@@ -376,10 +377,12 @@ static void bad_input_is_refused_and_nothing_is_written(void **state)
         { "/append", NULL, "{\"events\":[{\"type\":\"A\"}]}", 400 },
         { "/append", NULL,
           "{\"events\":[{\"stream\":\"bad-1\",\"type\":\"A\"}],\"conditions\":[{\"stream\":\"bad-1\","
-          "\"expected_version\":\"one\"}]}", 400 },
+          "\"expected_version\":\"one\"}]}",
+          400 },
         { "/append", NULL,
-          "{\"events\":[{\"stream\":\"bad-1\",\"type\":\"A\"}],\"conditions\":[{\"fail_if_match\":[{\"types\":[\"A\"]}],"
-          "\"after\":0}]}", 501 },
+          "{\"events\":[{\"stream\":\"bad-1\",\"type\":\"A\"}],"
+          "\"conditions\":[{\"fail_if_match\":[{\"types\":[\"A\"]}],\"after\":0}]}",
+          501 },
         { "/commands/Add", NULL, "{\"data\":{\"amount\":1}}", 400 },
         { "/commands/Add", NULL, "{\"stream\":\"tally-bad\",\"data\":{\"amount\":1},\"expected_version\":\"x\"}", 400 },
         { "/commands/Add", NULL, "{\"type\":\"Add\",\"stream\":\"tally-bad\",\"data\":{\"amount\":1}}", 400 },
@@ -398,10 +401,22 @@ static void bad_input_is_refused_and_nothing_is_written(void **state)
 static void bad_parameters_are_refused(void **state)
 {
     static const char *const paths[] = {
-        "/log?limit=0",   "/log?limit=1001",  "/log?limit=x",         "/log?after=-1",        "/log?types=",
-        "/log?types=a,,b", "/log?x=1",        "/log?after=1&after=2", "/streams/a?from=one",  "/streams/a?at=now",
-        "/streams/a?clock=occurred",          "/streams/a?direction=up", "/streams/a?at=2999-01-01T00:00:00Z&limit=0",
-        "/aggregates/a?version=1&at=2020-01-01T00:00:00Z", "/aggregates/a?version=last", "/health/live?x=1",
+        "/log?limit=0",
+        "/log?limit=1001",
+        "/log?limit=x",
+        "/log?after=-1",
+        "/log?types=",
+        "/log?types=a,,b",
+        "/log?x=1",
+        "/log?after=1&after=2",
+        "/streams/a?from=one",
+        "/streams/a?at=now",
+        "/streams/a?clock=occurred",
+        "/streams/a?direction=up",
+        "/streams/a?at=2999-01-01T00:00:00Z&limit=0",
+        "/aggregates/a?version=1&at=2020-01-01T00:00:00Z",
+        "/aggregates/a?version=last",
+        "/health/live?x=1",
     };
     (void)state;
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {

@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #include <arpa/inet.h>
-#include <cmocka.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -16,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #define SILENCE_MS 20000
 
@@ -64,8 +64,7 @@ static varve_status add(const void *state, const varve_command *command, varve_d
     return varve_emit(decision, &event);
 }
 
-static varve_status stall(const void *state, const varve_command *command, varve_decision *decision,
-                          varve_error *error)
+static varve_status stall(const void *state, const varve_command *command, varve_decision *decision, varve_error *error)
 {
     varve_event event = { .type = VARVE_STR("Stalled") };
     (void)state;
@@ -281,5 +280,6 @@ bool wire_until(int fd, varve_buf *text, const char *what)
 
 void wire_rest(int fd, varve_buf *text)
 {
-    while (wire_read(fd, text)) {}
+    while (wire_read(fd, text)) {
+    }
 }

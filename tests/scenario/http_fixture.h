@@ -53,7 +53,7 @@ void http_expect(const struct fixture *fixture, const char *method, const char *
 /* A connection of one's own, for what no client library would send. Ends the test when it fails. */
 int wire_open(const struct fixture *fixture);
 void wire_send(int fd, const char *bytes);
-/* Reads into `text` until it contains `what`. False when the connection ends first; ends the test after 20 s of silence. */
+/* Reads into `text` until it contains `what`. False when the connection ends first; 20 s of silence end the test. */
 bool wire_until(int fd, varve_buf *text, const char *what);
 /* Reads to the end of the connection. */
 void wire_rest(int fd, varve_buf *text);

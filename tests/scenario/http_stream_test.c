@@ -5,9 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "tests/scenario/http_fixture.h"
 
@@ -61,7 +63,8 @@ static void the_backlog_comes_first_and_then_what_follows(void **state)
     append("s-1", "One");
     append("s-1", "Two");
     int fd = subscribe("/log", "");
-    assert_true(wire_until(fd, &text, "event: caught_up\ndata: {\"position\":2}\n\n"));
+    assert_true(wire_until(fd, &text, "id: 2\nevent: caught_up\ndata: {\"position\":2,\"incarnation\":\""));
+    assert_true(wire_until(fd, &text, "\"}\n\n"));
     assert_non_null(strstr(text.ptr, "HTTP/1.1 200 OK\r\n"));
     assert_non_null(strstr(text.ptr, "Content-Type: text/event-stream\r\n"));
     assert_non_null(strstr(text.ptr, "id: 1\nevent: event\ndata: {\"position\":1,\"stream\":\"s-1\",\"aggregate_id\":"
@@ -105,17 +108,68 @@ static void a_stream_is_filtered(void **state)
     varve_buf_fini(&text);
 }
 
+/* The position that the newest heartbeat carries, as its id and as its data. */
+static unsigned long long heartbeat(const varve_buf *text)
+{
+    const char *last = NULL;
+    for (const char *at = text->ptr; (at = strstr(at, "event: position\n")) != NULL; at++) last = at;
+    assert_non_null(last);
+    unsigned long long position = strtoull(last + strlen("event: position\ndata: {\"position\":"), NULL, 10);
+    char whole[128];
+    snprintf(whole, sizeof whole, "id: %llu\nevent: position\ndata: {\"position\":%llu}\n\n", position, position);
+    assert_non_null(strstr(text->ptr, whole));
+    return position;
+}
+
 static void a_quiet_stream_has_a_heartbeat(void **state)
 {
     varve_buf text = { 0 };
     (void)state;
     int fd = subscribe("/log?types=Never", "");
     assert_true(wire_until(fd, &text, "caught_up"));
+    for (int i = 0; i < 2; i++) {
+        varve_buf_reset(&text);
+        assert_true(wire_until(fd, &text, "event: position\n"));
+        assert_true(wire_until(fd, &text, "}\n\n"));
+        assert_int_equal(count(&text, "event: event"), 0);
+        assert_true(heartbeat(&text) > 0);
+    }
+    close(fd);
+    varve_buf_fini(&text);
+}
+
+/* Nothing that matches comes, yet each commit wakes the stream: its heartbeat must come nevertheless and move on. */
+static void a_rare_filter_moves_on_over_a_busy_log(void **state)
+{
+    varve_buf text = { 0 };
+    char header[64], id[32];
+    (void)state;
+    int fd = subscribe("/log?types=Never", "");
+    assert_true(wire_until(fd, &text, "caught_up"));
     varve_buf_reset(&text);
-    assert_true(wire_until(fd, &text, ":\n\n"));
+    assert_true(wire_until(fd, &text, "event: position\n"));
+    assert_true(wire_until(fd, &text, "}\n\n"));
+    unsigned long long first = heartbeat(&text), latest = first;
+    for (int i = 0; latest < first + 3; i++) {
+        struct pollfd readable = { .fd = fd, .events = POLLIN };
+        append("busy-1", "Common");
+        assert_true(i < 10000);
+        if (poll(&readable, 1, 0) == 0) continue;
+        varve_buf_reset(&text);
+        assert_true(wire_until(fd, &text, "event: position\n"));
+        assert_true(wire_until(fd, &text, "}\n\n"));
+        latest = heartbeat(&text);
+    }
+    close(fd);
+
+    /* What the client has seen as its last id is where it resumes, although no event ever came. */
+    snprintf(header, sizeof header, "Last-Event-ID: %llu\r\n", latest);
+    snprintf(id, sizeof id, "id: %llu\n", latest + 1);
+    append("busy-1", "Common");
+    fd = subscribe("/log", header);
     varve_buf_reset(&text);
-    assert_true(wire_until(fd, &text, ":\n\n"));
-    assert_null(strstr(text.ptr, "event:"));
+    assert_true(wire_until(fd, &text, "event: event\n"));
+    assert_non_null(strstr(text.ptr, id));
     close(fd);
     varve_buf_fini(&text);
 }
@@ -203,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_stream_resumes_where_it_was),
         cmocka_unit_test(a_stream_is_filtered),
         cmocka_unit_test(a_quiet_stream_has_a_heartbeat),
+        cmocka_unit_test(a_rare_filter_moves_on_over_a_busy_log),
         cmocka_unit_test(a_wrong_start_is_refused),
         cmocka_unit_test(many_streams_get_every_event_and_nobody_waits_for_a_reader_that_does_not),
         cmocka_unit_test(a_large_backlog_comes_whole_and_in_order),

@@ -5,12 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "tests/scenario/http_fixture.h"
 
@@ -94,8 +94,8 @@ static void expect_cut(const char *bytes)
 static void a_stranger_is_turned_away_before_the_body(void **state)
 {
     (void)state;
-    expect("POST /streams/w-1 HTTP/1.1\r\nHost: evil.example\r\n" JSON "Content-Length: 25\r\n\r\n",
-           "HTTP/1.1 421 ", true);
+    expect("POST /streams/w-1 HTTP/1.1\r\nHost: evil.example\r\n" JSON "Content-Length: 25\r\n\r\n", "HTTP/1.1 421 ",
+           true);
     expect("POST /streams/w-1 HTTP/1.1\r\n" HOST "Content-Type: text/plain\r\nContent-Length: 25\r\n\r\n",
            "HTTP/1.1 415 ", true);
     expect("GET http://evil.example/log HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 404 ", false);
@@ -161,13 +161,17 @@ static void what_is_too_large_is_refused(void **state)
     expect_cut(bytes.ptr);
     /* A body of chunks says only at its end how long it is. */
     varve_buf_reset(&bytes);
-    varve_buf_printf(&bytes, "POST /projections/tallies/rebuild HTTP/1.1\r\n" HOST JSON
-                             "Transfer-Encoding: chunked\r\n\r\n5dc\r\n%01500d\r\n0\r\n\r\n", 0);
+    varve_buf_printf(&bytes,
+                     "POST /projections/tallies/rebuild HTTP/1.1\r\n" HOST JSON
+                     "Transfer-Encoding: chunked\r\n\r\n5dc\r\n%01500d\r\n0\r\n\r\n",
+                     0);
     expect(bytes.ptr, "HTTP/1.1 413 ", false);
     /* One that goes on and on is cut off. */
     varve_buf_reset(&bytes);
-    varve_buf_printf(&bytes, "POST /projections/tallies/rebuild HTTP/1.1\r\n" HOST JSON
-                             "Transfer-Encoding: chunked\r\n\r\nffffff\r\n%050000d\r\n", 0);
+    varve_buf_printf(&bytes,
+                     "POST /projections/tallies/rebuild HTTP/1.1\r\n" HOST JSON
+                     "Transfer-Encoding: chunked\r\n\r\nffffff\r\n%050000d\r\n",
+                     0);
     expect_cut(bytes.ptr);
     varve_buf_fini(&bytes);
 }
@@ -189,8 +193,10 @@ static void a_client_that_goes_away_leaves_nothing_behind(void **state)
     for (int i = 0; i < 3000; i++) {
         varve_buf_printf(&body, "{\"type\":\"Add\",\"stream\":\"tally-gone%d\",\"data\":{\"amount\":1}}\n", i);
     }
-    varve_buf_printf(&request, "POST /commands HTTP/1.1\r\n" HOST "Content-Type: application/x-ndjson\r\n"
-                               "Content-Length: %zu\r\n\r\n", body.len);
+    varve_buf_printf(&request,
+                     "POST /commands HTTP/1.1\r\n" HOST "Content-Type: application/x-ndjson\r\n"
+                     "Content-Length: %zu\r\n\r\n",
+                     body.len);
     varve_buf_str(&request, varve_buf_view(&body));
     for (int i = 0; i < 5; i++) {
         varve_buf text = { 0 };
@@ -209,20 +215,23 @@ static void a_client_that_goes_away_leaves_nothing_behind(void **state)
 static void a_batch_whose_answers_are_not_read_stops_only_itself(void **state)
 {
     varve_buf body = { 0 }, request = { 0 }, text = { 0 };
-    int fd = wire_open(&fixture), small = 4096;
+    int fd = wire_open(&fixture), small = 65536;
     (void)state;
     for (int i = 0; i < 3000; i++) {
-        varve_buf_printf(&body, "{\"type\":\"Add\",\"stream\":\"tally-slow%d\",\"data\":{\"amount\":1,\"pad\":\"%03000d\"}}\n",
+        varve_buf_printf(&body,
+                         "{\"type\":\"Add\",\"stream\":\"tally-slow%d\",\"data\":{\"amount\":1,\"pad\":\"%03000d\"}}\n",
                          i, 0);
     }
-    varve_buf_printf(&request, "POST /commands HTTP/1.1\r\n" HOST "Content-Type: application/x-ndjson\r\n"
-                               "Connection: close\r\nContent-Length: %zu\r\n\r\n", body.len);
+    varve_buf_printf(&request,
+                     "POST /commands HTTP/1.1\r\n" HOST "Content-Type: application/x-ndjson\r\n"
+                     "Connection: close\r\nContent-Length: %zu\r\n\r\n",
+                     body.len);
     varve_buf_str(&request, varve_buf_view(&body));
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
     wire_send(fd, request.ptr);
     for (int i = 0; i < 20; i++) {
-        http_expect(&fixture, "POST", "/commands/Add", NULL, "{\"stream\":\"tally-other\",\"data\":{\"amount\":1}}", 200,
-                    "{\"stream\":\"tally-other\",…");
+        http_expect(&fixture, "POST", "/commands/Add", NULL, "{\"stream\":\"tally-other\",\"data\":{\"amount\":1}}",
+                    200, "{\"stream\":\"tally-other\",…");
     }
     wire_rest(fd, &text);
     size_t answers = 0;
