@@ -3,7 +3,6 @@
 #ifndef VARVE_STORE_ACCESS_H
 #define VARVE_STORE_ACCESS_H
 
-#include "store/thinning.h"
 #include "store/store.h"
 
 /* Opens a store on a driver; `path` is what follows "scheme:". varve_store_open finds the driver by URI. */

@@ -5,20 +5,56 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
+
+/* Of a few streams the latest is usually meant again; of many a table says where each stands. */
+enum { SCANNED_STREAMS = 16 };
+
+/* Open addressing over the streams' names, at most half full; a place holds a stream's index + 1, or 0. */
+static bool index_streams(struct append *append, size_t most)
+{
+    struct stream_index *index = &append->index;
+    for (index->size = 64; index->size < 2 * most; index->size *= 2) {}
+    index->places = arena_array(&append->memory, index->size, sizeof *index->places);
+    if (index->places == NULL) return false;
+    for (size_t i = 0; i < append->work.stream_count; i++) {
+        size_t at = hash_str(append->work.streams[i].stream) & (index->size - 1);
+        while (index->places[at] != 0) at = (at + 1) & (index->size - 1);
+        index->places[at] = (uint32_t)i + 1;
+    }
+    return true;
+}
+
+/* Where `name` stands in the table, or the empty place where it would. */
+static uint32_t *find_place(struct append *append, varve_str name)
+{
+    struct stream_index *index = &append->index;
+    size_t at = hash_str(name) & (index->size - 1);
+    while (index->places[at] != 0 && !varve_str_eq(append->work.streams[index->places[at] - 1].stream, name))
+        at = (at + 1) & (index->size - 1);
+    return &index->places[at];
+}
+
 /* Finds `name` among the append's streams or adds it (copied: the result outlives the request), and says where it
- * stands. */
-static bool intern_stream(struct append *append, varve_str name, uint32_t *index)
+ * stands. `most` is how many streams there may be in all. */
+static bool intern_stream(struct append *append, varve_str name, size_t most, uint32_t *index)
 {
     struct store_append *work = &append->work;
-    /* The usual append stays on one stream: look at the latest first. */
-    for (size_t i = work->stream_count; i > 0; i--) {
-        if (varve_str_eq(work->streams[i - 1].stream, name)) {
+    uint32_t *place = NULL;
+    if (work->stream_count < SCANNED_STREAMS) {
+        for (size_t i = work->stream_count; i > 0; i--) {
             *index = (uint32_t)(i - 1);
-            return true;
+            if (varve_str_eq(work->streams[i - 1].stream, name)) return true;
         }
+    } else {
+        if (append->index.places == NULL && !index_streams(append, most)) return false;
+        place = find_place(append, name);
+        *index = *place - 1;
+        if (*place != 0) return true;
     }
     if (!arena_copy(&append->memory, name, &work->streams[work->stream_count].stream)) return false;
     *index = (uint32_t)work->stream_count++;
+    if (place != NULL) *place = *index + 1;
     return true;
 }
 
@@ -76,6 +112,7 @@ static varve_status take_events(struct append *append, const varve_append_reques
     if (events == NULL || event_stream == NULL || append->ids == NULL)
         return varve_error_set(error, VARVE_NOMEM, "no memory for an append");
 
+    size_t most = request->event_count + request->condition_count;
     append->work.ids_are_new = true;
     for (size_t i = 0; i < request->event_count; i++) {
         varve_event *event = &events[i];
@@ -90,7 +127,7 @@ static varve_status take_events(struct append *append, const varve_append_reques
         else
             append->work.ids_are_new = false;
         append->ids[i] = event->id;
-        if (!intern_stream(append, event->stream, &event_stream[i]) ||
+        if (!intern_stream(append, event->stream, most, &event_stream[i]) ||
             (copy && !copy_payload(&append->memory, event)))
             return varve_error_set(error, VARVE_NOMEM, "no memory for an append of %zu bytes", append->bytes);
         event->stream = append->work.streams[event_stream[i]].stream;
@@ -104,7 +141,7 @@ static varve_status take_events(struct append *append, const varve_append_reques
 
 static varve_status take_conditions(struct append *append, const varve_append_request *request, varve_error *error)
 {
-    size_t count = request->condition_count;
+    size_t count = request->condition_count, most = request->event_count + count;
     if (count == 0) return VARVE_OK;
     varve_condition *conditions = arena_array(&append->memory, count, sizeof *conditions);
     uint32_t *condition_stream = arena_array(&append->memory, count, sizeof *condition_stream);
@@ -119,7 +156,7 @@ static varve_status take_conditions(struct append *append, const varve_append_re
             return varve_error_set(error, VARVE_INVALID, "condition %zu is of no known kind", i + 1);
         varve_status status = event_check_name(conditions[i].stream, "a condition's stream", error);
         if (status < 0) return status;
-        if (!intern_stream(append, conditions[i].stream, &condition_stream[i]))
+        if (!intern_stream(append, conditions[i].stream, most, &condition_stream[i]))
             return varve_error_set(error, VARVE_NOMEM, "no memory for an append condition");
         conditions[i].stream = append->work.streams[condition_stream[i]].stream;
     }

@@ -15,10 +15,17 @@
 
 #include <semaphore.h>
 
+/* Finds one of many streams by name; see append.c. */
+struct stream_index {
+    uint32_t *places;
+    size_t size; /* a power of two; 0: not made yet */
+};
+
 struct append {
     struct append *next;     /* in the writer's queue */
     struct arena memory;     /* holds everything below */
     struct store_append work;
+    struct stream_index index;
     size_t event_stream_count; /* of work.streams: those that events are appended to come first */
     varve_uuid *ids;         /* each event's, told to the caller whatever the outcome */
     size_t bytes;            /* payload and names, to bound a batch */

@@ -84,6 +84,24 @@ static bool copy_options(varve_cursor *cursor, const varve_read_options *options
            copy_names(&cursor->memory, &own->types, own->type_count);
 }
 
+/*
+ * A stream's events up to a recorded time are those up to a version, which is found without looking at what came
+ * later. No event by then: the read is over before it begins.
+ */
+static varve_status resolve_time(varve_cursor *cursor, varve_error *error)
+{
+    varve_read_options *options = &cursor->options;
+    uint64_t version = 0;
+    if (options->stream.len == 0 || options->until_time == 0 || options->clock != VARVE_CLOCK_RECORDED) return VARVE_OK;
+    varve_status status = store_version_at(cursor->store, options->stream, options->until_time, &version, error);
+    if (status < 0) return status;
+    options->until_time = 0;
+    cursor->exhausted = version == 0;
+    uint64_t *bound = options->backward ? &options->from_version : &options->until_version;
+    if (*bound == 0 || *bound > version) *bound = version;
+    return VARVE_OK;
+}
+
 static void start_read(varve_cursor *cursor)
 {
     const varve_read_options *options = &cursor->options;
@@ -134,6 +152,7 @@ varve_status varve_cursor_open(varve_cursor **out, varve_store *store, const var
     if (cursor == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a cursor");
     cursor->store = store;
     if (!copy_options(cursor, options)) status = varve_error_set(error, VARVE_NOMEM, "no memory for a cursor");
+    if (status >= 0) status = resolve_time(cursor, error);
     if (status >= 0 && options->follow && !store->read_only) {
         status = waiter_init(&cursor->waiter, error);
         cursor->has_waiter = status >= 0;

@@ -90,6 +90,35 @@ static void one_append_may_span_streams(void **state)
     varve_appended_fini(&appended);
 }
 
+static void an_append_may_have_as_many_streams_as_events(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { EVENTS = 900, STREAMS = 300 };
+    static char names[STREAMS][8];
+    varve_event events[EVENTS];
+    varve_condition conditions[STREAMS];
+    varve_appended appended = { 0 };
+    for (size_t i = 0; i < STREAMS; i++) {
+        snprintf(names[i], sizeof names[i], "s-%zu", i);
+        conditions[i] = (varve_condition){ .kind = VARVE_STREAM_NONE, .stream = varve_str_of(names[i]) };
+    }
+    for (size_t i = 0; i < EVENTS; i++)
+        events[i] = (varve_event){ .stream = varve_str_of(names[i * 7 % STREAMS]), .type = VARVE_STR("E") };
+    const varve_append_request request = {
+        .events = events, .event_count = EVENTS, .conditions = conditions, .condition_count = STREAMS
+    };
+    assert_int_equal(varve_append(fixture->store, &request, &appended, NULL), VARVE_OK);
+    assert_int_equal(appended.stream_count, STREAMS);
+    for (size_t i = 0; i < STREAMS; i++) {
+        assert_int_equal(appended.streams[i].version, EVENTS / STREAMS);
+        assert_str(appended.streams[i].stream, names[i * 7 % STREAMS]);
+    }
+    varve_appended_fini(&appended);
+    assert_int_equal(varve_append(fixture->store, &request, &appended, NULL), VARVE_CONFLICT);
+    assert_int_equal(appended.failed_count, STREAMS);
+    varve_appended_fini(&appended);
+}
+
 static void a_condition_on_a_stream_holds_or_refuses(void **state)
 {
     struct fixture *fixture = *state;
@@ -446,6 +475,7 @@ static struct CMUnitTest cases[] = {
     CASE(a_new_store_is_empty),
     CASE(every_field_comes_back_as_it_was_given),
     CASE(one_append_may_span_streams),
+    CASE(an_append_may_have_as_many_streams_as_events),
     CASE(a_condition_on_a_stream_holds_or_refuses),
     CASE(all_conditions_that_fail_are_named),
     CASE(a_repeat_gets_the_first_result),

@@ -174,6 +174,47 @@ static void verify_finds_holes_and_lost_indexes(void **state)
     }
 }
 
+/* Rows that damage has taken away must not make the log, or a stream, look shorter or thinner than it is. */
+static void a_hole_is_an_error_however_it_is_read(void **state)
+{
+    static const char *const wounds[] = {
+        "DELETE FROM events WHERE position = 2",
+        "UPDATE events SET stream = 77 WHERE position = 2",
+        "DELETE FROM events WHERE position = 1",
+    };
+    const varve_read_options reads[] = {
+        { 0 },
+        { .stream = VARVE_STR("s-1") },
+        { .stream = VARVE_STR("s-1"), .backward = true },
+        { .types = &(varve_str){ "F", 1 }, .type_count = 1 },
+        { .until_position = 2 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof wounds / sizeof wounds[0]; i++) {
+        struct scratch scratch;
+        varve_store *store = NULL;
+        varve_error error;
+        scratch_init(&scratch);
+        const varve_event event = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E") };
+        const varve_event events[] = { event, event, event };
+        assert_int_equal(open_at(scratch_path(&scratch, "s.db"), (varve_store_options){ 0 }, &store, &error), VARVE_OK);
+        varve_append(store, &(varve_append_request){ .events = events, .event_count = 3 }, NULL, NULL);
+        varve_store_close(store);
+        run_sql(scratch_path(&scratch, "s.db"), wounds[i]);
+        assert_int_equal(open_at(scratch.path, (varve_store_options){ .read_only = true }, &store, &error), VARVE_OK);
+        for (size_t r = 0; r < sizeof reads / sizeof reads[0]; r++) {
+            varve_cursor *cursor = NULL;
+            const varve_event *read = NULL;
+            varve_status status = varve_cursor_open(&cursor, store, &reads[r], &error);
+            while (status == VARVE_OK) status = varve_cursor_next(cursor, &read, &error);
+            if (status != VARVE_CORRUPT) fail_msg("read %zu does not notice: %s", r, wounds[i]);
+            varve_cursor_close(cursor);
+        }
+        varve_store_close(store);
+        scratch_fini(&scratch);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +224,7 @@ int main(void)
         cmocka_unit_test(one_file_has_one_lock_under_all_its_names),
         cmocka_unit_test(a_foreign_writer_makes_busy_not_wrong),
         cmocka_unit_test(verify_finds_holes_and_lost_indexes),
+        cmocka_unit_test(a_hole_is_an_error_however_it_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

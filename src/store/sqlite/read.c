@@ -131,12 +131,43 @@ static bool beyond_time(sqlite3_stmt *row, const varve_read_options *options)
 
 /* ---- pages ---- */
 
+/* Places have no holes, so each row's is known, but for the first one backward and where an index leaves rows out. */
+enum { ANY_PLACE = -1 };
+
+static int64_t first_place(const struct store_read *read)
+{
+    const varve_read_options *options = read->options;
+    if (options->stream.len > 0) return options->backward ? ANY_PLACE : (int64_t)read->next_version;
+    return options->correlation_id.len > 0 || read->until_position == 0 ? ANY_PLACE : (int64_t)read->after_position + 1;
+}
+
+/* Damage can take rows out of a table or an index without a trace in those that are left. */
+static varve_status missing(const struct store_read *read, int64_t place, varve_error *error)
+{
+    varve_str stream = read->options->stream;
+    if (stream.len == 0)
+        return varve_error_set(error, VARVE_CORRUPT, "the event at position %lld is missing", (long long)place);
+    return varve_error_set(error, VARVE_CORRUPT, "version %lld of %.*s is missing", (long long)place, (int)stream.len,
+                           stream.ptr);
+}
+
+/* Whether the rows ended although one at `place` should have come. A stream's last version is not known here. */
+static bool ended_early(const struct store_read *read, int64_t place)
+{
+    const varve_read_options *options = read->options;
+    if (place == ANY_PLACE) return false;
+    if (options->stream.len == 0) return place <= (int64_t)read->until_position;
+    return options->backward && place >= (options->until_version > 1 ? (int64_t)options->until_version : 1);
+}
+
 /* Takes rows until the page is full, the rows are over or a bound is reached. */
 static varve_status fill(struct reader *reader, sqlite3_stmt *rows, const struct store_read *read,
                          struct store_page *page, varve_error *error)
 {
     const varve_read_options *options = read->options;
     bool by_version = options->stream.len > 0;
+    int64_t place = first_place(read); /* where the next row must stand */
+    bool dense = by_version || place != ANY_PLACE;
     size_t bytes = 0;
     page->events = arena_alloc(&page->arena, read->event_limit * sizeof *page->events);
     if (page->events == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a page of events");
@@ -148,9 +179,12 @@ static varve_status fill(struct reader *reader, sqlite3_stmt *rows, const struct
             return VARVE_OK;
         }
         int code = sqlite3_step(rows);
+        if (code == SQLITE_DONE && ended_early(read, place)) return missing(read, place, error);
         if (code == SQLITE_DONE) break;
         if (code != SQLITE_ROW) return sqlite_failed(reader->db, "reading events", error);
-        if (beyond_time(rows, options) && options->backward) continue;
+        int64_t here = sqlite3_column_int64(rows, by_version ? C_VERSION : C_POSITION);
+        if (place != ANY_PLACE && here != place) return missing(read, place, error);
+        if (dense) place = options->backward ? here - 1 : here + 1;
         if (beyond_time(rows, options)) break;
 
         bool pass;
@@ -162,7 +196,7 @@ static varve_status fill(struct reader *reader, sqlite3_stmt *rows, const struct
             bytes += event->data.len + event->metadata.len;
         }
         if (status < 0) return status;
-        page->scanned = (uint64_t)sqlite3_column_int64(rows, by_version ? C_VERSION : C_POSITION);
+        page->scanned = (uint64_t)here;
     }
     if (!by_version) page->scanned = read->until_position;
     return VARVE_OK;
