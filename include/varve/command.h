@@ -240,9 +240,9 @@ VARVE_API void varve_difference_write_json(const varve_difference *difference, v
  * first event, and so is a time at which there was none yet; `to` NULL is the newest. Otherwise, and for errors, as
  * varve_aggregate_show. Waits for a worker; not from a callback.
  */
-VARVE_API varve_status varve_aggregate_diff(varve_engine *engine, varve_str stream,
-                                            const varve_aggregate_options *from, const varve_aggregate_options *to,
-                                            varve_difference *difference, varve_error *error);
+VARVE_API varve_status varve_aggregate_diff(varve_engine *engine, varve_str stream, const varve_aggregate_options *from,
+                                            const varve_aggregate_options *to, varve_difference *difference,
+                                            varve_error *error);
 
 #ifdef __cplusplus
 }

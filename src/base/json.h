@@ -31,11 +31,11 @@ enum json_token {
 
 /* Starts with json_start; open to be read, not to be written. */
 struct json_scanner {
-    const char *start, *at, *end;                   /* `at`: where to read on; after JSON_ERROR, where it went wrong */
+    const char *start, *at, *end; /* `at`: where to read on; after JSON_ERROR, where it went wrong */
     uint64_t containers[VARVE_JSON_DEPTH_MAX / 64 + 1]; /* a bit a level: set for an object */
     uint32_t depth;                                     /* containers open around the next token */
     uint32_t depth_max;
-    int expects;                                    /* what the grammar allows next */
+    int expects; /* what the grammar allows next */
 
     varve_str raw;       /* the token's bytes; of a string or key without the quotes */
     bool escaped;        /* string or key: `raw` has escapes, see json_unescape */

@@ -85,9 +85,15 @@ static void test_a_history_as_json(void **state)
     (void)state;
     varve_buf json = { 0 };
     const varve_history_entry entries[] = {
-        { .event = { .stream = VARVE_STR("order-1"), .type = VARVE_STR("A\"B"), .data = VARVE_STR("1"),
-                     .metadata = VARVE_STR("{\"actor\":\"ann\"}"), .id = { { 1, 2 } }, .version = 4, .position = 9,
-                     .occurred_at = 1000000, .recorded_at = 2000001 },
+        { .event = { .stream = VARVE_STR("order-1"),
+                     .type = VARVE_STR("A\"B"),
+                     .data = VARVE_STR("1"),
+                     .metadata = VARVE_STR("{\"actor\":\"ann\"}"),
+                     .id = { { 1, 2 } },
+                     .version = 4,
+                     .position = 9,
+                     .occurred_at = 1000000,
+                     .recorded_at = 2000001 },
           .patch = VARVE_STR("[{\"op\":\"remove\",\"path\":\"/a\"}]") },
         { .event = { .type = VARVE_STR("C"), .metadata = VARVE_STR("{}"), .version = 5, .position = 12 },
           .patch = VARVE_STR("[]") },
@@ -120,12 +126,9 @@ static void test_a_difference_as_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_an_accepted_command_as_json),
-        cmocka_unit_test(test_a_rejection_as_json),
-        cmocka_unit_test(test_an_aggregate_as_json),
-        cmocka_unit_test(test_a_history_as_json),
-        cmocka_unit_test(test_a_difference_as_json),
-        cmocka_unit_test(test_ending_what_never_began),
+        cmocka_unit_test(test_an_accepted_command_as_json), cmocka_unit_test(test_a_rejection_as_json),
+        cmocka_unit_test(test_an_aggregate_as_json),        cmocka_unit_test(test_a_history_as_json),
+        cmocka_unit_test(test_a_difference_as_json),        cmocka_unit_test(test_ending_what_never_began),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,8 @@ varve_status driver_find(const char *uri, const struct driver **driver, const ch
         varve_error_set(error, VARVE_UNSUPPORTED, "stores on PostgreSQL are not built yet: use sqlite:PATH");
         return VARVE_UNSUPPORTED;
     }
-    varve_error_set(error, VARVE_INVALID, "a store is named by a URI such as sqlite:PATH, and \"%.*s\" is no known kind",
+    varve_error_set(error, VARVE_INVALID,
+                    "a store is named by a URI such as sqlite:PATH, and \"%.*s\" is no known kind",
                     len > 40 ? 40 : (int)len, uri);
     return VARVE_INVALID;
 }

@@ -133,11 +133,11 @@ void varve_engine_get_stats(varve_engine *engine, varve_engine_stats *stats)
 static varve_status refuse_started(const varve_engine *engine, varve_error *error)
 {
     if (!engine->started) return VARVE_OK;
-    return varve_error_set(error, VARVE_INVALID, "deciders, projections and queries are added before the engine starts");
+    return varve_error_set(error, VARVE_INVALID,
+                           "deciders, projections and queries are added before the engine starts");
 }
 
-varve_status varve_engine_add_decider(varve_engine *engine, const varve_decider *decider, void *ctx,
-                                      varve_error *error)
+varve_status varve_engine_add_decider(varve_engine *engine, const varve_decider *decider, void *ctx, varve_error *error)
 {
     varve_status status = refuse_started(engine, error);
     return status < 0 ? status : lanes_add(engine->lanes, decider, ctx, error);

@@ -342,8 +342,9 @@ static void visit_model(const struct models *models, const struct model *model, 
         const struct generation_home home = home_of(models, model);
         if (generation_peek(&home, &checkpoint, NULL) == VARVE_OK) {
             status.position = checkpoint.ours ? checkpoint.position : 0;
-            status.problem =
-                checkpoint.ours ? status.problem : VARVE_STR("made from another history of the log: it will be rebuilt");
+            if (!checkpoint.ours) {
+                status.problem = VARVE_STR("made from another history of the log: it will be rebuilt");
+            }
         }
     }
     visit(ctx, &status);

@@ -14,7 +14,8 @@ enum { SCANNED_STREAMS = 16 };
 static bool index_streams(struct append *append, size_t most)
 {
     struct stream_index *index = &append->index;
-    for (index->size = 64; index->size < 2 * most; index->size *= 2) {}
+    for (index->size = 64; index->size < 2 * most; index->size *= 2) {
+    }
     index->places = arena_array(&append->memory, index->size, sizeof *index->places);
     if (index->places == NULL) return false;
     for (size_t i = 0; i < append->work.stream_count; i++) {
@@ -121,7 +122,8 @@ static varve_status take_events(struct append *append, const varve_append_reques
         if (status < 0) return status;
         append->bytes += event_bytes(event);
         if (append->bytes > VARVE_APPEND_BYTES_MAX)
-            return varve_error_set(error, VARVE_TOO_LARGE, "the append is larger than %u bytes", VARVE_APPEND_BYTES_MAX);
+            return varve_error_set(error, VARVE_TOO_LARGE, "the append is larger than %u bytes",
+                                   VARVE_APPEND_BYTES_MAX);
         if (varve_uuid_is_nil(event->id))
             event->id = varve_uuid_new();
         else
@@ -170,12 +172,14 @@ static varve_status check_counts(const varve_append_request *request, varve_erro
 {
     if (request->event_count == 0) return varve_error_set(error, VARVE_INVALID, "an append needs at least one event");
     if (request->event_count > VARVE_APPEND_EVENTS_MAX || request->condition_count > VARVE_APPEND_EVENTS_MAX)
-        return varve_error_set(error, VARVE_TOO_LARGE, "an append has at most %u events and %u conditions, not %zu and %zu",
+        return varve_error_set(error, VARVE_TOO_LARGE,
+                               "an append has at most %u events and %u conditions, not %zu and %zu",
                                VARVE_APPEND_EVENTS_MAX, VARVE_APPEND_EVENTS_MAX, request->event_count,
                                request->condition_count);
     if (request->idempotency_key.len > 0)
-        return varve_error_set(error, VARVE_UNSUPPORTED,
-                               "idempotency keys are not built yet; give the events ids, they make an append repeatable");
+        return varve_error_set(
+            error, VARVE_UNSUPPORTED,
+            "idempotency keys are not built yet; give the events ids, they make an append repeatable");
     return VARVE_OK;
 }
 

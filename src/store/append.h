@@ -22,13 +22,13 @@ struct stream_index {
 };
 
 struct append {
-    struct append *next;     /* in the writer's queue */
-    struct arena memory;     /* holds everything below */
+    struct append *next; /* in the writer's queue */
+    struct arena memory; /* holds everything below */
     struct store_append work;
     struct stream_index index;
-    size_t event_stream_count; /* of work.streams: those that events are appended to come first */
-    varve_uuid *ids;         /* each event's, told to the caller whatever the outcome */
-    size_t bytes;            /* payload and names, to bound a batch */
+    size_t event_stream_count;      /* of work.streams: those that events are appended to come first */
+    varve_uuid *ids;                /* each event's, told to the caller whatever the outcome */
+    size_t bytes;                   /* payload and names, to bound a batch */
     varve_append_callback callback; /* NULL: somebody waits for `settled` */
     void *ctx;
     sem_t settled;

@@ -76,8 +76,8 @@ static varve_status read_condition(struct event_reader *reader, varve_condition 
     }
     if (token == JSON_ERROR) return event_read_not_json(reader);
     if (!has_version || condition->stream.len == 0)
-        return varve_error_set(reader->error, VARVE_INVALID, "conditions[%zu] needs \"stream\" and \"expected_version\"",
-                               reader->item);
+        return varve_error_set(reader->error, VARVE_INVALID,
+                               "conditions[%zu] needs \"stream\" and \"expected_version\"", reader->item);
     return VARVE_OK;
 }
 

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
 #include <varve/store.h>
+#include <cmocka.h>
 
 static void a_full_append_is_read(void **state)
 {
@@ -20,7 +20,8 @@ static void a_full_append_is_read(void **state)
     varve_append_json *parsed = NULL;
     varve_error error = { 0 };
     (void)state;
-    if (varve_append_json_parse(&parsed, varve_str_of(json), (varve_str){ 0 }, &error) < 0) fail_msg("%s", error.message);
+    if (varve_append_json_parse(&parsed, varve_str_of(json), (varve_str){ 0 }, &error) < 0)
+        fail_msg("%s", error.message);
     const varve_append_request *request = varve_append_json_request(parsed);
     assert_int_equal(request->event_count, 2);
     const varve_event *event = &request->events[0];
@@ -83,10 +84,10 @@ static void mistakes_are_named_with_their_place(void **state)
         { "{\"events\":[{\"data\":}]}", "not JSON", VARVE_INVALID },
         { "{\"events\":[],\"more\":1}", "unknown field \"more\"", VARVE_INVALID },
         { "{\"events\":[],\"conditions\":[{\"stream\":\"a\"}]}", "conditions[0] needs", VARVE_INVALID },
-        { "{\"events\":[],\"conditions\":[{\"stream\":\"a\",\"expected_version\":\"7\"}]}", "conditions[0].expected_version",
-          VARVE_INVALID },
-        { "{\"events\":[],\"conditions\":[{\"stream\":\"a\",\"expected_version\":-1}]}", "conditions[0].expected_version",
-          VARVE_INVALID },
+        { "{\"events\":[],\"conditions\":[{\"stream\":\"a\",\"expected_version\":\"7\"}]}",
+          "conditions[0].expected_version", VARVE_INVALID },
+        { "{\"events\":[],\"conditions\":[{\"stream\":\"a\",\"expected_version\":-1}]}",
+          "conditions[0].expected_version", VARVE_INVALID },
         { "{\"events\":[],\"conditions\":[{\"fail_if_match\":[],\"after\":1}]}", "not built yet", VARVE_UNSUPPORTED },
     };
     (void)state;

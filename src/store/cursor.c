@@ -48,8 +48,9 @@ static varve_status check_options(const varve_read_options *options, varve_error
         if (status < 0) return status;
         if (options->category_count > 0 || options->correlation_id.len > 0 || options->after_position > 0 ||
             options->until_position > 0 || !varve_uuid_is_nil(options->after_id))
-            return varve_error_set(error, VARVE_INVALID,
-                                   "a stream is read by version: categories, correlation and positions are for the log");
+            return varve_error_set(
+                error, VARVE_INVALID,
+                "a stream is read by version: categories, correlation and positions are for the log");
     } else if (options->from_version > 0 || options->until_version > 0 || options->backward ||
                options->clock != VARVE_CLOCK_RECORDED) {
         return varve_error_set(error, VARVE_INVALID,

@@ -108,7 +108,8 @@ varve_status varve_append(varve_store *store, const varve_append_request *reques
 
     status = writer_put(store->writer, append, true, error);
     if (status >= 0) {
-        while (sem_wait(&append->settled) != 0) {} /* only a signal handler can interrupt it */
+        while (sem_wait(&append->settled) != 0) {
+        } /* only a signal handler can interrupt it */
         status = append->work.status;
         if (status < 0 && error != NULL) *error = append->work.error;
     } else {
@@ -123,8 +124,8 @@ varve_status varve_append(varve_store *store, const varve_append_request *reques
     return status;
 }
 
-varve_status varve_append_async(varve_store *store, const varve_append_request *request,
-                                varve_append_callback callback, void *ctx, varve_error *error)
+varve_status varve_append_async(varve_store *store, const varve_append_request *request, varve_append_callback callback,
+                                void *ctx, varve_error *error)
 {
     struct append *append = NULL;
     varve_status status = refuse_read_only(store, error);

@@ -68,8 +68,8 @@ varve_status varve_store_export(varve_store *store, FILE *out, const varve_progr
     }
     if (status >= 0) status = export_events(cursor, out, options, head, events, error);
     if (status >= 0 && *events != head)
-        status = varve_error_set(error, VARVE_CORRUPT, "the log has %" PRIu64 " events up to position %" PRIu64, *events,
-                                 head);
+        status = varve_error_set(error, VARVE_CORRUPT, "the log has %" PRIu64 " events up to position %" PRIu64,
+                                 *events, head);
     varve_cursor_close(cursor);
     return status;
 }
@@ -121,8 +121,9 @@ static varve_status read_header(struct import *import, varve_error *error)
         varve_json_int(line, "events", &events, NULL) < 0 || events < 0)
         return damaged(import, "this is no varve export", error);
     if (format != EXPORT_FORMAT)
-        return varve_error_set(error, VARVE_INCOMPATIBLE, "the export has format %" PRId64 " and this varve knows format %d",
-                               format, EXPORT_FORMAT);
+        return varve_error_set(error, VARVE_INCOMPATIBLE,
+                               "the export has format %" PRId64 " and this varve knows format %d", format,
+                               EXPORT_FORMAT);
     import->total = (uint64_t)events;
     return VARVE_OK;
 }

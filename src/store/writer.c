@@ -8,8 +8,8 @@
 #include "base/clock.h"
 
 enum {
-    BATCH_APPENDS = 1024,     /* a batch's appends at most … */
-    BATCH_BYTES = 16 << 20,   /* … and its payload, one append more allowed */
+    BATCH_APPENDS = 1024,   /* a batch's appends at most … */
+    BATCH_BYTES = 16 << 20, /* … and its payload, one append more allowed */
     BATCH_SNAPSHOTS = 64,
     FULL_QUEUE_WAIT_MS = 5000,
 };

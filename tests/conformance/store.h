@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include <cmocka.h>
 #include <varve.h>
+#include <cmocka.h>
 
 #include "store/access.h"
 #include "tests/support/scratch.h"
@@ -83,17 +83,17 @@ static inline void assert_str(varve_str actual, const char *expected)
 
 /* Runs the cases, made with CASE, on every driver. */
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-#define RUN_ON_ALL_DRIVERS(cases)                                                                              \
-    int main(void)                                                                                             \
-    {                                                                                                          \
-        static const struct store_driver *const drivers[] = { &store_sqlite };                                 \
-        int failed = 0;                                                                                        \
-        for (size_t d = 0; d < sizeof drivers / sizeof drivers[0]; d++) {                                      \
-            struct fixture fixture = { .driver = drivers[d] };                                                 \
+#define RUN_ON_ALL_DRIVERS(cases)                                                                                \
+    int main(void)                                                                                               \
+    {                                                                                                            \
+        static const struct store_driver *const drivers[] = { &store_sqlite };                                   \
+        int failed = 0;                                                                                          \
+        for (size_t d = 0; d < sizeof drivers / sizeof drivers[0]; d++) {                                        \
+            struct fixture fixture = { .driver = drivers[d] };                                                   \
             for (size_t i = 0; i < sizeof(cases) / sizeof((cases)[0]); i++) (cases)[i].initial_state = &fixture; \
-            failed += cmocka_run_group_tests_name(drivers[d]->scheme, cases, NULL, NULL);                      \
-        }                                                                                                      \
-        return failed;                                                                                         \
+            failed += cmocka_run_group_tests_name(drivers[d]->scheme, cases, NULL, NULL);                        \
+        }                                                                                                        \
+        return failed;                                                                                           \
     }
 
 #endif

@@ -28,10 +28,18 @@ static void every_field_comes_back_as_it_was_given(void **state)
     const varve_str tags[] = { VARVE_STR("customer:1"), VARVE_STR("größe") };
     const char bytes[] = { 0, (char)0xff, 7 };
     varve_event events[] = {
-        { .stream = VARVE_STR("order-a-b"), .type = VARVE_STR("OrderPlaced"), .data = VARVE_STR(" { \"n\" : 1.50 }\n"),
-          .metadata = VARVE_STR("{\"correlation_id\":\"c-1\"}"), .tags = tags, .tag_count = 2, .schema_version = 3,
-          .id = varve_uuid_new(), .occurred_at = 1234567890123456 },
-        { .stream = VARVE_STR("blob"), .type = VARVE_STR("Stored"), .data = { bytes, sizeof bytes },
+        { .stream = VARVE_STR("order-a-b"),
+          .type = VARVE_STR("OrderPlaced"),
+          .data = VARVE_STR(" { \"n\" : 1.50 }\n"),
+          .metadata = VARVE_STR("{\"correlation_id\":\"c-1\"}"),
+          .tags = tags,
+          .tag_count = 2,
+          .schema_version = 3,
+          .id = varve_uuid_new(),
+          .occurred_at = 1234567890123456 },
+        { .stream = VARVE_STR("blob"),
+          .type = VARVE_STR("Stored"),
+          .data = { bytes, sizeof bytes },
           .content_type = VARVE_STR("application/octet-stream") },
     };
     varve_appended appended = { 0 };
@@ -264,8 +272,7 @@ static void limits_are_exact(void **state)
     char *data = malloc(bytes);
     memset(data, ' ', bytes);
     data[0] = '1';
-    for (size_t i = 0; i < count; i++)
-        events[i] = (varve_event){ .stream = VARVE_STR("a-1"), .type = VARVE_STR("E") };
+    for (size_t i = 0; i < count; i++) events[i] = (varve_event){ .stream = VARVE_STR("a-1"), .type = VARVE_STR("E") };
     varve_append_request request = { .events = events, .event_count = count };
     assert_int_equal(varve_append(fixture->store, &request, NULL, NULL), VARVE_TOO_LARGE);
     request.event_count = count - 1;

@@ -17,13 +17,22 @@ static void append_kinds(varve_store *store)
     const varve_str tags[] = { VARVE_STR("a b"), VARVE_STR("\"\\") };
     const char bytes[] = { 0, (char)0xff, '\n' };
     const varve_event events[] = {
-        { .stream = VARVE_STR("s-1"), .type = VARVE_STR("A"), .data = VARVE_STR("{ \"n\" : 1.50,\"m\":9223372036854775807}"),
-          .metadata = VARVE_STR("{\"correlation_id\":\"c\"}"), .tags = tags, .tag_count = 2, .occurred_at = 77 },
-        { .stream = VARVE_STR("s-1"), .type = VARVE_STR("A"), .data = VARVE_STR("[1,\n2]\r\n"),
+        { .stream = VARVE_STR("s-1"),
+          .type = VARVE_STR("A"),
+          .data = VARVE_STR("{ \"n\" : 1.50,\"m\":9223372036854775807}"),
+          .metadata = VARVE_STR("{\"correlation_id\":\"c\"}"),
+          .tags = tags,
+          .tag_count = 2,
+          .occurred_at = 77 },
+        { .stream = VARVE_STR("s-1"),
+          .type = VARVE_STR("A"),
+          .data = VARVE_STR("[1,\n2]\r\n"),
           .metadata = VARVE_STR("{\n}") },
         { .stream = VARVE_STR("größe-\"x\""), .type = VARVE_STR("B"), .data = varve_str_of(deep), .schema_version = 7 },
         { .stream = VARVE_STR("s-2"), .type = VARVE_STR("C"), .data = { bytes, 3 }, .content_type = VARVE_STR("a/b") },
-        { .stream = VARVE_STR("s-2"), .type = VARVE_STR("C"), .data = VARVE_STR("1"),
+        { .stream = VARVE_STR("s-2"),
+          .type = VARVE_STR("C"),
+          .data = VARVE_STR("1"),
           .content_type = VARVE_STR("application/x+json") },
     };
     const varve_append_request request = { .events = events, .event_count = 5 };
@@ -32,11 +41,12 @@ static void append_kinds(varve_store *store)
 
 static bool same_event(const varve_event *a, const varve_event *b)
 {
-    bool same = varve_str_eq(a->stream, b->stream) && varve_str_eq(a->type, b->type) && varve_str_eq(a->data, b->data) &&
-                varve_str_eq(a->metadata, b->metadata) && varve_str_eq(a->content_type, b->content_type) &&
-                memcmp(&a->id, &b->id, sizeof a->id) == 0 && a->schema_version == b->schema_version &&
-                a->occurred_at == b->occurred_at && a->recorded_at == b->recorded_at && a->version == b->version &&
-                a->position == b->position && a->tag_count == b->tag_count;
+    bool same = varve_str_eq(a->stream, b->stream) && varve_str_eq(a->type, b->type) &&
+                varve_str_eq(a->data, b->data) && varve_str_eq(a->metadata, b->metadata) &&
+                varve_str_eq(a->content_type, b->content_type) && memcmp(&a->id, &b->id, sizeof a->id) == 0 &&
+                a->schema_version == b->schema_version && a->occurred_at == b->occurred_at &&
+                a->recorded_at == b->recorded_at && a->version == b->version && a->position == b->position &&
+                a->tag_count == b->tag_count;
     for (size_t i = 0; same && i < a->tag_count; i++) same = varve_str_eq(a->tags[i], b->tags[i]);
     return same;
 }
@@ -187,7 +197,8 @@ static void a_backup_is_one_moment_while_writing_goes_on(void **state)
     append_kinds(fixture->store);
     for (int i = 0; i < 20; i++) append_n(fixture->store, "s-1", "E", 100);
     pthread_create(&writer.thread, NULL, keep_appending, &writer);
-    while (writer.appended < 3) {}
+    while (writer.appended < 3) {
+    }
     uint64_t before = head_of(fixture->store);
     snprintf(path, sizeof path, "%s", scratch_path(&fixture->scratch, "backup.db"));
     varve_error error = { 0 };

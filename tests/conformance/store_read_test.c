@@ -80,7 +80,9 @@ static void correlated_events_are_found(void **state)
         { .stream = VARVE_STR("a"), .type = VARVE_STR("E"), .metadata = VARVE_STR("{\"correlation_id\":\"c-1\"}") },
         { .stream = VARVE_STR("b"), .type = VARVE_STR("E"), .metadata = VARVE_STR("{\"correlation_id\":\"c-2\"}") },
         { .stream = VARVE_STR("c"), .type = VARVE_STR("E") },
-        { .stream = VARVE_STR("d"), .type = VARVE_STR("E"), .metadata = VARVE_STR("{\"a\":1,\"correlation_id\":\"c-1\"}") },
+        { .stream = VARVE_STR("d"),
+          .type = VARVE_STR("E"),
+          .metadata = VARVE_STR("{\"a\":1,\"correlation_id\":\"c-1\"}") },
     };
     varve_append(fixture->store, &(varve_append_request){ .events = events, .event_count = 4 }, NULL, NULL);
     assert_reads(fixture->store, "a@1 d@1 ", (varve_read_options){ .correlation_id = VARVE_STR("c-1") });
@@ -98,7 +100,8 @@ static void reading_up_to_a_time(void **state)
     varve_event event = { .stream = s, .type = VARVE_STR("E"), .occurred_at = 5000000 };
     const varve_append_request request = { .events = &event, .event_count = 1 };
     assert_int_equal(varve_append(store, &request, &first, NULL), VARVE_OK);
-    while (varve_time_now() <= first.recorded_at) {}
+    while (varve_time_now() <= first.recorded_at) {
+    }
     event.occurred_at = 3000000;
     assert_int_equal(varve_append(store, &request, NULL, NULL), VARVE_OK);
 
@@ -326,8 +329,12 @@ static void an_event_is_found_by_its_id(void **state)
 {
     struct fixture *fixture = *state;
     const varve_str tag = VARVE_STR("t");
-    const varve_event given = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E"), .data = VARVE_STR("[1]"),
-                                .id = varve_uuid_new(), .tags = &tag, .tag_count = 1 };
+    const varve_event given = { .stream = VARVE_STR("s-1"),
+                                .type = VARVE_STR("E"),
+                                .data = VARVE_STR("[1]"),
+                                .id = varve_uuid_new(),
+                                .tags = &tag,
+                                .tag_count = 1 };
     varve_event found;
     varve_buf memory = { 0 };
     append_n(fixture->store, "s-1", "Other", 5);
@@ -363,12 +370,13 @@ static void streams_are_listed_by_name(void **state)
     assert_int_equal(varve_stream_list(fixture->store, none, none, 0, note_stream, &names, NULL), VARVE_DONE);
     assert_string_equal(names.ptr, "a-1@1 order@1 order-1@3 order-2@2 orders-1@1 ");
     varve_buf_reset(&names);
-    assert_int_equal(varve_stream_list(fixture->store, VARVE_STR("order"), none, 2, note_stream, &names, NULL), VARVE_OK);
+    assert_int_equal(varve_stream_list(fixture->store, VARVE_STR("order"), none, 2, note_stream, &names, NULL),
+                     VARVE_OK);
     assert_string_equal(names.ptr, "order@1 order-1@3 ");
     varve_buf_reset(&names);
-    assert_int_equal(
-        varve_stream_list(fixture->store, VARVE_STR("order"), VARVE_STR("order-1"), 2, note_stream, &names, NULL),
-        VARVE_DONE);
+    assert_int_equal(varve_stream_list(fixture->store, VARVE_STR("order"), VARVE_STR("order-1"), 2, note_stream, &names,
+                                       NULL),
+                     VARVE_DONE);
     assert_string_equal(names.ptr, "order-2@2 ");
     varve_buf_fini(&names);
 }
@@ -398,8 +406,8 @@ static void put_snapshot(varve_store *store, const char *stream, uint64_t versio
 {
     char state[32];
     snprintf(state, sizeof state, "%llu", (unsigned long long)version);
-    store_snapshot_put(store, &(struct store_snapshot){ varve_str_of(stream), version, state_version,
-                                                        varve_str_of(state) });
+    store_snapshot_put(store,
+                       &(struct store_snapshot){ varve_str_of(stream), version, state_version, varve_str_of(state) });
     append_n(store, "other-1", "E", 1);
 }
 
@@ -408,8 +416,7 @@ static uint64_t snapshot_up_to(varve_store *store, const char *stream, uint32_t 
 {
     varve_buf text = { 0 };
     uint64_t version = 0;
-    varve_status status =
-        store_snapshot_get(store, varve_str_of(stream), state_version, max, &version, &text, NULL);
+    varve_status status = store_snapshot_get(store, varve_str_of(stream), state_version, max, &version, &text, NULL);
     if (status == VARVE_NOT_FOUND) return 0;
     assert_int_equal(status, VARVE_OK);
     assert_int_equal(strtoull(text.ptr, NULL, 10), version);
@@ -454,13 +461,14 @@ static void a_time_tells_the_version(void **state)
         varve_appended appended = { 0 };
         const varve_event event = { .stream = s, .type = VARVE_STR("E") }, events[] = { event, event };
         append_n(store, "s-2", "E", i * 7);
-        assert_int_equal(
-            varve_append(store, &(varve_append_request){ .events = events, .event_count = 1 + i % 2 }, &appended, NULL),
-            VARVE_OK);
+        assert_int_equal(varve_append(store, &(varve_append_request){ .events = events, .event_count = 1 + i % 2 },
+                                      &appended, NULL),
+                         VARVE_OK);
         recorded[i] = appended.recorded_at;
         versions[i] = appended.streams[0].version;
         varve_appended_fini(&appended);
-        while (varve_time_now() <= recorded[i] + 1) {}
+        while (varve_time_now() <= recorded[i] + 1) {
+        }
     }
     assert_int_equal(store_version_at(store, s, recorded[0] - 1, &version, NULL), VARVE_OK);
     assert_int_equal(version, 0);
@@ -511,7 +519,9 @@ static void a_damaged_event_is_an_error_that_names_it(void **state)
     varve_error error = { 0 };
     uint64_t checked = 0;
     const varve_verify_options verify = { .problem = print_problem, .ctx = &problems };
-    const varve_event precious = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E"), .data = VARVE_STR("\"precious\"") };
+    const varve_event precious = { .stream = VARVE_STR("s-1"),
+                                   .type = VARVE_STR("E"),
+                                   .data = VARVE_STR("\"precious\"") };
     append_n(fixture->store, "s-1", "E", 2);
     varve_append(fixture->store, &(varve_append_request){ .events = &precious, .event_count = 1 }, NULL, NULL);
     assert_int_equal(varve_store_verify(fixture->store, &verify, &checked, &error), VARVE_OK);

@@ -71,7 +71,8 @@ static void *append_forever(void *argument)
         for (size_t i = 0; i < count; i++) {
             snprintf(names[i], sizeof names[i], "s-%d", rand_r(&appender->seed) % STREAMS);
             snprintf(data[i], sizeof data[i], "{\"amount\":%d}", rand_r(&appender->seed) % 100);
-            events[i] = (varve_event){ .stream = varve_str_of(names[i]), .type = VARVE_STR("Counted"),
+            events[i] = (varve_event){ .stream = varve_str_of(names[i]),
+                                       .type = VARVE_STR("Counted"),
                                        .data = varve_str_of(data[i]) };
         }
         const varve_append_request request = { .events = events, .event_count = count };

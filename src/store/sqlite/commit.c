@@ -127,7 +127,8 @@ static varve_status find_event(struct store_log *log, struct store_append *appen
     *position = 0;
     if (code == SQLITE_ROW) {
         varve_stream_version *stream = &append->streams[append->event_stream[i]];
-        varve_str name = { (const char *)sqlite3_column_text(statement, 3), (size_t)sqlite3_column_bytes(statement, 3) };
+        varve_str name = { (const char *)sqlite3_column_text(statement, 3),
+                           (size_t)sqlite3_column_bytes(statement, 3) };
         *position = (uint64_t)sqlite3_column_int64(statement, 0);
         append->recorded_at = sqlite3_column_int64(statement, 2);
         stream->version = (uint64_t)sqlite3_column_int64(statement, 1);
@@ -170,11 +171,16 @@ static bool holds(const varve_condition *condition, uint64_t version)
 {
     ASSERT(condition->kind != VARVE_FAIL_IF_MATCH); /* append_new refuses it */
     switch (condition->kind) {
-    case VARVE_STREAM_ANY: return true;
-    case VARVE_STREAM_AT: return version == condition->version;
-    case VARVE_STREAM_NONE: return version == 0;
-    case VARVE_STREAM_EXISTS: return version > 0;
-    case VARVE_FAIL_IF_MATCH: break;
+    case VARVE_STREAM_ANY:
+        return true;
+    case VARVE_STREAM_AT:
+        return version == condition->version;
+    case VARVE_STREAM_NONE:
+        return version == 0;
+    case VARVE_STREAM_EXISTS:
+        return version > 0;
+    case VARVE_FAIL_IF_MATCH:
+        break;
     }
     return false;
 }

@@ -29,8 +29,8 @@ static varve_status copy_pages(sqlite3 *to, sqlite3 *from, const varve_progress_
 
 /* Copies what the reader sees into the new file `path`. The reader's transaction keeps it one moment's state: a copy
  * between writes would have to start over after each of them and might never end. */
-static varve_status copy_to(struct reader *reader, const char *path, bool renew,
-                            const varve_progress_options *options, varve_error *error)
+static varve_status copy_to(struct reader *reader, const char *path, bool renew, const varve_progress_options *options,
+                            varve_error *error)
 {
     sqlite3 *to = NULL;
     varve_status status = VARVE_OK;
@@ -93,7 +93,8 @@ static varve_status check_place(struct store_log *log, const varve_event *event,
         return varve_error_set(error, VARVE_INVALID, "position %llu comes after position %llu",
                                (unsigned long long)event->position, (unsigned long long)log->head.position);
     if (event->version != stream.version + 1)
-        return varve_error_set(error, VARVE_INVALID, "position %llu has version %llu of a stream that is at version %llu",
+        return varve_error_set(error, VARVE_INVALID,
+                               "position %llu has version %llu of a stream that is at version %llu",
                                (unsigned long long)event->position, (unsigned long long)event->version,
                                (unsigned long long)stream.version);
     if (event->recorded_at < log->head.recorded_at)
@@ -105,8 +106,7 @@ static varve_status check_place(struct store_log *log, const varve_event *event,
 static varve_status load_events(struct store_log *log, store_next_event next, void *ctx, varve_error *error)
 {
     varve_event event;
-    if (log->head.position > 0)
-        return varve_error_set(error, VARVE_INVALID, "the store %s is not empty", log->path);
+    if (log->head.position > 0) return varve_error_set(error, VARVE_INVALID, "the store %s is not empty", log->path);
     varve_status status = sqlite_run(log, W_BEGIN, "beginning to import", error);
     while (status >= 0 && (status = next(ctx, &event, error)) == VARVE_OK) {
         status = check_place(log, &event, error);

@@ -20,17 +20,32 @@ varve_status sqlite_failed(sqlite3 *db, const char *doing, varve_error *error)
     const char *message = db == NULL ? "out of memory" : sqlite3_errmsg(db);
     varve_status status = VARVE_IO;
     switch (code & 0xff) {
-    case SQLITE_FULL: status = VARVE_FULL; break;
-    case SQLITE_NOMEM: status = VARVE_NOMEM; break;
-    case SQLITE_CORRUPT: status = VARVE_CORRUPT; break;
-    case SQLITE_NOTADB: status = VARVE_INCOMPATIBLE; break;
+    case SQLITE_FULL:
+        status = VARVE_FULL;
+        break;
+    case SQLITE_NOMEM:
+        status = VARVE_NOMEM;
+        break;
+    case SQLITE_CORRUPT:
+        status = VARVE_CORRUPT;
+        break;
+    case SQLITE_NOTADB:
+        status = VARVE_INCOMPATIBLE;
+        break;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: status = VARVE_BUSY; break;
+    case SQLITE_LOCKED:
+        status = VARVE_BUSY;
+        break;
     case SQLITE_READONLY:
     case SQLITE_PERM:
-    case SQLITE_AUTH: status = VARVE_DENIED; break;
-    case SQLITE_TOOBIG: status = VARVE_TOO_LARGE; break;
-    default: break;
+    case SQLITE_AUTH:
+        status = VARVE_DENIED;
+        break;
+    case SQLITE_TOOBIG:
+        status = VARVE_TOO_LARGE;
+        break;
+    default:
+        break;
     }
     return varve_error_set(error, status, "%s: %s (SQLite %d)", doing, message, code);
 }
@@ -77,8 +92,9 @@ static varve_status take_lock(struct store_log *log, varve_error *error)
         status = varve_error_set(error, errno == EACCES || errno == EROFS ? VARVE_DENIED : VARVE_IO,
                                  "the lock file %s cannot be opened: %s", name, strerror(errno));
     } else if (flock(log->lock, LOCK_EX | LOCK_NB) != 0) {
-        status = errno == EWOULDBLOCK ? locked_elsewhere(log->lock, log->path, error)
-                                      : varve_error_set(error, VARVE_IO, "%s cannot be locked: %s", name, strerror(errno));
+        status = errno == EWOULDBLOCK
+                     ? locked_elsewhere(log->lock, log->path, error)
+                     : varve_error_set(error, VARVE_IO, "%s cannot be locked: %s", name, strerror(errno));
     } else {
         int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
         if (ftruncate(log->lock, 0) != 0 || pwrite(log->lock, text, (size_t)len, 0) != len)

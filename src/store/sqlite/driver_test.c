@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <sqlite3.h>
 #include <varve.h>
+#include <cmocka.h>
 
 #include "store/access.h"
 #include "tests/support/scratch.h"
@@ -89,7 +89,8 @@ static void a_store_that_must_exist_is_not_created(void **state)
     scratch_path(&scratch, "none.db");
     assert_int_equal(open_at(scratch.path, (varve_store_options){ .must_exist = true }, &store, &error),
                      VARVE_NOT_FOUND);
-    assert_int_equal(open_at(scratch.path, (varve_store_options){ .read_only = true }, &store, &error), VARVE_NOT_FOUND);
+    assert_int_equal(open_at(scratch.path, (varve_store_options){ .read_only = true }, &store, &error),
+                     VARVE_NOT_FOUND);
     assert_int_equal(access(scratch.path, F_OK), -1);
     scratch_path(&scratch, "no/such/folder/s.db");
     assert_int_equal(open_at(scratch.path, (varve_store_options){ 0 }, &store, &error), VARVE_NOT_FOUND);

@@ -37,7 +37,7 @@ enum { NAMES_KEPT = 256 };
 
 struct names {
     struct {
-        int64_t id; /* 0: empty */
+        int64_t id;     /* 0: empty */
         varve_str name; /* owned */
     } entries[NAMES_KEPT];
 };

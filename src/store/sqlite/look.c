@@ -14,8 +14,8 @@ static const char *const statements[R_STATEMENTS] = {
                  "WHERE e.stream = ?1 AND e.version >= ?2 AND e.version <= ?3 ORDER BY e.version",
     [R_STREAM_BACKWARD] = "SELECT " EVENT_COLUMNS " FROM events e "
                           "WHERE e.stream = ?1 AND e.version <= ?2 AND e.version >= ?3 ORDER BY e.version DESC",
-    [R_CORRELATION] = EVENTS_WITH_STREAM
-    "WHERE e.correlation_id = ?3 AND e.position > ?1 AND e.position <= ?2 ORDER BY e.position",
+    [R_CORRELATION] =
+        EVENTS_WITH_STREAM "WHERE e.correlation_id = ?3 AND e.position > ?1 AND e.position <= ?2 ORDER BY e.position",
     [R_EVENT] = EVENTS_WITH_STREAM "WHERE e.id = ?1",
     [R_FIND_STREAM] = "SELECT id FROM streams WHERE name = ?1",
     [R_STREAM_VERSION] = "SELECT e.version FROM streams s JOIN events e ON e.stream = s.id WHERE s.name = ?1 "
@@ -101,9 +101,12 @@ varve_status sqlite_streams(struct store_log *log, varve_str category, varve_str
             status = visit(ctx, &stream);
             visited++;
         }
-        if (status > 0) status = VARVE_OK; /* ended by the visitor */
-        else if (status == VARVE_OK && code != SQLITE_DONE) status = sqlite_failed(reader->db, "listing streams", error);
-        else if (status == VARVE_OK && (limit == 0 || visited < limit)) status = VARVE_DONE;
+        if (status > 0)
+            status = VARVE_OK; /* ended by the visitor */
+        else if (status == VARVE_OK && code != SQLITE_DONE)
+            status = sqlite_failed(reader->db, "listing streams", error);
+        else if (status == VARVE_OK && (limit == 0 || visited < limit))
+            status = VARVE_DONE;
     }
     sqlite3_finalize(rows);
     reader_give(log, reader);

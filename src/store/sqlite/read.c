@@ -252,8 +252,8 @@ varve_status sqlite_read(struct store_log *log, const struct store_read *read, s
     struct reader *reader = NULL;
     varve_status status = reader_take(log, &reader, error);
     if (status < 0) return status;
-    status = read->options->stream.len > 0 ? read_stream(reader, read, page, error)
-                                           : read_log(reader, read, page, error);
+    status =
+        read->options->stream.len > 0 ? read_stream(reader, read, page, error) : read_log(reader, read, page, error);
     reader_give(log, reader);
     return status;
 }

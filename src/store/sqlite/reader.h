@@ -41,8 +41,8 @@ varve_status reader_statement(struct reader *reader, enum reader_statement which
 varve_status sqlite_row_event(struct reader *reader, sqlite3_stmt *row, varve_str stream, struct arena *arena,
                               varve_event *event, varve_error *error);
 
-#define EVENT_COLUMNS                                                                                          \
-    "e.position, e.version, e.id, e.type, e.content_type, e.schema_version, e.tags, e.recorded_at, "           \
+#define EVENT_COLUMNS                                                                                \
+    "e.position, e.version, e.id, e.type, e.content_type, e.schema_version, e.tags, e.recorded_at, " \
     "e.occurred_at, e.data, e.metadata, e.crc"
 
 #endif

@@ -15,13 +15,13 @@ static const char tables[] =
     " version INTEGER NOT NULL,"
     " id BLOB NOT NULL,"
     " type INTEGER NOT NULL,"
-    " content_type TEXT,"               /* NULL: application/json */
+    " content_type TEXT," /* NULL: application/json */
     " schema_version INTEGER NOT NULL,"
-    " correlation_id TEXT,"             /* out of the metadata, for the index */
-    " tags BLOB,"                       /* packed, for reading; NULL: none */
-    " recorded_at INTEGER NOT NULL,"    /* µs since 1970 */
+    " correlation_id TEXT,"          /* out of the metadata, for the index */
+    " tags BLOB,"                    /* packed, for reading; NULL: none */
+    " recorded_at INTEGER NOT NULL," /* µs since 1970 */
     " occurred_at INTEGER NOT NULL,"
-    " data NOT NULL,"                   /* TEXT when it is JSON, else BLOB */
+    " data NOT NULL," /* TEXT when it is JSON, else BLOB */
     " metadata TEXT NOT NULL,"
     " crc INTEGER NOT NULL);"
     "CREATE UNIQUE INDEX events_by_stream ON events (stream, version);"
@@ -79,8 +79,8 @@ varve_status schema_open(sqlite3 *db, const char *path, bool may_create, varve_e
         return varve_error_set(error, VARVE_INCOMPATIBLE, "%s is not a varve store", path);
     if (format != FORMAT_VERSION)
         return varve_error_set(error, VARVE_INCOMPATIBLE,
-                               "the store %s has format %lld and this varve knows format %d: use a varve that fits", path,
-                               (long long)format, FORMAT_VERSION);
+                               "the store %s has format %lld and this varve knows format %d: use a varve that fits",
+                               path, (long long)format, FORMAT_VERSION);
     return VARVE_OK;
 }
 
