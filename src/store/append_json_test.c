@@ -15,7 +15,8 @@ static void a_full_append_is_read(void **state)
         "\"tags\":[\"x\",\"y\\n\"],\"id\":\"01890a5d-ac96-774b-bcce-b302099a8057\",\"schema_version\":2,"
         "\"occurred_at\":\"1970-01-01T00:00:01Z\"},"
         "{\"stream\":\"b-1\",\"type\":\"B\",\"data_base64\":\"AP8=\",\"content_type\":\"image/png\"}],"
-        "\"conditions\":[{\"stream\":\"a-1\",\"expected_version\":3},{\"stream\":\"b-1\",\"expected_version\":\"none\"},"
+        "\"conditions\":[{\"stream\":\"a-1\",\"expected_version\":3},"
+        "{\"stream\":\"b-1\",\"expected_version\":\"none\"},"
         "{\"expected_version\":\"any\",\"stream\":\"c\"},{\"stream\":\"d\",\"expected_version\":\"exists\"}]}";
     varve_append_json *parsed = NULL;
     varve_error error = { 0 };

@@ -9,6 +9,7 @@
 #ifndef VARVE_STORE_STORE_H
 #define VARVE_STORE_STORE_H
 
+#include "store/thinning.h"
 #include "store/work.h"
 
 /* Capabilities of a driver; the only reason for which the conformance suite leaves out a case. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every store driver promises about copies: backup, restore, export, import, and what tells that a log is another. */
+/* What every store driver promises about copies, and what tells that a log is another one. */
 #include "tests/conformance/store.h"
 
 #include <pthread.h>

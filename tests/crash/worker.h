@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The process that is killed: appends from several threads while a projection follows, and tells what it was promised. */
+/* The process that is killed: it appends, a projection follows, and it tells what it was promised. */
 #ifndef VARVE_TESTS_CRASH_WORKER_H
 #define VARVE_TESTS_CRASH_WORKER_H
 

@@ -2,7 +2,6 @@
 /* Snapshots: rows beside the log that may be lost, damaged or superfluous without harm. */
 #include "base/crc32c.h"
 #include "store/sqlite/reader.h"
-#include "store/thinning.h"
 
 /* Over everything that a snapshot is used by, so that a damaged version or stream is noticed as well as a state. */
 static uint32_t checksum(int64_t stream, uint64_t version, uint32_t state_version, varve_str state)
