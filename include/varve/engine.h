@@ -55,6 +55,7 @@ typedef struct varve_engine_stats {
     uint64_t commands_failed;
     uint64_t command_retries; /* decided again after a conflict */
     uint64_t command_queue;
+    bool writable; /* false when the store is open for reading only, or stopped writing after an I/O error */
 } varve_engine_stats;
 
 VARVE_API void varve_engine_get_stats(varve_engine *engine, varve_engine_stats *stats);

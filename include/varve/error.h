@@ -33,6 +33,7 @@ extern "C" {
     X(VARVE_IDLE, 3, "idle", "nothing new came within the waiting time")                              \
     X(VARVE_REJECTED, 4, "command-rejected", "the domain rejected the command")                       \
     X(VARVE_REPEATED, 5, "repeated", "this was done before; the first result is returned")            \
+    X(VARVE_SKIPPED, 6, "skipped", "much was passed over by the filters and more is left to look at") \
     X(VARVE_INVALID, -1, "invalid", "the input is wrong")                                             \
     X(VARVE_NOT_FOUND, -2, "not-found", "there is no such thing")                                     \
     X(VARVE_CONFLICT, -3, "version-conflict", "an append condition does not hold")                    \

@@ -63,8 +63,9 @@ VARVE_API varve_status varve_cursor_open(varve_cursor **cursor, varve_store *sto
 /*
  * The next event. VARVE_OK: `*event` is borrowed until the next call on this cursor. VARVE_DONE: no
  * more. With `follow`: VARVE_CAUGHT_UP once, when the backlog is through; VARVE_IDLE when nothing
- * came within wait_ms. VARVE_CORRUPT names the position that fails its checksum. Memory is bounded
- * and no database snapshot is held between calls.
+ * came within wait_ms; VARVE_SKIPPED when a page of the log held nothing for the filters and there is
+ * more: call again, varve_cursor_scanned has moved on. VARVE_CORRUPT names the position that fails
+ * its checksum. Memory is bounded and no database snapshot is held between calls.
  */
 VARVE_API varve_status varve_cursor_next(varve_cursor *cursor, const varve_event **event, varve_error *error);
 

@@ -125,6 +125,7 @@ void varve_engine_get_stats(varve_engine *engine, varve_engine_stats *stats)
         .commands_failed = commands.failed,
         .command_retries = commands.retries,
         .command_queue = commands.queue_length,
+        .writable = appends.writable,
     };
 }
 

@@ -5,8 +5,8 @@
 
 #include "base/assert.h"
 
-/* A batch ends after this many events or bytes of data, whichever comes first. */
-enum { BATCH_EVENTS = 1000, BATCH_BYTES = 8 << 20 };
+/* A batch ends after this many events, bytes of data or positions looked at, whichever comes first. */
+enum { BATCH_EVENTS = 1000, BATCH_BYTES = 8 << 20, BATCH_POSITIONS = 16 << 10 };
 
 /* A batch on its way: the last event taken, and how much there is. */
 struct batch {
@@ -168,6 +168,13 @@ static varve_status flush_checkpoint(struct follower *follower, varve_error *err
     return status;
 }
 
+/* True while the batch may take another event. `began`: where the log was last looked at before it. */
+static bool has_room(const struct follower *follower, const struct batch *batch, uint64_t began)
+{
+    return batch->events < BATCH_EVENTS && batch->bytes < BATCH_BYTES &&
+           follower_scanned(follower) - began < BATCH_POSITIONS;
+}
+
 varve_status follower_advance(struct follower *follower, bool flush, varve_error *error)
 {
     struct batch batch = { 0 };
@@ -177,7 +184,8 @@ varve_status follower_advance(struct follower *follower, bool flush, varve_error
     if (follower->cursor == NULL) {
         status = open_cursor(follower, error);
     }
-    while (status == VARVE_OK && !alone && batch.events < BATCH_EVENTS && batch.bytes < BATCH_BYTES) {
+    uint64_t began = follower_scanned(follower);
+    while (status == VARVE_OK && !alone && has_room(follower, &batch, began)) {
         const varve_event *event = NULL;
         status = varve_cursor_next(follower->cursor, &event, error);
         if (status == VARVE_OK) {
@@ -185,7 +193,8 @@ varve_status follower_advance(struct follower *follower, bool flush, varve_error
             status = take(follower, &batch, event, error);
         }
     }
-    follower->caught_up = follower->caught_up || status == VARVE_CAUGHT_UP || status == VARVE_IDLE;
+    follower->caught_up = follower->caught_up || status == VARVE_CAUGHT_UP;
+    bool passed_over = status == VARVE_IDLE || status == VARVE_SKIPPED;
     if (status >= 0) {
         varve_status committed = commit(follower, &batch, error);
         status = committed < 0 ? committed : status == VARVE_IDLE ? VARVE_IDLE : VARVE_OK;
@@ -195,7 +204,7 @@ varve_status follower_advance(struct follower *follower, bool flush, varve_error
     } else if (batch.events > 0) {
         generation_rollback(follower->generation);
     }
-    if (status == VARVE_IDLE && flush) {
+    if (status >= 0 && passed_over && flush) {
         varve_status flushed = flush_checkpoint(follower, error);
         status = flushed < 0 ? flushed : status;
     }

@@ -62,9 +62,11 @@ static varve_status read_condition(struct event_reader *reader, varve_condition 
     while ((token = json_next(&reader->scanner)) == JSON_KEY) {
         varve_status status;
         if (json_is(&reader->scanner, "stream")) {
-            status = event_read_text(reader, "stream", &condition->stream);
+            status = condition->stream.ptr != NULL ? event_read_repeated(reader, "stream")
+                                                   : event_read_text(reader, "stream", &condition->stream);
         } else if (json_is(&reader->scanner, "expected_version")) {
-            status = read_expected_version(reader, condition);
+            status = has_version ? event_read_repeated(reader, "expected_version")
+                                 : read_expected_version(reader, condition);
             has_version = true;
         } else if (json_is(&reader->scanner, "fail_if_match") || json_is(&reader->scanner, "after")) {
             status = varve_error_set(reader->error, VARVE_UNSUPPORTED,
@@ -111,23 +113,31 @@ static varve_status read_conditions(struct event_reader *reader, varve_append_re
     return VARVE_OK;
 }
 
+/* One field of an append. What it leaves behind, if only an empty array, tells that it was there. */
+static varve_status read_part(struct event_reader *reader, varve_append_request *request)
+{
+    const struct json_scanner *key = &reader->scanner;
+    bool one_stream = reader->stream.len > 0;
+    if (json_is(key, "events"))
+        return request->events != NULL ? event_read_repeated(reader, "events") : read_events(reader, request);
+    if (json_is(key, "conditions") && !one_stream)
+        return request->conditions != NULL ? event_read_repeated(reader, "conditions")
+                                           : read_conditions(reader, request);
+    if (json_is(key, "idempotency_key") && !one_stream)
+        return request->idempotency_key.ptr != NULL
+                   ? event_read_repeated(reader, "idempotency_key")
+                   : event_read_text(reader, "idempotency_key", &request->idempotency_key);
+    return event_read_unknown(reader);
+}
+
 static varve_status read_append(struct event_reader *reader, varve_append_request *request)
 {
     enum json_token token = json_next(&reader->scanner);
     if (token == JSON_ERROR) return event_read_not_json(reader);
     if (token != JSON_OBJECT)
         return varve_error_set(reader->error, VARVE_INVALID, "an append is a JSON object with \"events\"");
-    bool one_stream = reader->stream.len > 0;
     while ((token = json_next(&reader->scanner)) == JSON_KEY) {
-        varve_status status;
-        if (json_is(&reader->scanner, "events"))
-            status = read_events(reader, request);
-        else if (json_is(&reader->scanner, "conditions") && !one_stream)
-            status = read_conditions(reader, request);
-        else if (json_is(&reader->scanner, "idempotency_key") && !one_stream)
-            status = event_read_text(reader, "idempotency_key", &request->idempotency_key);
-        else
-            status = event_read_unknown(reader);
+        varve_status status = read_part(reader, request);
         if (status < 0) return status;
     }
     if (token == JSON_ERROR || json_next(&reader->scanner) == JSON_ERROR) return event_read_not_json(reader);

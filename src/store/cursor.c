@@ -41,6 +41,8 @@ struct varve_cursor {
 static varve_status check_options(const varve_read_options *options, varve_error *error)
 {
     bool stream = options->stream.len > 0;
+    if (options->size != 0 && options->size != sizeof *options)
+        return varve_error_set(error, VARVE_INVALID, "varve_read_options is of another version of the library");
     bool bounded = options->until_version > 0 || options->until_position > 0 || options->until_time != 0;
     if (options->tag_count > 0) return varve_error_set(error, VARVE_UNSUPPORTED, "reading by tags is not built yet");
     if (stream) {
@@ -155,7 +157,7 @@ varve_status varve_cursor_open(varve_cursor **out, varve_store *store, const var
     if (!copy_options(cursor, options)) status = varve_error_set(error, VARVE_NOMEM, "no memory for a cursor");
     if (status >= 0) status = resolve_time(cursor, error);
     if (status >= 0 && options->follow && !store->read_only) {
-        status = waiter_init(&cursor->waiter, error);
+        status = waiter_init(&cursor->waiter, &store->watch, error);
         cursor->has_waiter = status >= 0;
     }
     if (status < 0) {
@@ -222,6 +224,15 @@ static varve_status fill(varve_cursor *cursor, uint64_t head, varve_error *error
     return VARVE_OK;
 }
 
+/* A subscriber at the head keeps no memory for the pages that brought it there. */
+static void release_page(varve_cursor *cursor)
+{
+    arena_fini(&cursor->page.arena);
+    cursor->page.events = NULL;
+    cursor->page.count = cursor->next = 0;
+    cursor->read.event_limit = FIRST_PAGE_EVENTS;
+}
+
 /* Gives out the page's next event. */
 static const varve_event *give(varve_cursor *cursor)
 {
@@ -234,18 +245,16 @@ static const varve_event *give(varve_cursor *cursor)
 /* Waits until the head is beyond what was seen, wait_ms at most, and says where it is. */
 static varve_status wait_for_more(varve_cursor *cursor, uint64_t *head, varve_error *error)
 {
-    uint32_t wait_ms = cursor->options.wait_ms;
-    if (cursor->has_waiter) {
-        if (waiter_arm(&cursor->waiter, &cursor->store->watch, cursor->seen_head) && wait_ms > 0)
-            waiter_wait(&cursor->waiter, wait_ms);
-        return varve_store_head(cursor->store, head, error);
-    }
-    /* Another process writes: nothing tells us when, so look now and then. */
-    uint64_t end = clock_ns() + (uint64_t)wait_ms * 1000000u;
-    for (;;) {
+    uint64_t now = clock_ns(), end = now + (uint64_t)cursor->options.wait_ms * 1000000u;
+    for (;; now = clock_ns()) {
         varve_status status = varve_store_head(cursor->store, head, error);
-        if (status < 0 || *head > cursor->seen_head || clock_ns() >= end) return status;
-        nanosleep(&(struct timespec){ .tv_nsec = OTHER_PROCESS_POLL_MS * 1000000L }, NULL);
+        if (status < 0 || *head > cursor->seen_head || now >= end) return status;
+        if (!cursor->has_waiter) {
+            /* Another process writes: nothing tells us when, so look now and then. */
+            nanosleep(&(struct timespec){ .tv_nsec = OTHER_PROCESS_POLL_MS * 1000000L }, NULL);
+        } else if (waiter_arm(&cursor->waiter, &cursor->store->watch, cursor->seen_head)) {
+            waiter_wait(&cursor->waiter, (uint32_t)((end - now) / 1000000u) + 1);
+        }
     }
 }
 
@@ -257,7 +266,7 @@ static bool may_idle(varve_cursor *cursor)
 
 varve_status varve_cursor_next(varve_cursor *cursor, const varve_event **event, varve_error *error)
 {
-    bool waited = false;
+    bool waited = false, filled = false;
     for (;;) {
         if (cursor->next < cursor->page.count) {
             *event = give(cursor);
@@ -268,23 +277,28 @@ varve_status varve_cursor_next(varve_cursor *cursor, const varve_event **event, 
 
         uint64_t head = 0;
         varve_status status = VARVE_OK;
-        if (!cursor->exhausted) {
+        if (!cursor->exhausted && cursor->options.follow && filled) {
+            return VARVE_SKIPPED;
+        } else if (!cursor->exhausted) {
             status = varve_store_head(cursor->store, &head, error);
         } else if (!cursor->options.follow) {
             return VARVE_DONE;
         } else if (!cursor->live) {
             cursor->live = true;
+            release_page(cursor);
             return VARVE_CAUGHT_UP;
         } else if (!waited) {
             status = wait_for_more(cursor, &head, error);
             waited = true;
             if (status >= 0 && head <= cursor->seen_head) continue;
         } else if (may_idle(cursor)) {
+            release_page(cursor);
             return VARVE_IDLE;
         } else {
             status = varve_store_head(cursor->store, &head, error);
         }
         if (status >= 0) status = fill(cursor, head, error);
         if (status < 0) return status;
+        filled = true;
     }
 }

@@ -8,15 +8,26 @@
 
 #include "base/clock.h"
 
+/* Waiters woken under one hold of the mutex, which the writer needs too. */
+enum { WOKEN_AT_ONCE = 32 };
+
 void watch_init(struct watch *watch, struct store_head head)
 {
+    *watch = (struct watch){ .head = head, .woken = head.position };
     pthread_mutex_init(&watch->mutex, NULL);
-    watch->head = head;
-    watch->armed = NULL;
+    pthread_cond_init(&watch->moved, NULL);
 }
 
 void watch_fini(struct watch *watch)
 {
+    if (watch->has_thread) {
+        pthread_mutex_lock(&watch->mutex);
+        watch->closing = true;
+        pthread_cond_signal(&watch->moved);
+        pthread_mutex_unlock(&watch->mutex);
+        pthread_join(watch->thread, NULL);
+    }
+    pthread_cond_destroy(&watch->moved);
     pthread_mutex_destroy(&watch->mutex);
 }
 
@@ -39,23 +50,56 @@ static void unlink_waiter(struct waiter *waiter, struct watch *watch)
     waiter->armed = false;
 }
 
-void watch_publish(struct watch *watch, struct store_head head)
+void watch_move(struct watch *watch, struct store_head head)
 {
     pthread_mutex_lock(&watch->mutex);
     watch->head = head;
-    while (watch->armed != NULL) {
-        struct waiter *waiter = watch->armed;
-        unlink_waiter(waiter, watch);
-        eventfd_write(waiter->fd, 1); /* cannot fail: the counter was zero when it was armed */
-    }
+    if (watch->armed != NULL && head.position != watch->woken) pthread_cond_signal(&watch->moved);
     pthread_mutex_unlock(&watch->mutex);
 }
 
-varve_status waiter_init(struct waiter *waiter, varve_error *error)
+static void *wake(void *argument)
 {
+    struct watch *watch = argument;
+    pthread_mutex_lock(&watch->mutex);
+    while (!watch->closing) {
+        if (watch->armed == NULL || watch->woken == watch->head.position) {
+            if (watch->armed == NULL) watch->woken = watch->head.position;
+            pthread_cond_wait(&watch->moved, &watch->mutex);
+            continue;
+        }
+        for (int i = 0; i < WOKEN_AT_ONCE && watch->armed != NULL; i++) {
+            struct waiter *waiter = watch->armed;
+            unlink_waiter(waiter, watch);
+            eventfd_write(waiter->fd, 1); /* cannot fail: the counter was zero when it was armed */
+        }
+        pthread_mutex_unlock(&watch->mutex); /* let the writer in */
+        pthread_mutex_lock(&watch->mutex);
+    }
+    pthread_mutex_unlock(&watch->mutex);
+    return NULL;
+}
+
+static varve_status start_thread(struct watch *watch, varve_error *error)
+{
+    int failed = 0;
+    pthread_mutex_lock(&watch->mutex);
+    if (!watch->has_thread) {
+        failed = pthread_create(&watch->thread, NULL, wake, watch);
+        watch->has_thread = failed == 0;
+    }
+    pthread_mutex_unlock(&watch->mutex);
+    if (failed == 0) return VARVE_OK;
+    return varve_error_set(error, VARVE_UNAVAILABLE, "no thread for subscriptions: %s", strerror(failed));
+}
+
+varve_status waiter_init(struct waiter *waiter, struct watch *watch, varve_error *error)
+{
+    varve_status status = start_thread(watch, error);
+    if (status < 0) return status;
     *waiter = (struct waiter){ .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
     if (waiter->fd >= 0) return VARVE_OK;
-    return varve_error_set(error, VARVE_IO, "no file descriptor for a subscription: %s", strerror(errno));
+    return varve_error_set(error, VARVE_UNAVAILABLE, "no file descriptor for a subscription: %s", strerror(errno));
 }
 
 void waiter_fini(struct waiter *waiter, struct watch *watch)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The head of the log as this process knows it, and the cursors that wait for it to move. Each
- * waiter has an eventfd, so that a caller's event loop can wait for it too; only those that have
- * caught up are armed, so that a commit costs nothing for readers that are behind.
+ * waiter has an eventfd, so that a caller's event loop can wait for it too. Only those that have
+ * caught up are armed, and a thread of its own wakes them, so that a commit does not wait for a
+ * thousand system calls.
  */
 #ifndef VARVE_STORE_WATCH_H
 #define VARVE_STORE_WATCH_H
@@ -15,6 +16,11 @@ struct watch {
     pthread_mutex_t mutex;
     struct store_head head;
     struct waiter *armed; /* whom the next move of the head wakes */
+    uint64_t woken;       /* the head that everybody was woken for */
+    pthread_cond_t moved; /* the waking thread waits here */
+    pthread_t thread;     /* started for the first waiter */
+    bool has_thread;
+    bool closing;
 };
 
 struct waiter {
@@ -28,11 +34,11 @@ void watch_fini(struct watch *watch);
 
 struct store_head watch_head(struct watch *watch);
 
-/* Moves the head forward and wakes whoever is armed. */
-void watch_publish(struct watch *watch, struct store_head head);
+/* Moves the head forward, and has whoever is armed woken. */
+void watch_move(struct watch *watch, struct store_head head);
 
-/* IO when the system has no descriptor left. */
-varve_status waiter_init(struct waiter *waiter, varve_error *error);
+/* UNAVAILABLE when the system has no descriptor or thread left. */
+varve_status waiter_init(struct waiter *waiter, struct watch *watch, varve_error *error);
 void waiter_fini(struct waiter *waiter, struct watch *watch);
 
 /* Clears the descriptor and arms the waiter; false, and not armed, when the head is beyond `seen` already. */

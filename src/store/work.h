@@ -94,6 +94,7 @@ struct store_page {
 /* Counters since opening; see varve_engine_stats for their meaning. */
 struct store_stats {
     uint64_t appends_accepted, appends_refused, events_appended, commits, queue_length;
+    bool writable; /* false once the store stopped writing */
 };
 
 #endif

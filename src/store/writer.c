@@ -11,6 +11,7 @@ enum {
     BATCH_APPENDS = 1024,   /* a batch's appends at most … */
     BATCH_BYTES = 16 << 20, /* … and its payload, one append more allowed */
     BATCH_SNAPSHOTS = 64,
+    QUEUE_BYTES = 64 << 20, /* payload waiting at most, besides the limit on appends */
     FULL_QUEUE_WAIT_MS = 5000,
 };
 
@@ -29,6 +30,7 @@ struct writer {
     pthread_cond_t room; /* callers wait here for a place in the queue */
     struct append *first, *last;
     uint32_t queued;
+    size_t queued_bytes;
     uint32_t waiting_for_room;
     struct snapshots *filling; /* what snapshots are put into while the other one is being written */
     bool idle;                 /* the writer is waiting for work */
@@ -85,8 +87,14 @@ static void account(struct writer *writer, struct append *batch, bool committed,
     pthread_mutex_unlock(&writer->mutex);
 }
 
-/* Writes one transaction. True unless the writer has to stop. */
-static bool commit(struct writer *writer, struct append *batch, struct snapshots *snapshots)
+/* What became of a transaction. */
+enum outcome {
+    SETTLED, /* every append has its outcome */
+    SPLIT,   /* nothing was committed; in smaller pieces most of it may be */
+    STOPPED, /* nothing more may be written */
+};
+
+static enum outcome commit(struct writer *writer, struct append *batch, struct snapshots *snapshots)
 {
     const struct writer_options *options = &writer->options;
     struct store_batch work = { .appends = writer->batch };
@@ -98,31 +106,41 @@ static bool commit(struct writer *writer, struct append *batch, struct snapshots
     }
 
     struct store_head head = watch_head(options->watch);
-    uint64_t position = head.position;
     varve_error error = { 0 };
     varve_status status = options->driver->commit(options->log, &work, &head, &error);
     if (status >= 0) {
         account(writer, batch, true, NULL);
-        if (head.position != position) watch_publish(options->watch, head);
-        return true;
+        watch_move(options->watch, head);
+        return SETTLED;
     }
     for (struct append *append = batch; append != NULL; append = append->next) refuse(append, &error);
-    bool fatal = (error.flags & VARVE_ERROR_FATAL) != 0;
-    if (fatal) log_line(&options->diagnostics, VARVE_LOG_ERROR, "the store stops writing: %s", error.message);
-    /* Worth another try in smaller pieces, of which the snapshots are the first that can be spared. */
-    bool retry = !fatal && (work.append_count > 1 || (work.append_count == 1 && work.snapshot_count > 0));
-    if (!retry) account(writer, batch, false, fatal ? &error : NULL);
-    return !retry;
+    if ((error.flags & VARVE_ERROR_FATAL) != 0) {
+        log_line(&options->diagnostics, VARVE_LOG_ERROR, "the store stops writing: %s", error.message);
+        account(writer, batch, false, &error);
+        return STOPPED;
+    }
+    /* Worth another try in smaller pieces, of which the snapshots are the first that can be spared; not when somebody
+     * else holds the database, which each piece would have to wait for again. */
+    bool splits = work.append_count > 1 || (work.append_count == 1 && work.snapshot_count > 0);
+    if (splits && status != VARVE_BUSY) return SPLIT;
+    account(writer, batch, false, NULL);
+    return SETTLED;
 }
 
 /* Commits a batch; when it fails as a whole, its appends one by one, so that only the offender is refused. */
 static void commit_batch(struct writer *writer, struct append *batch, struct snapshots *snapshots)
 {
-    if (commit(writer, batch, snapshots)) return;
+    enum outcome outcome = commit(writer, batch, snapshots);
+    if (outcome != SPLIT) return;
     for (struct append *append = batch; append != NULL; append = append->next) {
         struct append *rest = append->next;
         append->next = NULL;
-        (void)commit(writer, append, NULL); /* one append alone is never retried */
+        if (outcome == STOPPED) {
+            refuse(append, &writer->poison);
+            account(writer, append, false, NULL);
+        } else {
+            outcome = commit(writer, append, NULL); /* one append alone never splits */
+        }
         append->next = rest;
     }
 }
@@ -153,6 +171,7 @@ static struct append *take_batch(struct writer *writer)
     if (writer->first == NULL) writer->last = NULL;
     last->next = NULL;
     writer->queued -= count;
+    writer->queued_bytes -= bytes;
     if (writer->waiting_for_room > 0) pthread_cond_broadcast(&writer->room);
     return batch;
 }
@@ -170,19 +189,19 @@ static void *run(void *argument)
     struct writer *writer = argument;
     pthread_mutex_lock(&writer->mutex);
     for (;;) {
-        while (writer->first == NULL && writer->filling->count == 0 && !writer->closing) {
+        while (writer->first == NULL && !writer->closing) {
             writer->idle = true;
             pthread_cond_wait(&writer->work, &writer->mutex);
             writer->idle = false;
         }
         struct append *batch = take_batch(writer);
         struct snapshots *snapshots = take_snapshots(writer);
-        varve_error poison = writer->poison;
         pthread_mutex_unlock(&writer->mutex);
         if (batch == NULL && snapshots == NULL) return NULL; /* closing, and everything is answered */
 
-        if (poison.status < 0) {
-            for (struct append *append = batch; append != NULL; append = append->next) refuse(append, &poison);
+        /* Only this thread writes the poison, so it may read it without the mutex. */
+        if (writer->poison.status < 0) {
+            for (struct append *append = batch; append != NULL; append = append->next) refuse(append, &writer->poison);
             account(writer, batch, false, NULL);
         } else {
             commit_batch(writer, batch, snapshots);
@@ -192,7 +211,7 @@ static void *run(void *argument)
             snapshots->count = 0;
             arena_reset(&snapshots->memory);
         }
-        if (poison.status >= 0) writer->options.driver->tend(writer->options.log);
+        if (writer->poison.status >= 0) writer->options.driver->tend(writer->options.log);
         pthread_mutex_lock(&writer->mutex);
     }
 }
@@ -218,13 +237,18 @@ varve_status writer_open(struct writer **out, const struct writer_options *optio
     return VARVE_OK;
 }
 
+static bool is_full(const struct writer *writer)
+{
+    return writer->queued >= writer->options.queue_limit || writer->queued_bytes >= QUEUE_BYTES;
+}
+
 /* Waits for a place in the queue. The mutex is held. */
 static void wait_for_room(struct writer *writer)
 {
     struct timespec deadline = clock_deadline(FULL_QUEUE_WAIT_MS);
     int timed_out = 0;
     writer->waiting_for_room++;
-    while (writer->queued >= writer->options.queue_limit && !writer->closing && timed_out == 0)
+    while (is_full(writer) && !writer->closing && timed_out == 0)
         timed_out = pthread_cond_clockwait(&writer->room, &writer->mutex, CLOCK_MONOTONIC, &deadline);
     writer->waiting_for_room--;
 }
@@ -233,13 +257,13 @@ varve_status writer_put(struct writer *writer, struct append *append, bool wait,
 {
     varve_status status = VARVE_OK;
     pthread_mutex_lock(&writer->mutex);
-    if (wait && writer->queued >= writer->options.queue_limit) wait_for_room(writer);
+    if (wait && is_full(writer)) wait_for_room(writer);
     if (writer->poison.status < 0) {
         status = varve_error_set(error, writer->poison.status, "the store stopped writing: %s", writer->poison.message);
         if (error != NULL) error->flags |= VARVE_ERROR_FATAL;
     } else if (writer->closing) {
         status = varve_error_set(error, VARVE_UNAVAILABLE, "the store is closing");
-    } else if (writer->queued >= writer->options.queue_limit) {
+    } else if (is_full(writer)) {
         status = varve_error_set(error, VARVE_BUSY, "%u appends are waiting already; try again later", writer->queued);
     } else {
         append->next = NULL;
@@ -249,6 +273,7 @@ varve_status writer_put(struct writer *writer, struct append *append, bool wait,
             writer->first = append;
         writer->last = append;
         writer->queued++;
+        writer->queued_bytes += append->bytes;
         if (writer->idle) pthread_cond_signal(&writer->work);
     }
     pthread_mutex_unlock(&writer->mutex);
@@ -265,7 +290,6 @@ void writer_put_snapshot(struct writer *writer, const struct store_snapshot *sna
         if (arena_copy(&filling->memory, snapshot->stream, &copy->stream) &&
             arena_copy(&filling->memory, snapshot->state, &copy->state))
             filling->count++;
-        if (writer->idle) pthread_cond_signal(&writer->work);
     }
     pthread_mutex_unlock(&writer->mutex);
 }
@@ -275,6 +299,7 @@ void writer_get_stats(struct writer *writer, struct store_stats *stats)
     pthread_mutex_lock(&writer->mutex);
     *stats = writer->stats;
     stats->queue_length = writer->queued;
+    stats->writable = writer->poison.status >= 0;
     pthread_mutex_unlock(&writer->mutex);
 }
 

@@ -7,7 +7,6 @@
 #ifndef VARVE_STORE_WRITER_H
 #define VARVE_STORE_WRITER_H
 
-#include "store/access.h"
 #include "store/append.h"
 #include "store/watch.h"
 
@@ -30,7 +29,7 @@ varve_status writer_open(struct writer **writer, const struct writer_options *op
  */
 varve_status writer_put(struct writer *writer, struct append *append, bool wait, varve_error *error);
 
-/* Copies a snapshot into the next batch, or drops it when there are too many. */
+/* Copies a snapshot into the next batch (or the last, when none comes), or drops it when there are too many. */
 void writer_put_snapshot(struct writer *writer, const struct store_snapshot *snapshot);
 
 void writer_get_stats(struct writer *writer, struct store_stats *stats);

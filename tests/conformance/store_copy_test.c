@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
+
 /* Events of every kind there is. */
 static void append_kinds(varve_store *store)
 {
@@ -157,6 +159,37 @@ static void a_damaged_export_leaves_nothing_behind(void **state)
     free(text);
 }
 
+/* Lines that are well formed, with the right checksum, but no log: the second event does not follow from the first. */
+static void an_import_names_the_line_that_does_not_follow(void **state)
+{
+    static const struct {
+        int position, version, id;
+        const char *recorded_at, *names;
+    } cases[] = {
+        { 3, 2, 2, "12:00:00", "line 3 of the export: position 3 comes after position 1" },
+        { 2, 3, 2, "12:00:00", "line 3 of the export: position 2 has version 3 of a stream that is at version 1" },
+        { 2, 2, 2, "11:59:59", "line 3 of the export: position 2 was recorded before the one in front of it" },
+        { 2, 2, 1, "12:00:00", "line 3 of the export: the id of the event at position 2 stands twice" },
+    };
+    static const char line[] =
+        "{\"position\":%d,\"stream\":\"s-1\",\"version\":%d,\"id\":\"01890a5d-ac96-774b-bcce-b302099a800%d\","
+        "\"type\":\"E\",\"occurred_at\":\"2026-01-01T00:00:00Z\",\"recorded_at\":\"2026-01-01T%sZ\"}\n";
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        varve_buf lines = { 0 }, text = { 0 };
+        varve_error error = { 0 };
+        varve_buf_printf(&lines, line, 1, 1, 1, "12:00:00");
+        varve_buf_printf(&lines, line, cases[i].position, cases[i].version, cases[i].id, cases[i].recorded_at);
+        varve_buf_printf(&text, "{\"varve_export\":1,\"events\":2}\n%s{\"end\":2,\"crc32c\":\"%08x\"}\n", lines.ptr,
+                         (unsigned)crc32c(0, lines.ptr, lines.len));
+        assert_int_equal(import_text(fixture, "imported.db", text.ptr, text.len, &error), VARVE_INVALID);
+        assert_string_equal(error.message, cases[i].names);
+        assert_int_equal(access(scratch_path(&fixture->scratch, "imported.db"), F_OK), -1);
+        varve_buf_fini(&lines);
+        varve_buf_fini(&text);
+    }
+}
+
 static void an_import_needs_an_empty_store(void **state)
 {
     struct fixture *fixture = *state;
@@ -207,7 +240,13 @@ static void a_backup_is_one_moment_while_writing_goes_on(void **state)
     pthread_join(writer.thread, NULL);
     assert_int_equal(varve_store_backup(fixture->store, path, NULL, &error), VARVE_INVALID);
 
-    varve_store *copy = open_path(fixture, "backup.db");
+    varve_store *copy = NULL;
+    assert_int_equal(store_open(&copy, fixture->driver, path, &(varve_store_options){ .read_only = true }, NULL), VARVE_OK);
+    assert_int_equal(varve_store_verify(copy, NULL, &checked, NULL), VARVE_OK);
+    varve_store_close(copy);
+    strncat(path, "-wal", sizeof path - strlen(path) - 1);
+    assert_int_equal(access(path, F_OK), -1); /* one plain file, also after it was read */
+    copy = open_path(fixture, "backup.db");
     assert_int_equal(varve_store_verify(copy, NULL, &checked, NULL), VARVE_OK);
     assert_true(checked >= before);
     assert_true(checked <= head_of(fixture->store));
@@ -262,6 +301,7 @@ static struct CMUnitTest cases[] = {
     CASE(an_export_imports_as_the_same_log),
     CASE(an_empty_log_exports_and_imports),
     CASE(a_damaged_export_leaves_nothing_behind),
+    CASE(an_import_names_the_line_that_does_not_follow),
     CASE(an_import_needs_an_empty_store),
     CASE(a_backup_is_one_moment_while_writing_goes_on),
     CASE(a_restored_store_is_another_incarnation),

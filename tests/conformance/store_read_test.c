@@ -253,6 +253,37 @@ static void a_rare_filter_reports_what_was_scanned(void **state)
     varve_cursor_close(cursor);
 }
 
+static void a_rare_filter_does_not_hold_a_subscriber(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_cursor *cursor = NULL;
+    const varve_event *event = NULL;
+    const varve_str rare = VARVE_STR("Rare");
+    const varve_read_options options = { .follow = true, .types = &rare, .type_count = 1 };
+    enum { EVENTS = 1000, APPENDS = 45 };
+    static varve_event events[EVENTS];
+    for (size_t i = 0; i < EVENTS; i++)
+        events[i] = (varve_event){ .stream = VARVE_STR("s-1"), .type = VARVE_STR("Common") };
+    const varve_append_request request = { .events = events, .event_count = EVENTS };
+    for (int i = 0; i < APPENDS; i++) assert_int_equal(varve_append(fixture->store, &request, NULL, NULL), VARVE_OK);
+    append_n(fixture->store, "s-1", "Rare", 1);
+
+    int skipped = 0;
+    uint64_t scanned = 0;
+    varve_status status;
+    assert_int_equal(varve_cursor_open(&cursor, fixture->store, &options, NULL), VARVE_OK);
+    while ((status = varve_cursor_next(cursor, &event, NULL)) == VARVE_SKIPPED) {
+        assert_true(varve_cursor_scanned(cursor) > scanned);
+        scanned = varve_cursor_scanned(cursor);
+        skipped++;
+    }
+    assert_int_equal(status, VARVE_OK);
+    assert_int_equal(event->position, EVENTS * APPENDS + 1);
+    assert_true(skipped > 0);
+    assert_int_equal(varve_cursor_next(cursor, &event, NULL), VARVE_CAUGHT_UP);
+    varve_cursor_close(cursor);
+}
+
 static void *append_some(void *argument)
 {
     for (int i = 0; i < 300; i++) append_n(argument, "s-1", "E", 1);
@@ -569,6 +600,7 @@ static struct CMUnitTest cases[] = {
     CASE(pages_join_without_a_seam),
     CASE(a_subscription_catches_up_then_is_live),
     CASE(a_rare_filter_reports_what_was_scanned),
+    CASE(a_rare_filter_does_not_hold_a_subscriber),
     CASE(a_subscription_sees_every_event_once_in_order),
     CASE(a_stream_can_be_followed),
     CASE(another_handle_follows_too),

@@ -6,6 +6,8 @@
 #include "event/codec.h"
 #include "store/sqlite/log.h"
 
+enum { GROWN_WAL = 4, RESTART_WAIT_MS = 50 };
+
 static const char *const statements[W_STATEMENTS] = {
     [W_BEGIN] = "BEGIN IMMEDIATE",
     [W_COMMIT] = "COMMIT",
@@ -227,13 +229,27 @@ static varve_status bind_tags(struct store_log *log, sqlite3_stmt *statement, in
     return VARVE_OK;
 }
 
+/* SQLite copies it where it stands in the scratch memory, which the tags get next. */
+static varve_status bind_correlation(struct store_log *log, sqlite3_stmt *statement, int index,
+                                     const varve_event *event, varve_error *error)
+{
+    varve_str id;
+    varve_buf_reset(&log->scratch);
+    if (!event_correlation(event->metadata, &log->scratch, &id))
+        return varve_error_set(error, VARVE_NOMEM, "no memory for an event's correlation_id");
+    int code = id.len == 0 ? sqlite3_bind_null(statement, index)
+                           : sqlite3_bind_text(statement, index, id.ptr, (int)id.len,
+                                               id.ptr == log->scratch.ptr ? SQLITE_TRANSIENT : SQLITE_STATIC);
+    return code == SQLITE_OK ? VARVE_OK : sqlite_failed(log->db, "writing an event", error);
+}
+
 static varve_status add_event(struct store_log *log, const varve_event *event, int64_t stream, varve_error *error)
 {
     sqlite3_stmt *statement = log->statements[W_ADD_EVENT];
     bool is_json = event_is_json(event);
-    varve_str correlation = event_correlation(event->metadata);
     int64_t type = 0;
     varve_status status = type_id(log, event->type, &type, error);
+    if (status >= 0) status = bind_correlation(log, statement, 8, event, error);
     if (status >= 0) status = bind_tags(log, statement, 9, event, error);
     if (status < 0) return status;
 
@@ -247,10 +263,6 @@ static varve_status add_event(struct store_log *log, const varve_event *event, i
     else
         sqlite_bind_str(statement, 6, event->content_type);
     sqlite3_bind_int64(statement, 7, event->schema_version);
-    if (correlation.len == 0)
-        sqlite3_bind_null(statement, 8);
-    else
-        sqlite_bind_str(statement, 8, correlation);
     sqlite3_bind_int64(statement, 10, event->recorded_at);
     sqlite3_bind_int64(statement, 11, event->occurred_at);
     if (is_json)
@@ -349,9 +361,11 @@ void sqlite_roll_back(struct store_log *log, struct store_head head)
  * written, when SQLite extends its index of the write-ahead log: it is undone here and the next
  * transaction overwrites it, but a process that is killed before would find it there.
  */
-static varve_status judge(varve_status status, bool committing, varve_error *error)
+static varve_status judge(varve_status status, int code, bool committing, varve_error *error)
 {
-    if (status == VARVE_IO || status == VARVE_CORRUPT) error->flags |= VARVE_ERROR_FATAL;
+    /* A statement that failed in another way was rolled back, and only its append is to blame. */
+    bool hard = code == SQLITE_IOERR || code == SQLITE_PROTOCOL || code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+    if (hard && status != VARVE_NOMEM) error->flags |= VARVE_ERROR_FATAL;
     if (!committing || (status != VARVE_IO && status != VARVE_NOMEM)) return status;
     error->status = VARVE_INDETERMINATE;
     error->flags |= VARVE_ERROR_UNKNOWN_OUTCOME;
@@ -373,8 +387,9 @@ varve_status sqlite_commit(struct store_log *log, struct store_batch *batch, str
         status = sqlite_run(log, W_COMMIT, "committing", error);
     }
     if (status < 0) {
+        int code = sqlite3_errcode(log->db) & 0xff;
         sqlite_roll_back(log, before);
-        return judge(status, committing, error);
+        return judge(status, code, committing, error);
     }
     *head = log->head;
     return VARVE_OK;
@@ -385,7 +400,14 @@ void sqlite_tend(struct store_log *log)
     /* The log file starts over once it was copied and nobody reads it; until then copy only what is new. */
     if (log->wal_pages < log->wal_pages_tended) log->wal_pages_tended = 0;
     if (log->wal_pages - log->wal_pages_tended < log->checkpoint_pages) return;
-    int code = sqlite3_wal_checkpoint_v2(log->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+    /* Beside readers that overlap there is never a moment without one. When the file has grown to a few times its
+     * size, wait a little for those that hold it: they give it back after a page, and who comes later reads past it. */
+    bool grown = log->wal_pages >= GROWN_WAL * log->checkpoint_pages;
+    if (grown) sqlite3_busy_timeout(log->db, RESTART_WAIT_MS);
+    int code = sqlite3_wal_checkpoint_v2(log->db, NULL, grown ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
+                                         NULL, NULL);
+    if (grown) sqlite3_busy_timeout(log->db, BUSY_TIMEOUT_MS);
     log->wal_pages_tended = log->wal_pages;
     if (code != SQLITE_OK && code != SQLITE_BUSY)
         log_line(&log->diagnostics, VARVE_LOG_WARNING, "checkpoint of %s: %s", log->path, sqlite3_errmsg(log->db));

@@ -44,6 +44,9 @@ static varve_status copy_to(struct reader *reader, const char *path, bool renew,
     else
         status = copy_pages(to, reader->db, options, error);
     if (sqlite3_get_autocommit(reader->db) == 0) sqlite3_exec(reader->db, "ROLLBACK", NULL, NULL, NULL);
+    /* The copy is one plain file, readable where nothing can be written beside it; opening it for writing sets WAL. */
+    if (status >= 0 && sqlite3_exec(to, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) != SQLITE_OK)
+        status = sqlite_failed(to, path, error);
     if (status >= 0 && renew) status = schema_renew(to, error);
     if (sqlite3_close(to) != SQLITE_OK && status >= 0)
         status = varve_error_set(error, VARVE_IO, "%s could not be closed", path);

@@ -12,7 +12,12 @@
 
 #include "store/sqlite/reader.h"
 
-enum { STREAMS_CACHED = 1 << 16, TYPES_CACHED = 1 << 10, BUSY_TIMEOUT_MS = 5000, WRITER_CACHE_KIB = 64 << 10 };
+enum {
+    STREAMS_CACHED = 1 << 16,
+    TYPES_CACHED = 1 << 10,
+    WRITER_CACHE_KIB = 64 << 10,
+    WAL_BYTES_KEPT = 32 << 20, /* what the write-ahead log file shrinks to when it starts over */
+};
 
 varve_status sqlite_failed(sqlite3 *db, const char *doing, varve_error *error)
 {
@@ -25,9 +30,6 @@ varve_status sqlite_failed(sqlite3 *db, const char *doing, varve_error *error)
         break;
     case SQLITE_NOMEM:
         status = VARVE_NOMEM;
-        break;
-    case SQLITE_CORRUPT:
-        status = VARVE_CORRUPT;
         break;
     case SQLITE_NOTADB:
         status = VARVE_INCOMPATIBLE;
@@ -44,7 +46,14 @@ varve_status sqlite_failed(sqlite3 *db, const char *doing, varve_error *error)
     case SQLITE_TOOBIG:
         status = VARVE_TOO_LARGE;
         break;
-    default:
+    case SQLITE_CANTOPEN: /* no descriptor left, or the file is gone */
+        status = VARVE_UNAVAILABLE;
+        break;
+    case SQLITE_IOERR:
+    case SQLITE_PROTOCOL:
+        break;
+    default: /* on tables that are whole our statements fail in no other way */
+        status = VARVE_CORRUPT;
         break;
     }
     return varve_error_set(error, status, "%s: %s (SQLite %d)", doing, message, code);
@@ -52,21 +61,43 @@ varve_status sqlite_failed(sqlite3 *db, const char *doing, varve_error *error)
 
 /* ---- the lock ---- */
 
-/* The path with symbolic links resolved; the file itself need not exist. NULL with errno set. */
-static char *resolve(const char *path)
+enum { LINKS_FOLLOWED = 16 };
+
+/* "FOLDER OF path/name", or `name` itself when it is absolute. NULL with errno set. */
+static char *beside(const char *path, const char *name)
 {
+    char *copy = strdup(path), *whole = NULL;
+    if (copy != NULL &&
+        asprintf(&whole, "%s%s%s", name[0] == '/' ? "" : dirname(copy), name[0] == '/' ? "" : "/", name) < 0)
+        whole = NULL;
+    free(copy);
+    return whole;
+}
+
+/* The path with symbolic links resolved; the file itself need not exist, and then a link to it is followed all the
+ * same: under two names it would have two locks. NULL with errno set. */
+static char *resolve(const char *path, int links)
+{
+    char target[PATH_MAX];
     char *whole = realpath(path, NULL);
     if (whole != NULL || errno != ENOENT) return whole;
-    char *folder_copy = strdup(path), *name_copy = strdup(path), *resolved = NULL;
-    char *folder = folder_copy == NULL ? NULL : realpath(dirname(folder_copy), NULL);
-    if (folder != NULL && name_copy != NULL && asprintf(&resolved, "%s/%s", folder, basename(name_copy)) < 0)
-        resolved = NULL;
-    int failed = folder_copy == NULL || name_copy == NULL ? ENOMEM : errno;
+    ssize_t len = readlink(path, target, sizeof target - 1);
+    if (len > 0 && links < LINKS_FOLLOWED) {
+        target[len] = '\0';
+        char *next = beside(path, target);
+        whole = next == NULL ? NULL : resolve(next, links + 1);
+        free(next);
+        return whole;
+    }
+    char *copy = strdup(path), *name = strdup(path);
+    char *folder = copy == NULL || name == NULL ? NULL : realpath(dirname(copy), NULL);
+    if (folder != NULL && asprintf(&whole, "%s/%s", folder, basename(name)) < 0) whole = NULL;
+    int failed = errno;
     free(folder);
-    free(folder_copy);
-    free(name_copy);
+    free(copy);
+    free(name);
     errno = failed;
-    return resolved;
+    return whole;
 }
 
 static varve_status locked_elsewhere(int lock, const char *path, varve_error *error)
@@ -140,6 +171,20 @@ static varve_status connect(const char *path, int flags, sqlite3 **db, varve_err
     return VARVE_OK;
 }
 
+/* SQLite answers with the mode it has, whether or not it is the one asked for. */
+static varve_status set_wal(sqlite3 *db, const char *path, varve_error *error)
+{
+    sqlite3_stmt *row = NULL;
+    varve_status status = VARVE_OK;
+    if (sqlite3_prepare_v2(db, "PRAGMA journal_mode = WAL", -1, &row, NULL) != SQLITE_OK ||
+        sqlite3_step(row) != SQLITE_ROW)
+        status = sqlite_failed(db, "setting the write-ahead log", error);
+    else if (strcmp((const char *)sqlite3_column_text(row, 0), "wal") != 0)
+        status = varve_error_set(error, VARVE_UNAVAILABLE, "%s cannot have a write-ahead log where it is", path);
+    sqlite3_finalize(row);
+    return status;
+}
+
 static varve_status connect_writer(struct store_log *log, const struct store_location *location, bool exists,
                                    varve_error *error)
 {
@@ -147,14 +192,16 @@ static varve_status connect_writer(struct store_log *log, const struct store_loc
     if (status < 0) return status;
     /* Nothing of a file that is not ours may change, so look before setting anything. */
     status = schema_open(log->db, log->path, !location->must_exist, error);
-    if (status >= 0) status = exec(log->db, "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;", error);
+    if (status >= 0) status = set_wal(log->db, log->path, error);
     if (status >= 0)
         status = exec(log->db,
                       location->durability == VARVE_DURABILITY_FULL ? "PRAGMA synchronous = FULL"
                                                                     : "PRAGMA synchronous = NORMAL",
                       error);
-    char pragma[64];
-    snprintf(pragma, sizeof pragma, "PRAGMA cache_size = -%d", WRITER_CACHE_KIB);
+    char pragma[128];
+    snprintf(pragma, sizeof pragma,
+             "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -%d; PRAGMA journal_size_limit = %d", WRITER_CACHE_KIB,
+             WAL_BYTES_KEPT);
     if (status >= 0) status = exec(log->db, pragma, error);
     if (status >= 0 && !exists) status = sqlite_sync_folder(log->path, error);
     return status;
@@ -261,6 +308,9 @@ varve_status sqlite_open(struct store_log **out, const struct store_location *lo
         return varve_error_set(error, VARVE_NOT_FOUND, "there is no store at %s", location->path);
     if (exists && !S_ISREG(file.st_mode))
         return varve_error_set(error, VARVE_INCOMPATIBLE, "%s is not a file, so it is no varve store", location->path);
+    if (exists && file.st_nlink > 1 && !location->read_only)
+        return varve_error_set(error, VARVE_DENIED, "%s has a second name (a hard link), under which it is not locked",
+                               location->path);
 
     struct store_log *log = calloc(1, sizeof *log);
     if (log == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a store");
@@ -268,7 +318,7 @@ varve_status sqlite_open(struct store_log **out, const struct store_location *lo
     log->diagnostics = location->log;
     log->checkpoint_pages = (int)location->checkpoint_pages;
     pthread_mutex_init(&log->mutex, NULL);
-    log->path = resolve(location->path);
+    log->path = resolve(location->path, 0);
     varve_status status;
     if (log->path == NULL)
         status = varve_error_set(error, errno == ENOMEM ? VARVE_NOMEM : VARVE_NOT_FOUND, "%s: %s", location->path,

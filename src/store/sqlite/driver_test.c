@@ -114,6 +114,21 @@ static void one_file_has_one_lock_under_all_its_names(void **state)
     varve_store_close(store);
     assert_int_equal(open_at(alias, (varve_store_options){ 0 }, &second, &error), VARVE_OK);
     varve_store_close(second);
+
+    /* A link that points to what is not there yet is the same file as soon as it is. */
+    char dangling[192];
+    snprintf(dangling, sizeof dangling, "%s", scratch_path(&scratch, "dangling.db"));
+    assert_int_equal(symlink("new.db", dangling), 0);
+    assert_int_equal(open_at(dangling, (varve_store_options){ 0 }, &store, &error), VARVE_OK);
+    assert_int_equal(open_at(dangling, (varve_store_options){ 0 }, &second, &error), VARVE_LOCKED);
+    assert_int_equal(open_at(scratch_path(&scratch, "new.db"), (varve_store_options){ 0 }, &second, &error),
+                     VARVE_LOCKED);
+    varve_store_close(store);
+
+    /* A hard link has a lock of its own, so it is refused. */
+    snprintf(dangling, sizeof dangling, "%s", scratch_path(&scratch, "hard.db"));
+    assert_int_equal(link(scratch_path(&scratch, "new.db"), dangling), 0);
+    assert_int_equal(open_at(dangling, (varve_store_options){ 0 }, &second, &error), VARVE_DENIED);
     scratch_fini(&scratch);
 }
 
@@ -152,6 +167,8 @@ static void verify_finds_holes_and_lost_indexes(void **state)
         "INSERT INTO event_tags VALUES ('t', 77)",
         "UPDATE streams SET name = 's-2'",
         "UPDATE types SET name = 'F'",
+        "UPDATE events SET correlation_id = 'x' WHERE position = 3",
+        "UPDATE events SET correlation_id = NULL",
     };
     (void)state;
     for (size_t i = 0; i < sizeof wounds / sizeof wounds[0]; i++) {
@@ -161,7 +178,11 @@ static void verify_finds_holes_and_lost_indexes(void **state)
         uint64_t checked = 0;
         scratch_init(&scratch);
         const varve_str tag = VARVE_STR("t");
-        const varve_event event = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E"), .tags = &tag, .tag_count = 1 };
+        const varve_event event = { .stream = VARVE_STR("s-1"),
+                                    .type = VARVE_STR("E"),
+                                    .metadata = VARVE_STR("{\"correlation_id\":\"a\\/b\"}"),
+                                    .tags = &tag,
+                                    .tag_count = 1 };
         const varve_event events[] = { event, event, event };
         assert_int_equal(open_at(scratch_path(&scratch, "s.db"), (varve_store_options){ 0 }, &store, &error), VARVE_OK);
         varve_append(store, &(varve_append_request){ .events = events, .event_count = 3 }, NULL, NULL);
@@ -216,6 +237,99 @@ static void a_hole_is_an_error_however_it_is_read(void **state)
     }
 }
 
+static void a_correlation_written_with_escapes_is_found(void **state)
+{
+    struct scratch scratch;
+    varve_store *store = NULL;
+    varve_cursor *cursor = NULL;
+    varve_error error;
+    const varve_event *read = NULL;
+    const varve_str tag = VARVE_STR("t");
+    (void)state;
+    scratch_init(&scratch);
+    const varve_event events[] = {
+        { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E"), .metadata = VARVE_STR("{\"correlation_id\":\"b\"}") },
+        { .stream = VARVE_STR("s-1"),
+          .type = VARVE_STR("E"),
+          .metadata = VARVE_STR("{\"correlation_id\":\"a\\/b\"}"),
+          .tags = &tag,
+          .tag_count = 1 },
+    };
+    assert_int_equal(open_at(scratch_path(&scratch, "s.db"), (varve_store_options){ 0 }, &store, &error), VARVE_OK);
+    const varve_append_request request = { .events = events, .event_count = 2 };
+    assert_int_equal(varve_append(store, &request, NULL, &error), VARVE_OK);
+    const varve_read_options options = { .correlation_id = VARVE_STR("a/b") };
+    assert_int_equal(varve_cursor_open(&cursor, store, &options, &error), VARVE_OK);
+    assert_int_equal(varve_cursor_next(cursor, &read, &error), VARVE_OK);
+    assert_int_equal(read->position, 2);
+    assert_true(varve_str_is(read->tags[0], "t"));
+    assert_int_equal(varve_cursor_next(cursor, &read, &error), VARVE_DONE);
+    varve_cursor_close(cursor);
+    varve_store_close(store);
+    scratch_fini(&scratch);
+}
+
+/* SQLite would take a journal that is there for the new file's own, and bring back what it says. */
+static void a_copy_is_not_made_beside_what_an_old_store_left(void **state)
+{
+    static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
+    struct scratch scratch;
+    varve_store *store = NULL;
+    varve_error error;
+    char backup[192], target[192];
+    (void)state;
+    scratch_init(&scratch);
+    snprintf(backup, sizeof backup, "%s", scratch_path(&scratch, "backup.db"));
+    snprintf(target, sizeof target, "%s", scratch_path(&scratch, "new.db"));
+    assert_int_equal(open_at(scratch_path(&scratch, "s.db"), (varve_store_options){ 0 }, &store, &error), VARVE_OK);
+    assert_int_equal(varve_store_backup(store, backup, NULL, &error), VARVE_OK);
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        char left[224];
+        snprintf(left, sizeof left, "new.db%s", suffixes[i]);
+        write_file(scratch_path(&scratch, left), "old");
+        snprintf(left, sizeof left, "%s%s exists already", target, suffixes[i]);
+        assert_int_equal(varve_store_backup(store, target, NULL, &error), VARVE_INVALID);
+        assert_string_equal(error.message, left);
+        assert_int_equal(store_restore(&store_sqlite, target, backup, NULL, &error), VARVE_INVALID);
+        assert_string_equal(error.message, left);
+        assert_int_equal(unlink(scratch.path), 0);
+    }
+    assert_int_equal(store_restore(&store_sqlite, target, backup, NULL, &error), VARVE_OK);
+    varve_store_close(store);
+    scratch_fini(&scratch);
+}
+
+static varve_status import_text(const char *path, const char *text, varve_error *error)
+{
+    uint64_t events = 0;
+    FILE *in = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
+    assert_non_null(in);
+    varve_status status = store_import(&store_sqlite, path, in, NULL, &events, error);
+    fclose(in);
+    return status;
+}
+
+/* Whoever waits for the lock holds the file open: under another file of that name there would be two locks. */
+static void a_failed_import_takes_away_only_what_it_made(void **state)
+{
+    static const char damaged[] = "{\"varve_export\":1,\"events\":1}\n{}\n";
+    struct scratch scratch;
+    varve_store *store = NULL;
+    varve_error error;
+    (void)state;
+    scratch_init(&scratch);
+    assert_int_equal(import_text(scratch_path(&scratch, "s.db"), damaged, &error), VARVE_CORRUPT);
+    assert_int_equal(access(scratch_path(&scratch, "s.db"), F_OK), -1);
+    assert_int_equal(access(scratch_path(&scratch, "s.db-wal"), F_OK), -1);
+    assert_int_equal(access(scratch_path(&scratch, "s.db.lock"), F_OK), 0);
+    assert_int_equal(open_at(scratch_path(&scratch, "s.db"), (varve_store_options){ 0 }, &store, &error), VARVE_OK);
+    varve_store_close(store);
+    assert_int_equal(import_text(scratch.path, damaged, &error), VARVE_CORRUPT);
+    assert_int_equal(open_at(scratch.path, (varve_store_options){ .must_exist = true }, &store, &error), VARVE_OK);
+    varve_store_close(store);
+    scratch_fini(&scratch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +340,9 @@ int main(void)
         cmocka_unit_test(a_foreign_writer_makes_busy_not_wrong),
         cmocka_unit_test(verify_finds_holes_and_lost_indexes),
         cmocka_unit_test(a_hole_is_an_error_however_it_is_read),
+        cmocka_unit_test(a_correlation_written_with_escapes_is_found),
+        cmocka_unit_test(a_copy_is_not_made_beside_what_an_old_store_left),
+        cmocka_unit_test(a_failed_import_takes_away_only_what_it_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

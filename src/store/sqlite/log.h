@@ -17,7 +17,7 @@
 
 #include "store/sqlite/intern.h"
 
-enum { FORMAT_VERSION = 1 };
+enum { FORMAT_VERSION = 1, BUSY_TIMEOUT_MS = 5000 };
 
 /* The writer's statements, prepared once. */
 enum writer_statement {
@@ -50,7 +50,7 @@ struct store_log {
     sqlite3_stmt *statements[W_STATEMENTS];
     struct store_head head;
     struct ids streams, types;
-    varve_buf scratch; /* packed tags */
+    varve_buf scratch; /* an unescaped correlation_id, then packed tags */
     int wal_pages;     /* in the write-ahead log after the latest commit */
     int wal_pages_tended;
     int checkpoint_pages;

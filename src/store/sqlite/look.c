@@ -72,11 +72,16 @@ varve_status sqlite_stream_version(struct store_log *log, varve_str stream, uint
     return status;
 }
 
-/* A category's streams are its name alone and whatever lies between "name-" and "name." (the byte after '-'). */
-static const char stream_list[] =
+#define STREAM_WITH_VERSION \
     "SELECT s.name, (SELECT version FROM events e WHERE e.stream = s.id ORDER BY version DESC LIMIT 1) FROM streams s "
-    "WHERE s.name > ?1 AND (?2 = '' OR s.name = ?2 OR (s.name >= ?2 || '-' AND s.name < ?2 || '.')) "
-    "ORDER BY s.name LIMIT ?3";
+
+/* A category's streams are its name alone and whatever lies between "name-" and "name." (the byte after '-'): two ranges
+ * of the index, where one condition with OR would walk over every name. */
+static const char all_streams[] = STREAM_WITH_VERSION "WHERE s.name > ?1 AND ?2 = '' ORDER BY s.name LIMIT ?3";
+static const char streams_of_category[] =
+    "SELECT * FROM (" STREAM_WITH_VERSION "WHERE s.name = ?2 AND s.name > ?1) UNION ALL "
+    "SELECT * FROM (" STREAM_WITH_VERSION "WHERE s.name > max(?1, ?2 || '-') AND s.name < ?2 || '.' "
+    "ORDER BY s.name LIMIT ?3) LIMIT ?3";
 
 varve_status sqlite_streams(struct store_log *log, varve_str category, varve_str after, uint64_t limit,
                             varve_stream_visit visit, void *ctx, varve_error *error)
@@ -85,7 +90,8 @@ varve_status sqlite_streams(struct store_log *log, varve_str category, varve_str
     sqlite3_stmt *rows = NULL;
     varve_status status = reader_take(log, &reader, error);
     if (status < 0) return status;
-    if (sqlite3_prepare_v2(reader->db, stream_list, -1, &rows, NULL) != SQLITE_OK) {
+    if (sqlite3_prepare_v2(reader->db, category.len == 0 ? all_streams : streams_of_category, -1, &rows, NULL) !=
+        SQLITE_OK) {
         status = sqlite_failed(reader->db, "listing streams", error);
     } else {
         sqlite_bind_str(rows, 1, after);

@@ -39,10 +39,11 @@ static varve_status type_name(struct reader *reader, int64_t id, varve_str *name
     if (status < 0) return status;
     sqlite3_bind_int64(statement, 1, id);
     int code = sqlite3_step(statement);
-    if (code == SQLITE_ROW) {
-        *name = names_put(&reader->types, id, column(statement, 0));
+    varve_str found = code == SQLITE_ROW ? column(statement, 0) : (varve_str){ 0 };
+    if (found.len > 0) {
+        *name = names_put(&reader->types, id, found);
         if (name->len == 0) status = varve_error_set(error, VARVE_NOMEM, "no memory for an event type's name");
-    } else if (code == SQLITE_DONE) {
+    } else if (code == SQLITE_ROW || code == SQLITE_DONE) {
         status = varve_error_set(error, VARVE_CORRUPT, "event type %lld has no name", (long long)id);
     } else {
         status = sqlite_failed(reader->db, "reading an event type", error);
@@ -187,7 +188,7 @@ static varve_status fill(struct reader *reader, sqlite3_stmt *rows, const struct
         if (dense) place = options->backward ? here - 1 : here + 1;
         if (beyond_time(rows, options)) break;
 
-        bool pass;
+        bool pass = false;
         varve_status status = passes(reader, rows, options, &pass, error);
         if (status >= 0 && pass) {
             varve_event *event = &page->events[page->count];
@@ -261,15 +262,21 @@ varve_status sqlite_read(struct store_log *log, const struct store_read *read, s
 varve_status sqlite_find(struct store_log *log, varve_uuid id, struct store_page *page, varve_error *error)
 {
     struct reader *reader = NULL;
+    sqlite3_stmt *row = NULL;
     varve_status status = reader_take(log, &reader, error);
     if (status < 0) return status;
-    sqlite3_stmt *rows = NULL;
-    status = reader_statement(reader, R_EVENT, &rows, error);
+    status = reader_statement(reader, R_EVENT, &row, error);
+    page->events = arena_alloc(&page->arena, sizeof *page->events);
+    if (page->events == NULL) status = varve_error_set(error, VARVE_NOMEM, "no memory for an event");
     if (status >= 0) {
-        static const varve_read_options all;
-        const struct store_read read = { .options = &all, .event_limit = 1, .byte_limit = 1 };
-        sqlite3_bind_blob(rows, 1, id.bytes, sizeof id.bytes, SQLITE_STATIC);
-        status = fill(reader, rows, &read, page, error);
+        sqlite3_bind_blob(row, 1, id.bytes, sizeof id.bytes, SQLITE_STATIC);
+        int code = sqlite3_step(row);
+        if (code == SQLITE_ROW) {
+            status = sqlite_row_event(reader, row, (varve_str){ 0 }, &page->arena, page->events, error);
+            page->count = status >= 0;
+        } else if (code != SQLITE_DONE) {
+            status = sqlite_failed(reader->db, "looking for an event", error);
+        }
     }
     reader_give(log, reader);
     return status;

@@ -110,6 +110,8 @@ static const struct {
     { "versions of this stream are not 1, 2, 3 …",
       "SELECT coalesce(s.name, e.stream) FROM (SELECT stream, count(*) AS n, min(version) AS low, max(version) AS high "
       "FROM events GROUP BY stream) e LEFT JOIN streams s ON s.id = e.stream WHERE n <> high OR low <> 1" },
+    /* As when the definition of the table is damaged: reads by position then find nothing at all. */
+    { "events have no position", "SELECT 'at least one' FROM events WHERE position IS NULL LIMIT 1" },
     { "an event's stream has no name", "SELECT position FROM events WHERE stream NOT IN (SELECT id FROM streams)" },
     { "a tag points to no event",
       "SELECT tag || ' at position ' || position FROM event_tags WHERE position NOT IN (SELECT position FROM events)" },

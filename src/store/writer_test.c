@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the writer makes of a commit that fails: a driver whose commits fail to order, around the real one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <semaphore.h>
+#include <varve.h>
+#include <cmocka.h>
+
+#include "store/access.h"
+#include "tests/support/scratch.h"
+
+enum { APPENDS = 4 };
+
+/* How commits fail. The driver's functions get no context of ours, so this is the test program's one global. */
+static struct plan {
+    varve_status batch; /* for more than one append at a time; OK: not at all */
+    uint64_t fatal_at;  /* the single commit, counted from 1, after which nobody knows; 0: none */
+    varve_str refused;  /* a stream whose append the disk has no room for */
+    uint64_t singles;
+    uint64_t tended_after_fatal;
+    bool fatal;
+} plan;
+
+static varve_status planned_commit(struct store_log *log, struct store_batch *batch, struct store_head *head,
+                                   varve_error *error)
+{
+    if (batch->append_count > 1 && plan.batch < 0) return varve_error_set(error, plan.batch, "the batch fails");
+    plan.singles++;
+    if (plan.singles == plan.fatal_at) {
+        varve_error_set(error, VARVE_INDETERMINATE, "the flush fails");
+        error->flags |= VARVE_ERROR_FATAL | VARVE_ERROR_UNKNOWN_OUTCOME;
+        plan.fatal = true;
+        return VARVE_INDETERMINATE;
+    }
+    assert_false(plan.fatal); /* nothing may be committed on top of a failed flush */
+    if (batch->append_count == 1 && varve_str_eq(batch->appends[0]->streams[0].stream, plan.refused))
+        return varve_error_set(error, VARVE_FULL, "no room for this one");
+    return store_sqlite.commit(log, batch, head, error);
+}
+
+static void planned_tend(struct store_log *log)
+{
+    plan.tended_after_fatal += plan.fatal;
+    store_sqlite.tend(log);
+}
+
+struct flight {
+    varve_store *store;
+    sem_t done;
+    int answered;
+    varve_status outcomes[APPENDS];
+};
+
+struct ticket {
+    struct flight *flight;
+    int number;
+};
+
+static struct ticket tickets[APPENDS];
+
+static void note(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    struct ticket *ticket = ctx;
+    (void)appended;
+    (void)error;
+    ticket->flight->outcomes[ticket->number] = status;
+    if (++ticket->flight->answered == APPENDS) sem_post(&ticket->flight->done);
+}
+
+/* Runs on the writer's thread: what it queues is one batch. */
+static void queue_batch(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    struct flight *flight = ctx;
+    (void)status;
+    (void)appended;
+    (void)error;
+    for (int i = 0; i < APPENDS; i++) {
+        char stream[16];
+        snprintf(stream, sizeof stream, "s-%d", i);
+        const varve_event event = { .stream = varve_str_of(stream), .type = VARVE_STR("E") };
+        const varve_append_request request = { .events = &event, .event_count = 1 };
+        tickets[i] = (struct ticket){ flight, i };
+        assert_int_equal(varve_append_async(flight->store, &request, note, &tickets[i], NULL), VARVE_OK);
+    }
+}
+
+/* Opens a store on the failing driver, lets one append pass and then a batch of four, and gives back their outcomes. */
+static void fly(struct scratch *scratch, struct flight *flight)
+{
+    static struct store_driver driver;
+    driver = store_sqlite;
+    driver.commit = planned_commit;
+    driver.tend = planned_tend;
+    *flight = (struct flight){ 0 };
+    sem_init(&flight->done, 0, 0);
+    const varve_store_options options = { 0 };
+    assert_int_equal(store_open(&flight->store, &driver, scratch_path(scratch, "s.db"), &options, NULL), VARVE_OK);
+    const varve_event event = { .stream = VARVE_STR("first"), .type = VARVE_STR("E") };
+    const varve_append_request request = { .events = &event, .event_count = 1 };
+    assert_int_equal(varve_append_async(flight->store, &request, queue_batch, flight, NULL), VARVE_OK);
+    sem_wait(&flight->done);
+    sem_destroy(&flight->done);
+}
+
+static varve_status append_one(varve_store *store, varve_error *error)
+{
+    const varve_event event = { .stream = VARVE_STR("later"), .type = VARVE_STR("E") };
+    return varve_append(store, &(varve_append_request){ .events = &event, .event_count = 1 }, NULL, error);
+}
+
+static void of_a_failing_batch_only_the_offender_is_refused(void **state)
+{
+    struct scratch scratch;
+    struct flight flight;
+    uint64_t head = 0;
+    (void)state;
+    plan = (struct plan){ .batch = VARVE_FULL, .refused = VARVE_STR("s-2") };
+    scratch_init(&scratch);
+    fly(&scratch, &flight);
+    for (int i = 0; i < APPENDS; i++) assert_int_equal(flight.outcomes[i], i == 2 ? VARVE_FULL : VARVE_OK);
+    assert_int_equal(varve_store_head(flight.store, &head, NULL), VARVE_OK);
+    assert_int_equal(head, 4);
+    assert_int_equal(append_one(flight.store, NULL), VARVE_OK);
+    varve_store_close(flight.store);
+    scratch_fini(&scratch);
+}
+
+static void nothing_is_written_after_a_failed_flush(void **state)
+{
+    struct scratch scratch;
+    struct flight flight;
+    varve_error error = { 0 };
+    (void)state;
+    plan = (struct plan){ .batch = VARVE_FULL, .fatal_at = 3 }; /* the first passes, s-0 passes, s-1 fails for good */
+    scratch_init(&scratch);
+    fly(&scratch, &flight);
+    assert_int_equal(flight.outcomes[0], VARVE_OK);
+    assert_int_equal(flight.outcomes[1], VARVE_INDETERMINATE);
+    assert_int_equal(flight.outcomes[2], VARVE_IO); /* surely not written, so not unknown */
+    assert_int_equal(flight.outcomes[3], VARVE_IO);
+    assert_int_equal(append_one(flight.store, &error), VARVE_IO);
+    assert_true((error.flags & VARVE_ERROR_FATAL) != 0);
+    varve_store_close(flight.store);
+    assert_int_equal(plan.singles, 3);
+    assert_int_equal(plan.tended_after_fatal, 0);
+    scratch_fini(&scratch);
+}
+
+static void a_batch_that_meets_a_held_database_is_refused_once(void **state)
+{
+    struct scratch scratch;
+    struct flight flight;
+    (void)state;
+    plan = (struct plan){ .batch = VARVE_BUSY };
+    scratch_init(&scratch);
+    fly(&scratch, &flight);
+    for (int i = 0; i < APPENDS; i++) assert_int_equal(flight.outcomes[i], VARVE_BUSY);
+    assert_int_equal(plan.singles, 1); /* only the very first append */
+    varve_store_close(flight.store);
+    scratch_fini(&scratch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(of_a_failing_batch_only_the_offender_is_refused),
+        cmocka_unit_test(nothing_is_written_after_a_failed_flush),
+        cmocka_unit_test(a_batch_that_meets_a_held_database_is_refused_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
