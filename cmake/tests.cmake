@@ -4,6 +4,8 @@
 if(BUILD_TESTING)
   pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
 endif()
+# What the scanner and the patches are held against, here and in fuzz/.
+pkg_check_modules(jansson IMPORTED_TARGET jansson>=2.14)
 
 # varve_unit_test(NAME [LIBRARIES lib…]): NAME_test.c of this folder, a cmocka program.
 function(varve_unit_test name)
