@@ -21,8 +21,8 @@ typedef struct varve_engine_options {
     bool read_only;    /* look beside the process that serves: no commands, read models as that process leaves them */
     bool must_exist;   /* refuse to create the store */
     varve_durability durability;
-    uint32_t command_workers; /* 0 means 2 */
-    uint32_t command_queue;   /* commands waiting at most; 0 means 8192 */
+    uint32_t command_workers; /* 0 means 2; one more only looks at aggregates */
+    uint32_t command_queue;   /* commands and looks waiting at most; 0 means 8192 */
     varve_log_function log;   /* NULL: silent */
     void *log_ctx;
 } varve_engine_options;

@@ -78,16 +78,16 @@ typedef struct varve_progress_options {
 
 /*
  * Writes a copy of the store, as it is at one moment, to the new file `path`, while writing goes on.
- * The file appears whole and flushed, or not at all. VARVE_INVALID when `path` exists already;
- * VARVE_FULL, VARVE_IO. Progress counts database pages.
+ * The file appears whole and flushed, or not at all. VARVE_INVALID when `path` exists already,
+ * or a journal that an older store of that name has left; VARVE_FULL, VARVE_IO. Progress counts database pages.
  */
 VARVE_API varve_status varve_store_backup(varve_store *store, const char *path, const varve_progress_options *options,
                                           varve_error *error);
 
 /*
  * Makes the new store `uri` out of a backup file, after verifying it, with a new incarnation, so that
- * every checkpoint outside notices. VARVE_INVALID when the store exists already, VARVE_CORRUPT when
- * the backup is damaged.
+ * every checkpoint outside notices. VARVE_INVALID as varve_store_backup, VARVE_CORRUPT when the
+ * backup is damaged.
  */
 VARVE_API varve_status varve_store_restore(const char *uri, const char *backup, const varve_progress_options *options,
                                            varve_error *error);

@@ -145,7 +145,8 @@ static varve_status add_entry(void *ctx, varve_str entry, varve_error *error)
         return items_add(&telling->items, entry, error);
     }
     varve_status status = history_rows(&telling->table, entry, error);
-    return status == VARVE_OK && table_rows(&telling->table) >= HISTORY_ROWS_HELD ? flush_table(telling, error) : status;
+    return status == VARVE_OK && table_rows(&telling->table) >= HISTORY_ROWS_HELD ? flush_table(telling, error)
+                                                                                  : status;
 }
 
 static varve_status end(struct telling *telling, uint64_t next, varve_error *error)
@@ -154,8 +155,8 @@ static varve_status end(struct telling *telling, uint64_t next, varve_error *err
     if (next > 0) {
         snprintf(tail, sizeof(tail), "],\"next\":%" PRIu64 "}", next);
     }
-    varve_status status = telling->for_people ? flush_table(telling, error)
-                                              : items_end(&telling->items, varve_str_of(tail), error);
+    varve_status status =
+        telling->for_people ? flush_table(telling, error) : items_end(&telling->items, varve_str_of(tail), error);
     if (next > 0 && !telling->call->quiet && telling->call->output.format != OUTPUT_JSON) {
         fprintf(stderr, "more: --from %" PRIu64 "\n", next);
     }
@@ -275,8 +276,8 @@ static varve_status read_points(const struct call *call, struct point *from, str
         status = call_clock(call, &to->options.clock, error);
     }
     if (status == VARVE_OK && call_option(call, OPTION_CLOCK) != NULL && from->options.at == 0 && to->options.at == 0) {
-        status = varve_error_set(error, VARVE_INVALID,
-                                 "--clock says which time is meant: give --from-at or --to-at too");
+        status =
+            varve_error_set(error, VARVE_INVALID, "--clock says which time is meant: give --from-at or --to-at too");
     }
     return status;
 }
@@ -299,8 +300,8 @@ static varve_status compare(const struct call *call, const struct point *from, c
         status = ask(&place, &path, answer, error);
     } else if (status == VARVE_OK) {
         status = varve_aggregate_diff(place.local.engine, varve_str_of(call->arguments[0]),
-                                      from->given ? &from->options : NULL, to->given ? &to->options : NULL,
-                                      &difference, error);
+                                      from->given ? &from->options : NULL, to->given ? &to->options : NULL, &difference,
+                                      error);
         if (status == VARVE_OK) {
             varve_difference_write_json(&difference, answer);
         }

@@ -162,8 +162,8 @@ varve_status run_store_export(struct call *call, varve_error *error)
     bool streams = strcmp(path, "-") == 0;
     uint64_t events = 0;
     varve_buf json = { 0 };
-    varve_status status = streams ? write_export(call, stdout, &events, error)
-                                  : export_to_file(call, path, &events, error);
+    varve_status status =
+        streams ? write_export(call, stdout, &events, error) : export_to_file(call, path, &events, error);
     if (status == VARVE_OK && streams && !call->quiet) {
         fprintf(stderr, "%" PRIu64 " events exported\n", events);
     } else if (status == VARVE_OK && !streams) {

@@ -14,7 +14,7 @@
 #include "cli/verbs.h"
 #include "lua/app.h"
 
-enum { FILES_WANTED = 1024, DISK_WANTED_MIB = 64 };
+enum { FILES_WANTED = 4096, DISK_WANTED_MIB = 64 };
 
 /* What was found so far. */
 struct findings {
@@ -55,13 +55,13 @@ static void check_machine(struct findings *findings)
 {
     struct rlimit files = { 0 };
     note(findings, "program", "ok", "varve " VARVE_VERSION);
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= FILES_WANTED) {
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_max >= FILES_WANTED) {
         note(findings, "open files", "ok", "the limit is high enough");
         return;
     }
     note(findings, "open files", "warning",
-         "at most %llu: a server takes fewer connections; raise it with `ulimit -n %d`",
-         (unsigned long long)files.rlim_cur, FILES_WANTED);
+         "at most %llu: a server takes fewer connections; raise it with `ulimit -Hn %d`",
+         (unsigned long long)files.rlim_max, FILES_WANTED);
 }
 
 /* ---- the store ---- */
@@ -69,8 +69,9 @@ static void check_machine(struct findings *findings)
 static void check_library(struct findings *findings, const varve_store_info *info)
 {
     note(findings, "database library", "ok", "%s %s%s", info->driver, info->driver_version,
-         info->reset_bug ? ", with the WAL-reset bug of SQLite before 3.51.3, which the store's locking keeps from happening"
-                         : ", with the WAL-reset bug fixed");
+         info->reset_bug
+             ? ", with the WAL-reset bug of SQLite before 3.51.3, which the store's locking keeps from happening"
+             : ", with the WAL-reset bug fixed");
 }
 
 /* A store never lets its time go back: until the clock has caught up, events are recorded at the last one's. */
@@ -102,8 +103,8 @@ static void check_disk(struct findings *findings, const char *uri, const varve_s
     uint64_t free_mib = (uint64_t)disk.f_bavail * disk.f_frsize >> 20;
     uint64_t store_mib = ((info->file_bytes + info->log_file_bytes) >> 20) + 1;
     bool enough = free_mib >= DISK_WANTED_MIB && free_mib >= store_mib;
-    note(findings, "disk", enough ? "ok" : "warning", "%" PRIu64 " MiB free in the folder %s; the store takes %" PRIu64 " MiB",
-         free_mib, folder, store_mib);
+    note(findings, "disk", enough ? "ok" : "warning",
+         "%" PRIu64 " MiB free in the folder %s; the store takes %" PRIu64 " MiB", free_mib, folder, store_mib);
     free(path);
 }
 

@@ -193,6 +193,8 @@ struct live {
     varve_buf data; /* of the message that is coming in */
     bool is_event;  /* what kind of message it is; one of no kind is a heartbeat */
     bool is_caught_up;
+    bool is_error;
+    bool failed; /* the server said why it ended the stream */
     char incarnation[VARVE_UUID_TEXT_BYTES];
     uint64_t position;
     uint64_t limit;
@@ -209,6 +211,13 @@ static varve_status live_message(struct live *live, varve_error *error)
     if (live->is_caught_up) {
         take_incarnation(json, live->incarnation);
         status = live->sink->caught_up(live->sink->ctx, error);
+    } else if (live->is_error) {
+        varve_buf detail = { 0 };
+        status = remote_problem_status(json);
+        (void)varve_json_string(json, "detail", &detail, NULL);
+        varve_error_set(error, status, "%s", detail.len > 0 ? detail.ptr : varve_status_meaning(status));
+        varve_buf_fini(&detail);
+        live->failed = true;
     } else if (live->is_event && json.len > 0) {
         status = live->sink->event(live->sink->ctx, json, error);
         live->count++;
@@ -217,6 +226,7 @@ static varve_status live_message(struct live *live, varve_error *error)
     varve_buf_reset(&live->data);
     live->is_event = false;
     live->is_caught_up = false;
+    live->is_error = false;
     return status;
 }
 
@@ -230,6 +240,7 @@ static varve_status live_line(void *ctx, varve_str line, varve_error *error)
     }
     live->is_caught_up |= varve_str_is(line, "event: caught_up");
     live->is_event |= varve_str_is(line, "event: event");
+    live->is_error |= varve_str_is(line, "event: error");
     if (line.len >= skip && memcmp(line.ptr, field, skip) == 0) {
         varve_buf_add(&live->data, "\n", live->data.len > 0 ? 1 : 0);
         varve_buf_add(&live->data, line.ptr + skip, line.len - skip);
@@ -254,7 +265,7 @@ static varve_status follow_remote(struct remote *remote, const varve_read_option
         };
         status = remote_send(remote, &request, &answer, error);
         bool ended = status == VARVE_OK || (status == VARVE_UNAVAILABLE && live.position > options->after_position);
-        if (ended) {
+        if (ended && !live.failed) {
             status = varve_error_set(error, VARVE_UNAVAILABLE,
                                      "the server ended the stream; go on with --after %" PRIu64 "%s%s", live.position,
                                      live.incarnation[0] != '\0' ? " --incarnation " : "", live.incarnation);

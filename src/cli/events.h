@@ -18,9 +18,9 @@ struct events_sink {
 };
 
 struct events_end {
-    uint64_t last_position; /* of the log only: how far it was looked at … */
+    uint64_t last_position;                  /* of the log only: how far it was looked at … */
     char incarnation[VARVE_UUID_TEXT_BYTES]; /* … and in which of its histories */
-    uint64_t next;          /* when the limit cut the reading short, otherwise 0: a version to begin from, or a
+    uint64_t next; /* when the limit cut the reading short, otherwise 0: a version to begin from, or a
                              * position to begin after */
 };
 

@@ -71,8 +71,8 @@ varve_status call_time(const struct call *call, enum option option, varve_time *
     if (text == NULL) {
         return VARVE_OK;
     }
-    if (varve_time_parse(time, varve_str_of(text), NULL) < 0) {
-        return varve_error_set(error, VARVE_INVALID, "--%s takes a time like 2026-01-02T03:04:05Z, not '%s'",
+    if (varve_time_parse(time, varve_str_of(text), NULL) < 0 || *time <= 0) {
+        return varve_error_set(error, VARVE_INVALID, "--%s takes a time after 1970 like 2026-01-02T03:04:05Z, not '%s'",
                                option_specs[option].name, text);
     }
     return VARVE_OK;

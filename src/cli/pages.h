@@ -17,7 +17,7 @@ enum json_token page_member(varve_str object, const char *name, varve_str *value
 /* Receives an item; anything but VARVE_OK ends the visit and is returned. The view is borrowed from the page. */
 typedef varve_status (*page_item)(void *ctx, varve_str item, varve_error *error);
 
-/* Visits the objects of the page's list called `member`, adding their number to `*count`. VARVE_UNAVAILABLE: no list. */
+/* Visits the objects of the page's list called `member` and adds their number to `*count`. VARVE_UNAVAILABLE: none. */
 varve_status page_items(varve_str page, const char *member, page_item item, void *ctx, uint64_t *count,
                         varve_error *error);
 

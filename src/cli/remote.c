@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* How long an answer that does not come line by line may take. */
-enum { CONNECT_SECONDS = 5, ANSWER_SECONDS = 120 };
+enum { CONNECT_SECONDS = 5, ANSWER_SECONDS = 120, SILENT_SECONDS = 60 };
 
 /* What is used of libcurl. */
 struct curl_functions {
@@ -298,6 +298,10 @@ static void set_options(struct transfer *transfer, const char *url, struct curl_
     curl->easy_setopt(handle, CURLOPT_USERAGENT, "varve");
     curl->easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
     curl->easy_setopt(handle, CURLOPT_TIMEOUT, request->line == NULL ? (long)ANSWER_SECONDS : 0L);
+    /* Lines may come for hours, but never more than this without a byte: a live stream has its heartbeats. */
+    curl->easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, request->line == NULL ? 0L : 1L);
+    curl->easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, request->line == NULL ? 0L : (long)SILENT_SECONDS);
+    curl->easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
     curl->easy_setopt(handle, CURLOPT_WRITEFUNCTION, receive);
     curl->easy_setopt(handle, CURLOPT_WRITEDATA, transfer);
     if (is_loopback(varve_str_of(host))) {

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "cli/verbs.h"
 #include "lua/app.h"
@@ -50,6 +51,16 @@ static void block_signals(sigset_t *waited, sigset_t *before)
     sigaction(SIGPIPE, &ignore, NULL); /* a client that goes away is an error on its socket and nothing more */
 }
 
+/* A process may raise what it is given as a default up to what it is allowed; every connection takes a descriptor. */
+static void raise_file_limit(void)
+{
+    struct rlimit files = { 0 };
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 /* Comes back when the process is asked to end. */
 static void wait_for_end(struct call *call, const sigset_t *waited)
 {
@@ -75,6 +86,7 @@ varve_status run_serve(struct call *call, varve_error *error)
     varve_engine_options options = { .store = call->store == NULL ? default_store : call->store,
                                      .log = log_line_out,
                                      .log_ctx = call };
+    raise_file_limit();
     block_signals(&waited, &before);
     varve_status status = varve_engine_open(&engine, &options, error);
     if (status == VARVE_OK) {

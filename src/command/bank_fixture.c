@@ -69,10 +69,21 @@ static varve_status evolve(void *state, const varve_event *event, varve_error *e
     return VARVE_OK;
 }
 
+/* Counts, and waits while looks are held. */
+static void looking(struct bank *bank)
+{
+    pthread_mutex_lock(&bank->mutex);
+    bank->looks++;
+    pthread_cond_broadcast(&bank->changed);
+    while (bank->looks_held) pthread_cond_wait(&bank->changed, &bank->mutex);
+    pthread_mutex_unlock(&bank->mutex);
+}
+
 static varve_status encode(const void *state, varve_buf *json, varve_error *error)
 {
     const struct account *account = state;
     (void)error;
+    looking(account->bank);
     varve_buf_printf(json, "{\"balance\":%" PRId64 "}", account->balance);
     return VARVE_OK;
 }

@@ -32,6 +32,8 @@ struct bank {
     unsigned warnings;    /* lines logged */
     bool gate_closed;     /* decide waits until it is opened */
     bool at_the_gate;     /* a decide waits */
+    bool looks_held;      /* encode waits until they are let go: without snapshots only looks encode */
+    unsigned looks;       /* calls of encode */
     bool refuse_decode;
     unsigned answers; /* commands answered through bank_send */
 };

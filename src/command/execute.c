@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "base/assert.h"
 #include "base/id.h"
 #include "command/failure.h"
 
@@ -74,7 +73,11 @@ static varve_status read_back(struct execute *execute, uint64_t version)
     }
     varve_cursor_close(cursor);
     if (status < 0) return status;
-    ASSERT(outcome->event_count > 0);
+    if (outcome->event_count == 0) {
+        return varve_error_set(&execute->error, VARVE_CORRUPT,
+                               "the log has the command's first event, but not as version %" PRIu64 " of '%.*s'",
+                               version, (int)command->stream.len, command->stream.ptr);
+    }
     outcome->version = events[outcome->event_count - 1].version;
     outcome->first_position = events[0].position;
     outcome->last_position = events[outcome->event_count - 1].position;

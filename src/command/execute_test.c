@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include <sqlite3.h>
 #include <cmocka.h>
 
 #include "base/id.h"
 #include "command/bank_fixture.h"
+#include "store/access.h"
 
 static varve_uuid some_id(uint8_t last)
 {
@@ -443,6 +446,52 @@ static void test_a_repeat_that_only_the_store_notices(void **state)
     bank_close(&bank);
 }
 
+/* Leaves the index by stream and version without entries, as a partial index that no longer says so. */
+static void empty_the_index_of_streams(const char *path)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "DROP INDEX events_by_stream;"
+                                  "CREATE INDEX events_by_stream ON events (stream, version) WHERE version < 0;"
+                                  "PRAGMA writable_schema = 1;"
+                                  "UPDATE sqlite_schema SET sql = 'CREATE INDEX events_by_stream ON events "
+                                  "(stream, version)' WHERE name = 'events_by_stream'",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void test_a_repeat_whose_stream_has_lost_its_events_tells_of_damage(void **state)
+{
+    (void)state;
+    struct bank bank;
+    char path[128];
+    varve_error error = { 0 };
+    varve_outcome outcome = { 0 };
+    varve_store_options options = { 0 };
+    varve_command command = {
+        .type = VARVE_STR("Deposit"),
+        .stream = VARVE_STR("account-1"),
+        .data = VARVE_STR("{\"amount\":1}"),
+        .id = some_id(1),
+    };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 10);
+    assert_int_equal(lanes_execute_wait(bank.lanes, &command, NULL, &error), VARVE_OK);
+    lanes_close(bank.lanes);
+    varve_store_close(bank.store);
+    snprintf(path, sizeof path, "%s/bank.db", bank.folder);
+    empty_the_index_of_streams(path);
+    assert_int_equal(store_open(&bank.store, &store_sqlite, path, &options, &error), VARVE_OK);
+    bank_start(&bank, 1, 10);
+    bank_assert_failure(lanes_execute_wait(bank.lanes, &command, &outcome, &error), VARVE_CORRUPT, &error,
+                        "version 1 of 'account-1'");
+    assert_int_equal(outcome.event_count, 0);
+    varve_outcome_fini(&outcome);
+    bank_close(&bank);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_a_pinned_version_is_checked_and_never_tried_again),
         cmocka_unit_test(test_a_repeated_id_gives_the_first_outcome),
         cmocka_unit_test(test_a_repeat_that_only_the_store_notices),
+        cmocka_unit_test(test_a_repeat_whose_stream_has_lost_its_events_tells_of_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ struct task {
     struct lane *lane;
     struct line *line; /* a command's place: its stream's line, once the lane has admitted it */
     size_t decider;    /* in the registry */
-    uint64_t hash;     /* of the stream */
+    uint64_t hash;     /* of a command's stream */
     uint64_t due_ns;   /* when it has to wait: until then */
     struct look *look; /* NULL for a command, which has all that follows */
 

@@ -16,8 +16,9 @@ struct lanes {
     struct lane_options options; /* what every lane is given */
     struct registry registry;
     uint32_t queue_limit;
-    struct lane **lanes;
-    uint32_t lane_count;
+    struct lane **lanes; /* `workers` that run commands, and one more that only looks */
+    size_t lane_count;
+    uint32_t workers;
     bool started; /* set once, before anybody executes */
     atomic_uint_fast64_t under_way, accepted, rejected, failed, retries;
 };
@@ -115,14 +116,21 @@ static struct task *command_task(const varve_command *command, varve_error *erro
     return task;
 }
 
-/* Hands a task to the lane of its stream. After a failure it is still the caller's. */
+/* A look may fold a million events: it has a lane of its own, so that no command stands behind it. */
+static struct lane *choose_lane(const struct lanes *lanes, const struct task *task)
+{
+    return lanes->lanes[task->look != NULL ? lanes->workers : task->hash % lanes->workers];
+}
+
+/* Hands a task to its lane. After a failure it is still the caller's. */
 static varve_status queue_task(struct lanes *lanes, struct task *task, varve_error *error)
 {
     if (++lanes->under_way > lanes->queue_limit) {
         lanes->under_way--;
-        return varve_error_set(error, VARVE_BUSY, "%u commands are under way, which is the limit", lanes->queue_limit);
+        return varve_error_set(error, VARVE_BUSY, "%u commands and looks are under way, which is the limit",
+                               lanes->queue_limit);
     }
-    if (!lane_push(lanes->lanes[task->hash % lanes->lane_count], task)) {
+    if (!lane_push(choose_lane(lanes, task), task)) {
         lanes->under_way--;
         return varve_error_set(error, VARVE_UNAVAILABLE, "the engine is stopping");
     }
@@ -233,7 +241,7 @@ varve_status lanes_execute_wait(struct lanes *lanes, const varve_command *comman
     return status;
 }
 
-/* Queues a look on the stream's lane and waits for it. */
+/* Queues a look and waits for it. */
 static varve_status look_and_wait(struct lanes *lanes, struct look *look, varve_error *error)
 {
     struct caller caller;
@@ -247,7 +255,6 @@ static varve_status look_and_wait(struct lanes *lanes, struct look *look, varve_
     struct task *task = calloc(1, sizeof *task);
     if (task == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
     task->decider = decider;
-    task->hash = hash_str(look->stream);
     task->look = look;
     caller_init(&caller, task);
     status = queue_and_wait(lanes, task, &caller);
@@ -286,12 +293,13 @@ varve_status lanes_open(struct lanes **lanes, varve_store *store, const struct l
     struct lanes *made = calloc(1, sizeof *made);
     if (made == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
     ASSERT(options->workers > 0);
-    made->lanes = calloc(options->workers, sizeof(struct lane *));
+    made->workers = options->workers;
+    made->lane_count = (size_t)options->workers + 1;
+    made->lanes = calloc(made->lane_count, sizeof(struct lane *));
     if (made->lanes == NULL) {
         free(made);
         return varve_error_set(error, VARVE_NOMEM, "out of memory");
     }
-    made->lane_count = options->workers;
     made->queue_limit = options->queue_limit;
     made->options = (struct lane_options){
         .store = store,
@@ -313,11 +321,11 @@ varve_status lanes_add(struct lanes *lanes, const varve_decider *decider, void *
 varve_status lanes_start(struct lanes *lanes, varve_error *error)
 {
     ASSERT(!lanes->started);
-    for (uint32_t i = 0; i < lanes->lane_count; i++) {
+    for (size_t i = 0; i < lanes->lane_count; i++) {
         varve_status status = lane_open(&lanes->lanes[i], &lanes->options, error);
         if (status < 0) return status;
     }
-    for (uint32_t i = 0; i < lanes->lane_count; i++) {
+    for (size_t i = 0; i < lanes->lane_count; i++) {
         varve_status status = lane_start(lanes->lanes[i], error);
         if (status < 0) return status;
     }
@@ -339,9 +347,9 @@ void lanes_get_stats(struct lanes *lanes, struct lanes_stats *stats)
 void lanes_close(struct lanes *lanes)
 {
     if (lanes == NULL) return;
-    for (uint32_t i = 0; i < lanes->lane_count; i++)
+    for (size_t i = 0; i < lanes->lane_count; i++)
         if (lanes->lanes[i] != NULL) lane_stop(lanes->lanes[i]);
-    for (uint32_t i = 0; i < lanes->lane_count; i++) lane_close(lanes->lanes[i]);
+    for (size_t i = 0; i < lanes->lane_count; i++) lane_close(lanes->lanes[i]);
     registry_fini(&lanes->registry);
     free(lanes->lanes);
     free(lanes);

@@ -2,7 +2,8 @@
 /*
  * Lanes: the workers that run deciders. A stream belongs to one lane by its hash; a lane is one
  * thread with a bounded first-in-first-out queue and its own copy of every decider's context.
- * Commands on one stream take effect in the order they were queued.
+ * Commands on one stream take effect in the order they were queued. Looks have one lane more, which
+ * runs no commands: a look sees what is durable and, however long it takes, holds up only other looks.
  */
 #ifndef VARVE_COMMAND_LANES_H
 #define VARVE_COMMAND_LANES_H
@@ -14,8 +15,8 @@
 struct lanes;
 
 struct lanes_options {
-    uint32_t workers;     /* at least 1 */
-    uint32_t queue_limit; /* commands under way in all lanes together, from queueing to outcome; at least 1 */
+    uint32_t workers;     /* lanes that run commands; at least 1 */
+    uint32_t queue_limit; /* commands and looks under way in all lanes, from queueing to outcome; at least 1 */
     struct log log;
 };
 
@@ -36,7 +37,7 @@ varve_status lanes_execute(struct lanes *lanes, const varve_command *command, va
 /* As varve_execute. */
 varve_status lanes_execute_wait(struct lanes *lanes, const varve_command *command, varve_outcome *outcome,
                                 varve_error *error);
-/* As varve_aggregate_show, _history and _diff: queues the look on the stream's lane and waits for it. */
+/* As varve_aggregate_show, _history and _diff: queues the look on the lane for looks and waits for it. */
 varve_status lanes_show(struct lanes *lanes, varve_str stream, const varve_aggregate_options *options,
                         varve_aggregate *aggregate, varve_error *error);
 varve_status lanes_history(struct lanes *lanes, varve_str stream, const varve_history_options *options,

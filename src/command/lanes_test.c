@@ -108,6 +108,89 @@ static void test_a_lane_goes_on_while_an_append_is_in_flight(void **state)
     bank_close(&bank);
 }
 
+/* ---- looks ---- */
+
+static void *look_at_account_1(void *ctx)
+{
+    assert_int_equal(bank_balance(ctx, "account-1"), 1);
+    return NULL;
+}
+
+static void let_looks_go(struct bank *bank)
+{
+    pthread_mutex_lock(&bank->mutex);
+    bank->looks_held = false;
+    pthread_cond_broadcast(&bank->changed);
+    pthread_mutex_unlock(&bank->mutex);
+}
+
+/* However long a look takes, commands go on, also on the stream that is looked at; the look counts as under way. */
+static void test_a_look_holds_up_no_command(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct lanes_stats stats;
+    varve_error error = { 0 };
+    pthread_t looker;
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 2);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    bank.looks_held = true;
+    assert_int_equal(pthread_create(&looker, NULL, look_at_account_1, &bank), 0);
+    bank_wait_for(&bank, &bank.looks, 1);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-2", 1, NULL, &error), VARVE_OK);
+    lanes_get_stats(bank.lanes, &stats);
+    assert_int_equal(stats.queue_length, 1);
+    let_looks_go(&bank);
+    pthread_join(looker, NULL);
+    assert_int_equal(bank_balance(&bank, "account-1"), 2);
+    bank_close(&bank);
+}
+
+static void test_a_look_passes_a_decider_that_takes_long(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_error error = { 0 };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 10);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    bank.gate_closed = true;
+    assert_int_equal(bank_send(&bank, "Deposit", "account-1", 1), VARVE_OK);
+    bank_wait_for(&bank, &bank.decided, 2);
+    assert_int_equal(bank_balance(&bank, "account-1"), 1); /* what is durable */
+    pthread_mutex_lock(&bank.mutex);
+    bank.gate_closed = false;
+    pthread_cond_broadcast(&bank.changed);
+    pthread_mutex_unlock(&bank.mutex);
+    bank_wait_for(&bank, &bank.answers, 1);
+    assert_int_equal(bank_balance(&bank, "account-1"), 2);
+    bank_close(&bank);
+}
+
+/* The look under way and the one behind it fill the queue, for commands too. */
+static void test_looks_count_towards_the_limit(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct lanes_stats stats = { 0 };
+    pthread_t lookers[2];
+    varve_error error = { 0 };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 2);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    bank.looks_held = true;
+    for (size_t i = 0; i < 2; i++) assert_int_equal(pthread_create(&lookers[i], NULL, look_at_account_1, &bank), 0);
+    bank_wait_for(&bank, &bank.looks, 1);
+    for (; stats.queue_length < 2; lanes_get_stats(bank.lanes, &stats)) sched_yield();
+    bank_assert_failure(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_BUSY, &error, "limit");
+    let_looks_go(&bank);
+    for (size_t i = 0; i < 2; i++) pthread_join(lookers[i], NULL);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    bank_close(&bank);
+}
+
 /* ---- limits, stopping ---- */
 
 static void test_more_commands_than_the_limit_are_busy(void **state)
@@ -290,6 +373,9 @@ int main(void)
         cmocka_unit_test(test_commands_on_one_stream_take_effect_in_the_order_they_were_queued),
         cmocka_unit_test(test_many_streams_over_several_lanes),
         cmocka_unit_test(test_a_lane_goes_on_while_an_append_is_in_flight),
+        cmocka_unit_test(test_a_look_holds_up_no_command),
+        cmocka_unit_test(test_a_look_passes_a_decider_that_takes_long),
+        cmocka_unit_test(test_looks_count_towards_the_limit),
         cmocka_unit_test(test_more_commands_than_the_limit_are_busy),
         cmocka_unit_test(test_a_store_that_stays_full_makes_a_command_busy),
         cmocka_unit_test(test_closing_finishes_what_was_accepted),

@@ -29,7 +29,8 @@ struct load {
 /*
  * What a lane handed to the store as snapshots lately: a snapshot shares the next commit, so a load that
  * comes quickly does not see it yet and would have it written again. A place is shared by many
- * streams; forgetting costs one snapshot too many.
+ * streams; forgetting costs one snapshot too many, and so does what only another lane remembers: a look's
+ * lane and a stream's may both hand one over, in either order, and the store keeps both or one.
  */
 #define LOAD_KEPT_PLACES 256u
 struct load_kept {

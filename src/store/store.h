@@ -79,7 +79,7 @@ struct store_driver {
     varve_status (*copy)(struct store_log *log, const char *path, bool renew, const varve_progress_options *options,
                          varve_error *error);
     /* Fills a new or empty log with the events that `next` gives, exactly as they are, in one transaction, and gives it
-     * a new incarnation. After a failure what did not exist before does not exist. */
+     * a new incarnation. After a failure what did not exist before does not exist, a lock file left aside. */
     varve_status (*load)(const struct store_location *location, store_next_event next, void *ctx, varve_error *error);
     /* Gives a log that is not open a new incarnation. */
     varve_status (*renew)(const struct store_location *location, varve_error *error);

@@ -14,7 +14,7 @@
 #include "event/read_json.h"
 #include "store/handle.h"
 
-enum { EXPORT_FORMAT = 1, LINE_BYTES_MAX = 8 << 20, PROGRESS_EVERY = 1000 };
+enum { EXPORT_FORMAT = 1, LINE_BYTES_MAX = 8 << 20, BLOCK_BYTES = 16 << 10, PROGRESS_EVERY = 1000 };
 
 static void tell(const varve_progress_options *options, uint64_t done, uint64_t total)
 {
@@ -79,9 +79,12 @@ varve_status varve_store_export(varve_store *store, FILE *out, const varve_progr
 struct import {
     FILE *in;
     const varve_progress_options *options;
+    char block[BLOCK_BYTES]; /* what was read ahead: block[next] to block[end - 1] */
+    size_t next, end;
     varve_buf line;
-    struct arena memory;
     uint64_t line_number;
+    struct arena memory;
+    bool given;     /* the event of this line is with the driver */
     uint64_t total; /* events that the first line promises */
     uint64_t done;
     uint32_t crc;
@@ -92,21 +95,35 @@ static varve_status damaged(const struct import *import, const char *what, varve
     return varve_error_set(error, VARVE_CORRUPT, "line %" PRIu64 " of the export: %s", import->line_number, what);
 }
 
+/* Makes sure that there is something in the block; false at the end of the file, or when it cannot be read. */
+static bool fill_block(struct import *import)
+{
+    if (import->next < import->end) return true;
+    import->next = 0;
+    import->end = fread(import->block, 1, sizeof import->block, import->in);
+    return import->end > 0;
+}
+
 /* The next line without its end; `*ended` when there is none. */
 static varve_status get_line(struct import *import, bool *ended, varve_error *error)
 {
-    int byte;
+    bool whole = false;
     varve_buf_reset(&import->line);
     import->line_number++;
-    while ((byte = getc_unlocked(import->in)) != EOF && byte != '\n') {
-        char c = (char)byte;
-        if (import->line.len == LINE_BYTES_MAX) return damaged(import, "longer than any event can be", error);
-        varve_buf_add(&import->line, &c, 1);
+    while (!whole && fill_block(import)) {
+        const char *from = import->block + import->next;
+        const char *end = memchr(from, '\n', import->end - import->next);
+        whole = end != NULL;
+        size_t len = whole ? (size_t)(end - from) : import->end - import->next;
+        if (import->line.len + len > LINE_BYTES_MAX) return damaged(import, "longer than any event can be", error);
+        varve_buf_add(&import->line, from, len);
+        if (import->line.failed) return varve_error_set(error, VARVE_NOMEM, "no memory for a line of the export");
+        import->next += whole ? len + 1 : len;
     }
-    if (ferror(import->in)) return varve_error_set(error, VARVE_IO, "the export cannot be read: %s", strerror(errno));
-    if (import->line.failed) return varve_error_set(error, VARVE_NOMEM, "no memory for a line of the export");
-    *ended = byte == EOF && import->line.len == 0;
-    if (byte == EOF && import->line.len > 0) return damaged(import, "it ends in the middle", error);
+    if (!whole && ferror(import->in))
+        return varve_error_set(error, VARVE_IO, "the export cannot be read: %s", strerror(errno));
+    if (!whole && import->line.len > 0) return damaged(import, "it ends in the middle", error);
+    *ended = !whole;
     return VARVE_OK;
 }
 
@@ -172,10 +189,12 @@ static varve_status read_event(struct import *import, varve_event *event, varve_
 static varve_status next_event(void *ctx, varve_event *event, varve_error *error)
 {
     struct import *import = ctx;
+    import->given = false;
     if (import->done == import->total) return read_end(import, error);
     varve_status status = read_event(import, event, error);
     if (status < 0) return status;
     if (++import->done % PROGRESS_EVERY == 0) tell(import->options, import->done, import->total);
+    import->given = true;
     return VARVE_OK;
 }
 
@@ -190,6 +209,8 @@ varve_status store_import(const struct store_driver *driver, const char *path, F
     *events = 0;
     varve_status status = read_header(&import, error);
     if (status >= 0) status = driver->load(&location, next_event, &import, error);
+    if (status < 0 && import.given && error != NULL)
+        varve_error_set(error, status, "line %" PRIu64 " of the export: %s", import.line_number, error->message);
     if (status >= 0) *events = import.done;
     varve_buf_fini(&import.line);
     arena_fini(&import.memory);

@@ -67,15 +67,31 @@ static varve_status publish(const char *partial, const char *path, varve_error *
     return status < 0 ? status : sqlite_sync_folder(path, error);
 }
 
+/* A journal that is left of an older store is refused too: SQLite would bring back what it says. */
+static varve_status check_free(const char *path, varve_error *error)
+{
+    static const char *const suffixes[] = { "", "-wal", "-shm", "-journal" };
+    varve_status status = VARVE_OK;
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0] && status >= 0; i++) {
+        char *name = NULL;
+        if (asprintf(&name, "%s%s", path, suffixes[i]) < 0)
+            return varve_error_set(error, VARVE_NOMEM, "no memory for a path");
+        if (access(name, F_OK) == 0) status = varve_error_set(error, VARVE_INVALID, "%s exists already", name);
+        free(name);
+    }
+    return status;
+}
+
 varve_status sqlite_copy(struct store_log *log, const char *path, bool renew, const varve_progress_options *options,
                          varve_error *error)
 {
     struct reader *reader = NULL;
     char *partial = NULL;
-    if (access(path, F_OK) == 0) return varve_error_set(error, VARVE_INVALID, "%s exists already", path);
+    varve_status status = check_free(path, error);
+    if (status < 0) return status;
     if (asprintf(&partial, "%s.%ld.partial", path, (long)getpid()) < 0)
         return varve_error_set(error, VARVE_NOMEM, "no memory for a path");
-    varve_status status = reader_take(log, &reader, error);
+    status = reader_take(log, &reader, error);
     if (status >= 0) status = copy_to(reader, partial, renew, options, error);
     if (status >= 0) status = publish(partial, path, error);
     unlink(partial);
@@ -106,24 +122,34 @@ static varve_status check_place(struct store_log *log, const varve_event *event,
     return VARVE_OK;
 }
 
+static varve_status load_event(struct store_log *log, const varve_event *event, varve_error *error)
+{
+    varve_status status = check_place(log, event, error);
+    if (status < 0) return status;
+    status = sqlite_put_event(log, event, error);
+    /* Its position and version are new, so it can only be the id that an index refuses. */
+    if (status < 0 && (sqlite3_errcode(log->db) & 0xff) == SQLITE_CONSTRAINT)
+        return varve_error_set(error, VARVE_INVALID, "the id of the event at position %llu stands twice",
+                               (unsigned long long)event->position);
+    return status;
+}
+
 static varve_status load_events(struct store_log *log, store_next_event next, void *ctx, varve_error *error)
 {
     varve_event event;
     if (log->head.position > 0) return varve_error_set(error, VARVE_INVALID, "the store %s is not empty", log->path);
     varve_status status = sqlite_run(log, W_BEGIN, "beginning to import", error);
-    while (status >= 0 && (status = next(ctx, &event, error)) == VARVE_OK) {
-        status = check_place(log, &event, error);
-        if (status >= 0) status = sqlite_put_event(log, &event, error);
-    }
+    while (status >= 0 && (status = next(ctx, &event, error)) == VARVE_OK) status = load_event(log, &event, error);
     if (status >= 0) status = schema_renew(log->db, error);
     if (status >= 0) status = sqlite_run(log, W_COMMIT, "committing the import", error);
     if (status < 0) sqlite_roll_back(log, (struct store_head){ 0 });
     return status;
 }
 
+/* Never the lock file: who waits for the lock has it open, and the next one would make and lock another. */
 static void remove_files(const char *path)
 {
-    static const char *const suffixes[] = { "", "-wal", "-shm", ".lock" };
+    static const char *const suffixes[] = { "", "-wal", "-shm" };
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         char *name = NULL;
         if (asprintf(&name, "%s%s", path, suffixes[i]) < 0) return;
@@ -135,11 +161,10 @@ static void remove_files(const char *path)
 varve_status sqlite_load(const struct store_location *location, store_next_event next, void *ctx, varve_error *error)
 {
     struct store_log *log = NULL;
-    bool existed = access(location->path, F_OK) == 0;
     varve_status status = sqlite_open(&log, location, error);
     if (status < 0) return status;
     status = load_events(log, next, ctx, error);
-    if (status < 0 && !existed) remove_files(log->path); /* while its lock is held, so it is nobody else's */
+    if (status < 0 && log->created) remove_files(log->path); /* while the lock is held, so they are nobody else's */
     sqlite_close(log);
     return status;
 }

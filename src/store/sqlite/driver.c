@@ -185,8 +185,7 @@ static varve_status set_wal(sqlite3 *db, const char *path, varve_error *error)
     return status;
 }
 
-static varve_status connect_writer(struct store_log *log, const struct store_location *location, bool exists,
-                                   varve_error *error)
+static varve_status connect_writer(struct store_log *log, const struct store_location *location, varve_error *error)
 {
     varve_status status = connect(log->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &log->db, error);
     if (status < 0) return status;
@@ -203,7 +202,7 @@ static varve_status connect_writer(struct store_log *log, const struct store_loc
              "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -%d; PRAGMA journal_size_limit = %d", WRITER_CACHE_KIB,
              WAL_BYTES_KEPT);
     if (status >= 0) status = exec(log->db, pragma, error);
-    if (status >= 0 && !exists) status = sqlite_sync_folder(log->path, error);
+    if (status >= 0 && log->created) status = sqlite_sync_folder(log->path, error);
     return status;
 }
 
@@ -279,11 +278,11 @@ void sqlite_close(struct store_log *log)
     free(log);
 }
 
-static varve_status open_for_writing(struct store_log *log, const struct store_location *location, bool exists,
-                                     varve_error *error)
+static varve_status open_for_writing(struct store_log *log, const struct store_location *location, varve_error *error)
 {
     varve_status status = take_lock(log, error);
-    if (status >= 0) status = connect_writer(log, location, exists, error);
+    log->created = status >= 0 && access(log->path, F_OK) != 0;
+    if (status >= 0) status = connect_writer(log, location, error);
     if (status >= 0 && (!ids_init(&log->streams, STREAMS_CACHED) || !ids_init(&log->types, TYPES_CACHED)))
         status = varve_error_set(error, VARVE_NOMEM, "no memory for the store's caches");
     if (status >= 0) status = sqlite_prepare_writer(log, error);
@@ -324,7 +323,7 @@ varve_status sqlite_open(struct store_log **out, const struct store_location *lo
         status = varve_error_set(error, errno == ENOMEM ? VARVE_NOMEM : VARVE_NOT_FOUND, "%s: %s", location->path,
                                  strerror(errno));
     else
-        status = location->read_only ? open_for_reading(log, error) : open_for_writing(log, location, exists, error);
+        status = location->read_only ? open_for_reading(log, error) : open_for_writing(log, location, error);
     if (status < 0) {
         sqlite_close(log);
         return status;

@@ -41,8 +41,9 @@ enum writer_statement {
 struct reader;
 
 struct store_log {
-    char *path; /* resolved, so that one file has one lock */
-    int lock;   /* the side file, locked while this process writes; -1 when read-only */
+    char *path;   /* resolved, so that one file has one lock */
+    int lock;     /* the side file, locked while this process writes; -1 when read-only */
+    bool created; /* the file was not there when the lock was taken: this handle made it */
     struct log diagnostics;
 
     /* The writer thread's own. */

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "event/codec.h"
 #include "store/sqlite/reader.h"
 
 enum { PROBLEMS_TOLD = 100, PROGRESS_EVERY = 10000 };
@@ -26,6 +27,15 @@ static void found(struct check *check, const char *format, ...)
     check->options->problem(check->options->ctx, problem);
 }
 
+/* How reading rows ended: damage is one more problem, everything else that is no end a failure. */
+static varve_status check_end(struct check *check, int code, const char *doing, varve_error *error)
+{
+    if (code == SQLITE_DONE) return VARVE_OK;
+    if (sqlite3_errcode(check->reader->db) != SQLITE_CORRUPT) return sqlite_failed(check->reader->db, doing, error);
+    found(check, "%s: %s", doing, sqlite3_errmsg(check->reader->db));
+    return VARVE_OK;
+}
+
 /* Runs a query whose every row is a problem: a text and up to one number that goes with it. */
 static varve_status rows_are_problems(struct check *check, const char *sql, const char *problem, varve_error *error)
 {
@@ -37,11 +47,7 @@ static varve_status rows_are_problems(struct check *check, const char *sql, cons
             found(check, "%s: %s", problem, what == NULL ? "(null)" : what);
         }
     }
-    varve_status status = VARVE_OK;
-    if (code != SQLITE_DONE && sqlite3_errcode(check->reader->db) == SQLITE_CORRUPT)
-        found(check, "%s: %s", problem, sqlite3_errmsg(check->reader->db));
-    else if (code != SQLITE_DONE)
-        status = sqlite_failed(check->reader->db, "verifying", error);
+    varve_status status = check_end(check, code, problem, error);
     sqlite3_finalize(rows);
     return status;
 }
@@ -55,11 +61,7 @@ static varve_status check_database(struct check *check, varve_error *error)
         const char *line = code == SQLITE_ROW ? (const char *)sqlite3_column_text(rows, 0) : "ok";
         if (line != NULL && strcmp(line, "ok") != 0) found(check, "database: %s", line);
     }
-    varve_status status = VARVE_OK;
-    if (code != SQLITE_DONE && sqlite3_errcode(check->reader->db) == SQLITE_CORRUPT)
-        found(check, "database: %s", sqlite3_errmsg(check->reader->db));
-    else if (code != SQLITE_DONE)
-        status = sqlite_failed(check->reader->db, "verifying", error);
+    varve_status status = check_end(check, code, "database", error);
     sqlite3_finalize(rows);
     return status;
 }
@@ -95,12 +97,41 @@ static varve_status check_events(struct check *check, uint64_t total, uint64_t *
         if (++*events % PROGRESS_EVERY == 0 && check->options->progress != NULL)
             check->options->progress(check->options->ctx, *events, total);
     }
-    if (status >= 0 && code != SQLITE_DONE && sqlite3_errcode(check->reader->db) == SQLITE_CORRUPT)
-        found(check, "reading events: %s", sqlite3_errmsg(check->reader->db));
-    else if (status >= 0 && code != SQLITE_DONE)
-        status = sqlite_failed(check->reader->db, "verifying events", error);
+    if (status >= 0) status = check_end(check, code, "reading events", error);
     sqlite3_reset(rows);
     arena_fini(&arena);
+    return status;
+}
+
+static varve_str text_of(sqlite3_stmt *row, int index)
+{
+    const char *text = (const char *)sqlite3_column_text(row, index);
+    return (varve_str){ text, (size_t)sqlite3_column_bytes(row, index) };
+}
+
+/* The column by which a correlation's events are found says what their metadata say. */
+static varve_status check_correlations(struct check *check, varve_error *error)
+{
+    static const char sql[] = "SELECT position, correlation_id, metadata FROM events";
+    sqlite3_stmt *rows = NULL;
+    varve_buf memory = { 0 };
+    varve_status status = VARVE_OK;
+    int code = sqlite3_prepare_v2(check->reader->db, sql, -1, &rows, NULL);
+    while (code == SQLITE_OK || code == SQLITE_ROW) {
+        varve_str id;
+        if ((code = sqlite3_step(rows)) != SQLITE_ROW) break;
+        varve_buf_reset(&memory);
+        if (!event_correlation(text_of(rows, 2), &memory, &id)) {
+            status = varve_error_set(error, VARVE_NOMEM, "no memory to verify an event");
+            break;
+        }
+        if (!varve_str_eq(text_of(rows, 1), id))
+            found(check, "the event at position %lld is not found by its correlation_id",
+                  (long long)sqlite3_column_int64(rows, 0));
+    }
+    if (status >= 0) status = check_end(check, code, "reading correlations", error);
+    sqlite3_finalize(rows);
+    varve_buf_fini(&memory);
     return status;
 }
 
@@ -130,6 +161,7 @@ varve_status sqlite_verify(struct store_log *log, const varve_verify_options *op
     if (status < 0) return status;
     status = check_database(&check, error);
     if (status >= 0) status = check_events(&check, head.position, events, error);
+    if (status >= 0) status = check_correlations(&check, error);
     for (size_t i = 0; i < sizeof relations / sizeof relations[0] && status >= 0; i++)
         status = rows_are_problems(&check, relations[i].sql, relations[i].problem, error);
     reader_give(log, check.reader);
