@@ -2,8 +2,8 @@
 /*
  * The command side: deciders, executing commands, looking at aggregates.
  *
- * Threads: every function that takes an engine may be called from any thread. A decider's functions run on the engine's workers: commands of several
- * streams at once, one stream's in one worker; one worker more only looks at aggregates.
+ * Threads: every function that takes an engine may be called from any thread. A decider's functions
+ * run on the engine's workers: one stream's commands in one of them, looks in one more.
  */
 #ifndef VARVE_COMMAND_H
 #define VARVE_COMMAND_H

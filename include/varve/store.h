@@ -151,7 +151,7 @@ typedef struct varve_append_json varve_append_json;
  * "schema_version"?,"occurred_at"?}],"conditions":[…]?,"idempotency_key"?}. When `stream` is not
  * empty it is every event's stream and neither "stream" nor the fields after "events" are allowed.
  * Views point into `json`, which must outlive the result. VARVE_INVALID says which field of which
- * event is wrong; unknown fields are refused.
+ * event is wrong; unknown fields are refused, and fields given twice.
  */
 VARVE_API varve_status varve_append_json_parse(varve_append_json **parsed, varve_str json, varve_str stream,
                                                varve_error *error);

@@ -8,6 +8,7 @@ int exit_code(varve_status status)
     case VARVE_DONE:
     case VARVE_CAUGHT_UP:
     case VARVE_IDLE:
+    case VARVE_SKIPPED:
     case VARVE_REPEATED:
         return EXIT_DONE;
     case VARVE_REJECTED:

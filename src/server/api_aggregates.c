@@ -19,7 +19,7 @@ void api_aggregate_show(struct request *request)
     varve_aggregate_options options = { 0 };
     varve_aggregate aggregate = { 0 };
     const struct target *target = &request->target;
-    varve_status status = target_number(target, "version", &options.version, &error);
+    varve_status status = target_version(target, "version", &options.version, &error);
     if (status >= 0) status = page_time(target, &options.at, &options.clock, &error);
     if (status >= 0 && options.version > 0 && options.at > 0) {
         status = varve_error_set(&error, VARVE_INVALID, "'version' and 'at' exclude each other");
@@ -54,12 +54,13 @@ static varve_status read_point(const struct target *target, const char *version,
 {
     bool by_version = target_param(target, version) != NULL, by_time = target_param(target, at) != NULL;
     *given = by_version || by_time;
-    if (by_version && by_time) return varve_error_set(error, VARVE_INVALID, "'%s' and '%s' exclude each other", version, at);
+    if (by_version && by_time)
+        return varve_error_set(error, VARVE_INVALID, "'%s' and '%s' exclude each other", version, at);
     varve_status status = target_number(target, version, &point->version, error);
     if (status >= 0) status = target_time(target, at, &point->at, error);
     if (status < 0 || !by_version || point->version > 0) return status;
-    return varve_error_set(error, VARVE_INVALID, "'%s' begins at 1; without 'from' it is the state before the first event",
-                           version);
+    return varve_error_set(error, VARVE_INVALID,
+                           "'%s' begins at 1; without 'from' it is the state before the first event", version);
 }
 
 void api_aggregate_diff(struct request *request)

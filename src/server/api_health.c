@@ -15,7 +15,12 @@ void api_health_ready(struct request *request)
 {
     varve_error error = { 0 };
     uint64_t head = 0;
+    varve_engine_stats stats = { 0 };
     varve_status status = varve_store_head(request->backend->store, &head, &error);
+    varve_engine_get_stats(request->backend->engine, &stats);
+    if (status >= 0 && !stats.writable) {
+        status = varve_error_set(&error, VARVE_UNAVAILABLE, "the store takes no writes");
+    }
     if (status < 0) {
         request_fail(request, VARVE_UNAVAILABLE, &error);
         return;

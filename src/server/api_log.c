@@ -43,6 +43,26 @@ static varve_status read_options(struct request *request, varve_read_options *op
     return status;
 }
 
+/*
+ * How far a page looks when types or categories are to be found among all events, so that a rare one does not have
+ * the whole log read for it. 0: to the head; a correlation_id is found by index.
+ */
+static varve_status bound(struct request *request, varve_read_options *options, varve_error *error)
+{
+    uint64_t head = 0;
+    if (options->type_count + options->category_count == 0 || options->correlation_id.len > 0) return VARVE_OK;
+    varve_status status = varve_store_head(request->backend->store, &head, error);
+    uint64_t positions = request->backend->page_positions;
+    if (status >= 0 && head > positions && options->after_position < head - positions) {
+        options->until_position = options->after_position + positions;
+    }
+    return status;
+}
+
+/*
+ * {"events":[…],"last_position","next":POSITION|null,"incarnation"}: `next` is the `after` of the page that follows.
+ * With filters a page may hold fewer events than asked for, or none, and be followed by more: only null is the end.
+ */
 static varve_status read_page(struct request *request, varve_read_options *options, varve_error *error)
 {
     varve_buf *out = &request->answer.body;
@@ -51,6 +71,7 @@ static varve_status read_page(struct request *request, varve_read_options *optio
     uint64_t limit = 0;
 
     varve_status status = page_limit(&request->target, &limit, error);
+    if (status >= 0) status = bound(request, options, error);
     if (status < 0) return status;
     options->limit = limit + 1;
     status = varve_cursor_open(&cursor, request->backend->store, options, error);
@@ -58,10 +79,10 @@ static varve_status read_page(struct request *request, varve_read_options *optio
     varve_buf_str(out, VARVE_STR("{\"events\":"));
     status = page_write(cursor, limit, &page, out, error);
     if (status < 0) goto done;
-    /* The end of the log was looked at up to here, matching or not; a full page ends with its last event. */
+    /* The log was looked at up to here, matching or not; a full page ends with its last event. */
     unsigned long long last = page.more ? page.last_position : varve_cursor_scanned(cursor);
     varve_buf_printf(out, ",\"last_position\":%llu,\"next\":", last);
-    if (page.more) {
+    if (page.more || options->until_position > 0) {
         varve_buf_printf(out, "%llu", last);
     } else {
         varve_buf_str(out, VARVE_STR("null"));

@@ -53,7 +53,8 @@ static void on_appended(void *ctx, varve_status status, const varve_appended *ap
         problem_write_conflict(asked, appended, error, &request->answer.body);
         request_send(request, problem_http_status(status));
     } else {
-        request_fail(request, status, error);
+        problem_write_append(status, appended, error, &request->answer.body);
+        request_send(request, problem_http_status(status));
     }
 }
 
@@ -127,7 +128,7 @@ static varve_status read_options(const struct target *target, varve_read_options
     const varve_query_param *direction = target_param(target, "direction");
     varve_status status = page_limit(target, limit, error);
     if (status >= 0) status = target_number(target, "from", &options->from_version, error);
-    if (status >= 0) status = target_number(target, "until_version", &options->until_version, error);
+    if (status >= 0) status = target_version(target, "until_version", &options->until_version, error);
     if (status >= 0) status = page_time(target, &options->until_time, &options->clock, error);
     if (status < 0 || direction == NULL) return status;
     options->backward = varve_str_is(direction->value, "backward");

@@ -5,7 +5,8 @@
  * The body is read as a window moves over it: at most WINDOW commands are under way, and a further
  * one starts when the answer of the oldest was taken up by the transport. So memory is bounded,
  * and a client that does not read its answers stops its own commands and nobody else's. When the
- * client goes away, what is under way is finished and the rest does not begin.
+ * client goes away, what is under way is finished and the rest does not begin. When the server is
+ * stopping, what is under way is answered and each further line is answered as unavailable.
  *
  * The batch outlives its request when commands are still under way: `references` counts them.
  */
@@ -106,14 +107,20 @@ static bool next_line(struct batch *batch, varve_str *line)
 static bool begin_line(struct batch *batch, struct slot *slot, varve_str line, bool may_wait)
 {
     varve_error error = { 0 };
+    varve_outcome nothing = { 0 };
     varve_command_json *parsed = NULL;
-    varve_status status = varve_command_json_parse(&parsed, line, (varve_str){ NULL, 0 }, &error);
+    varve_status status = VARVE_OK;
+    if (request_is_stopping(batch->request)) {
+        status = varve_error_set(&error, VARVE_UNAVAILABLE, "the server is stopping");
+    }
+    if (status >= 0) status = varve_command_json_parse(&parsed, line, (varve_str){ NULL, 0 }, &error);
     slot->batch = batch;
     slot->done = false;
     varve_buf_reset(&slot->answer);
     if (status >= 0) {
         varve_command *command = varve_command_json_command(parsed);
         if (admit_traceparent(batch->traceparent)) command->traceparent = batch->traceparent;
+        nothing.id = command->id;
         pthread_mutex_lock(&batch->lock);
         batch->references++;
         pthread_mutex_unlock(&batch->lock);
@@ -125,7 +132,7 @@ static bool begin_line(struct batch *batch, struct slot *slot, varve_str line, b
     if (status == VARVE_BUSY && may_wait) return false;
     varve_error located = { 0 };
     varve_error_set(&located, status, "line %zu: %.220s", batch->line, error.message);
-    problem_write_command(status, NULL, &located, true, &slot->answer);
+    problem_write_command(status, &nothing, &located, true, &slot->answer);
     end_line(&slot->answer);
     slot->done = true;
     return true;

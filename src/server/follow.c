@@ -3,7 +3,8 @@
  * The life of an event stream. Each state names whose it is:
  *
  *   sending   transport   `out` goes to the client; when it is through, the connection is suspended
- *   filling   a worker    reads the cursor into `out`; then sending again, or parked when nothing came
+ *   filling   a worker    reads the cursor into `out`; then sending again, filling again when nothing matched so
+ *                         far, or parked when nothing came
  *   parked    follow      in the list and armed in epoll; an event makes it filling, a heartbeat and
  *                         the end make it sending
  *
@@ -152,22 +153,37 @@ static void write_step(struct event_stream *stream, varve_status status, const v
     if (stream->line.failed || stream->out.failed) stream->ended = true;
 }
 
+static bool is_ending(struct follow *follow)
+{
+    pthread_mutex_lock(&follow->lock);
+    bool ending = follow->ending;
+    pthread_mutex_unlock(&follow->lock);
+    return ending;
+}
+
 static void fill(struct job *job)
 {
     struct request *request = request_of_job(job);
     struct event_stream *stream = request->own;
     varve_buf_reset(&stream->out);
     stream->sent = 0;
+    if (is_ending(stream->follow)) stream->ended = true;
+    bool skipped = false;
     while (!stream->ended && stream->out.len < FILL_BYTES) {
         const varve_event *event = NULL;
         varve_error error = { 0 };
         varve_status status = varve_cursor_next(stream->cursor, &event, &error);
-        if (status == VARVE_IDLE) break;
+        skipped = status == VARVE_SKIPPED;
+        if (skipped || status == VARVE_IDLE) break;
         write_step(stream, status, event, &error);
     }
     if (stream->out.len == 0 && !stream->ended) {
         /* On a busy log this one may be woken so often that the follow thread never finds it parked. */
         bool due = clock_ns() >= stream->due_ns;
+        if (!due && skipped) {
+            workers_submit(stream->follow->options.workers, job); /* behind what others wait for */
+            return;
+        }
         if (!due && park(stream)) return;
         stream->ended = !due;
         if (due) write_heartbeat(stream);

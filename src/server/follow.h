@@ -39,7 +39,7 @@ varve_status follow_open(struct follow **follow, const struct follow_options *op
 varve_status follow_start(struct follow *follow, struct request *request, varve_store *store,
                           const varve_read_options *options, varve_error *error);
 
-/* Ends every stream, now and from now on, after the events it has taken up. */
+/* Ends every stream, now and from now on, after the events it has taken up; it takes up no more. */
 void follow_end(struct follow *follow);
 
 /* After the last stream is over. NULL is allowed. */

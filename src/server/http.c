@@ -21,11 +21,15 @@
 
 #define IDLE_SECONDS      30u           /* without a byte in either direction; suspended connections do not count */
 #define CONNECTION_MEMORY (32u * 1024u) /* headers take half of it at most, the rest is for sending */
+#define BYTES_A_SECOND    10240u        /* that a body must come with, once its first time is over */
 
 struct http {
     struct MHD_Daemon *daemon;
     struct backend *backend;
+    size_t body_bytes; /* as in the options */
+    uint32_t arrival_ms;
     atomic_bool refusing;
+    atomic_size_t held;   /* bytes of bodies */
     pthread_mutex_t lock; /* guards everything below */
     pthread_cond_t changed;
     size_t under_way; /* requests handed to a handler and not over */
@@ -43,7 +47,11 @@ struct exchange {
     bool suspended;
     bool counted;     /* in under_way */
     bool last;        /* the connection ends with this answer */
-    size_t discarded; /* bytes of a body that is too large */
+    bool crowded;     /* there is no room for its body */
+    bool late;        /* it took too long to arrive */
+    uint64_t came_ns; /* when its first line had come */
+    size_t received;  /* bytes of the body */
+    size_t held;      /* of these in http.held */
     size_t uri_len;
     char uri[]; /* as it came, and behind it the memory for its decoded parts */
 };
@@ -105,6 +113,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     exchange->http = cls;
     exchange->connection = connection;
     exchange->request.backend = exchange->http->backend;
+    exchange->came_ns = clock_ns();
     exchange->uri_len = len;
     if (len > 0) memcpy(exchange->uri, uri, len);
     return exchange;
@@ -121,37 +130,51 @@ static size_t keep_encoded(void *cls, struct MHD_Connection *connection, char *t
 /* What the headers say about the body's length, and how often. */
 struct framing {
     struct request_headers *headers;
-    unsigned hosts, lengths, encodings;
+    unsigned lengths, encodings;
 };
+
+/* Headers that may come once: which of two is meant would be anybody's guess. */
+static const struct {
+    const char *name, *twice;
+    size_t value; /* where in request_headers */
+} singles[] = {
+    { "host", "Host comes more than once", offsetof(struct request_headers, host) },
+    { "content-type", "Content-Type comes more than once", offsetof(struct request_headers, content_type) },
+    { "if-match", "If-Match comes more than once", offsetof(struct request_headers, if_match) },
+    { "if-none-match", "If-None-Match comes more than once", offsetof(struct request_headers, if_none_match) },
+    { "last-event-id", "Last-Event-ID comes more than once", offsetof(struct request_headers, last_event_id) },
+};
+
+static bool take_single(struct request_headers *headers, varve_str name, varve_str text)
+{
+    for (size_t i = 0; i < sizeof singles / sizeof *singles; i++) {
+        if (!admit_same(name, singles[i].name)) continue;
+        varve_str *value = (varve_str *)(void *)((char *)headers + singles[i].value);
+        if (value->ptr != NULL) headers->framing_problem = singles[i].twice;
+        *value = text;
+        return true;
+    }
+    return false;
+}
 
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *key, size_t key_size,
                                  const char *value, size_t value_size)
 {
     struct framing *framing = cls;
     struct request_headers *headers = framing->headers;
-    varve_str name = { key, key_size }, text = { value, value_size };
+    varve_str name = { key, key_size }, text = { value == NULL ? "" : value, value_size };
     (void)kind;
-    if (admit_same(name, "host")) {
-        headers->host = text;
-        framing->hosts++;
-    } else if (admit_same(name, "content-length")) {
+    if (take_single(headers, name, text)) return MHD_YES;
+    if (admit_same(name, "content-length")) {
         if (!target_digits(text, &headers->content_length)) headers->framing_problem = "Content-Length is no number";
         framing->lengths++;
     } else if (admit_same(name, "transfer-encoding")) {
         if (!admit_same(text, "chunked")) headers->framing_problem = "Transfer-Encoding can only be chunked";
         framing->encodings++;
-    } else if (admit_same(name, "content-type")) {
-        headers->content_type = text;
     } else if (admit_same(name, "content-encoding")) {
         headers->encoded = true;
     } else if (admit_same(name, "accept")) {
         headers->accept = text;
-    } else if (admit_same(name, "if-match")) {
-        headers->if_match = text;
-    } else if (admit_same(name, "if-none-match")) {
-        headers->if_none_match = text;
-    } else if (admit_same(name, "last-event-id")) {
-        headers->last_event_id = text;
     } else if (admit_same(name, "traceparent")) {
         headers->traceparent = text;
     } else if (admit_same(name, "idempotency-key")) {
@@ -165,14 +188,13 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
 static void read_headers(struct exchange *exchange)
 {
     struct request_headers *headers = &exchange->request.headers;
-    struct framing framing = { headers, 0, 0, 0 };
+    struct framing framing = { headers, 0, 0 };
     MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, on_header, &framing);
     if (framing.lengths > 1) headers->framing_problem = "Content-Length comes more than once";
     if (framing.encodings > 1) headers->framing_problem = "Transfer-Encoding comes more than once";
     if (framing.lengths > 0 && framing.encodings > 0) {
         headers->framing_problem = "Content-Length and Transfer-Encoding exclude each other";
     }
-    if (framing.hosts > 1) headers->framing_problem = "Host comes more than once";
     headers->has_body = headers->content_length > 0 || framing.encodings > 0;
     exchange->last = headers->framing_problem != NULL;
 }
@@ -219,7 +241,7 @@ static bool add_headers(struct exchange *exchange, struct MHD_Response *response
         MHD_add_response_header(response, "Varve-Incarnation", exchange->request.backend->incarnation) != MHD_YES) {
         return false;
     }
-    if (answer->retry_after && MHD_add_response_header(response, "Retry-After", "1") != MHD_YES) return false;
+    if (answer->status == 503 && MHD_add_response_header(response, "Retry-After", "1") != MHD_YES) return false;
     if (answer->read != NULL && MHD_add_response_header(response, "Cache-Control", "no-store") != MHD_YES) return false;
     bool last = exchange->last || atomic_load_explicit(&exchange->http->refusing, memory_order_relaxed);
     return !last || MHD_add_response_header(response, "Connection", "close") == MHD_YES;
@@ -246,7 +268,27 @@ static enum MHD_Result refuse(struct exchange *exchange, varve_status status, co
     return queue_answer(exchange);
 }
 
+static enum MHD_Result refuse_late(struct exchange *exchange)
+{
+    struct answer *answer = &exchange->request.answer;
+    exchange->last = true;
+    answer->status = problem_write_http(PROBLEM_LATE, "send headers and body without pauses", &answer->body);
+    return queue_answer(exchange);
+}
+
 /* ---- handling ---- */
+
+bool request_is_stopping(const struct request *request)
+{
+    const struct exchange *exchange = (const struct exchange *)request;
+    return atomic_load_explicit(&exchange->http->refusing, memory_order_relaxed);
+}
+
+static bool is_late(const struct exchange *exchange)
+{
+    uint64_t allowed_ms = exchange->http->arrival_ms + (uint64_t)exchange->received * 1000u / BYTES_A_SECOND;
+    return clock_ns() - exchange->came_ns > allowed_ms * 1000000u;
+}
 
 static void run_job(struct job *job)
 {
@@ -263,6 +305,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
     if (atomic_load_explicit(&exchange->http->refusing, memory_order_relaxed)) {
         return refuse(exchange, VARVE_UNAVAILABLE, "the server is stopping");
     }
+    if (is_late(exchange)) return refuse_late(exchange);
     varve_str uri = { exchange->uri, exchange->uri_len };
     if (routes_admit(request, uri, exchange->uri + exchange->uri_len)) return MHD_YES;
     if (request->headers.has_body) return queue_answer(exchange);
@@ -271,17 +314,41 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
     return MHD_YES;
 }
 
-/* Keeps a piece of the body, or counts it when there is too much: an answer has to wait for the end of the body. */
+/* Counts bytes that are about to be held; false when all requests together would hold too many. */
+static bool hold(struct exchange *exchange, size_t len)
+{
+    struct http *http = exchange->http;
+    size_t before = atomic_fetch_add_explicit(&http->held, len, memory_order_relaxed);
+    exchange->held += len;
+    return before + len <= http->body_bytes;
+}
+
+static void drop_body(struct exchange *exchange)
+{
+    varve_buf_fini(&exchange->request.body);
+    atomic_fetch_sub_explicit(&exchange->http->held, exchange->held, memory_order_relaxed);
+    exchange->held = 0;
+}
+
+/*
+ * Keeps a piece of the body, or only counts it when the request is to be refused: an answer has to wait for the end
+ * of the body. A body that is far too large, or late and still not at its end, is cut off instead.
+ */
 static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, size_t *len)
 {
     struct request *request = &exchange->request;
     size_t max = request->route->body_max;
-    if (exchange->discarded > 0 || request->body.len + *len > max) {
-        varve_buf_fini(&request->body);
-        exchange->discarded += *len;
-        if (exchange->discarded > max + CONNECTION_MEMORY) return MHD_NO;
-    } else {
+    if (exchange->late) return MHD_NO;
+    exchange->late = is_late(exchange);
+    exchange->received += *len;
+    if (exchange->received > 2 * max + CONNECTION_MEMORY) return MHD_NO;
+    if (exchange->late || exchange->crowded || exchange->received > max) {
+        drop_body(exchange);
+    } else if (hold(exchange, *len)) {
         varve_buf_add(&request->body, bytes, *len);
+    } else {
+        exchange->crowded = true;
+        drop_body(exchange);
     }
     *len = 0;
     return MHD_YES;
@@ -292,7 +359,10 @@ static enum MHD_Result handle(struct exchange *exchange)
     struct request *request = &exchange->request;
     struct http *http = exchange->http;
     exchange->handled = true;
-    if (exchange->discarded > 0) return refuse(exchange, VARVE_TOO_LARGE, "the body is too large");
+    if (exchange->late) return refuse_late(exchange);
+    if (exchange->received > request->route->body_max)
+        return refuse(exchange, VARVE_TOO_LARGE, "the body is too large");
+    if (exchange->crowded) return refuse(exchange, VARVE_BUSY, "too many bytes of other requests are held already");
     if (request->body.failed) return refuse(exchange, VARVE_NOMEM, "out of memory");
     exchange->counted = true;
     pthread_mutex_lock(&http->lock);
@@ -339,7 +409,7 @@ static void on_over(void *cls, struct MHD_Connection *connection, void **context
     struct request *request = &exchange->request;
     if (request->own_free != NULL) request->own_free(request->own);
     arena_fini(&request->arena);
-    varve_buf_fini(&request->body);
+    drop_body(exchange);
     varve_buf_fini(&request->answer.body);
     if (exchange->counted) {
         pthread_mutex_lock(&http->lock);
@@ -368,6 +438,8 @@ varve_status http_open(struct http **opened, const struct http_options *options,
     *opened = NULL;
     if (http == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
     http->backend = options->backend;
+    http->body_bytes = options->body_bytes;
+    http->arrival_ms = options->arrival_ms;
     pthread_mutex_init(&http->lock, NULL);
     pthread_cond_init(&http->changed, NULL);
     http->daemon =

@@ -7,7 +7,7 @@
 #include "server/routes.h"
 
 /* The statuses that are counted apart; anything else counts as the last. */
-static const unsigned statuses[] = { 200, 202, 400, 403, 404, 405, 409, 412, 413,
+static const unsigned statuses[] = { 200, 202, 400, 403, 404, 405, 408, 409, 412, 413,
                                      415, 421, 422, 500, 501, 503, 504, 507, 0 };
 
 #define STATUS_COUNT (sizeof statuses / sizeof *statuses)
@@ -117,6 +117,7 @@ void metrics_write_engine(varve_engine *engine, varve_buf *out)
     labelled("appends_total", "result", "refused", stats.appends_refused, out);
     single("events_appended_total", "counter", "Events appended.", stats.events_appended, out);
     single("commits_total", "counter", "Commits, each with one flush to disk.", stats.commits, out);
+    single("store_writable", "gauge", "0 when the store takes no writes.", stats.writable, out);
     single("append_queue_length", "gauge", "Appends waiting for the writer.", stats.append_queue, out);
     family("commands_total", "counter", "Commands, by result.", out);
     labelled("commands_total", "result", "accepted", stats.commands_accepted, out);

@@ -9,6 +9,7 @@
 
 #define PAGE_EVENTS     100u /* unless `limit` says otherwise */
 #define PAGE_EVENTS_MAX 1000u
+#define PAGE_POSITIONS  100000u /* that a page of the filtered log looks at */
 
 /* What a page ended with. */
 struct page {

@@ -105,6 +105,28 @@ void problem_write_conflict(const varve_append_request *request, const varve_app
     varve_buf_str(out, VARVE_STR("]}"));
 }
 
+static void write_id(varve_uuid id, varve_buf *out)
+{
+    char text[VARVE_UUID_TEXT_BYTES];
+    varve_uuid_format(id, text);
+    varve_buf_printf(out, "\"%s\"", text);
+}
+
+void problem_write_append(varve_status status, const varve_appended *appended, const varve_error *error, varve_buf *out)
+{
+    write_status_head(status, out);
+    write_member("detail", varve_str_of(error->message), out);
+    if (status == VARVE_INDETERMINATE) {
+        varve_buf_str(out, VARVE_STR(",\"ids\":["));
+        for (size_t i = 0; i < appended->id_count; i++) {
+            if (i > 0) varve_buf_str(out, VARVE_STR(","));
+            write_id(appended->ids[i], out);
+        }
+        varve_buf_str(out, VARVE_STR("]"));
+    }
+    varve_buf_str(out, VARVE_STR("}"));
+}
+
 void problem_write_command(varve_status status, const varve_outcome *outcome, const varve_error *error, bool in_batch,
                            varve_buf *out)
 {
@@ -119,8 +141,11 @@ void problem_write_command(varve_status status, const varve_outcome *outcome, co
         write_member("detail", varve_str_of(error->message), out);
     }
     if (status == VARVE_CONFLICT) {
-        uint64_t current = outcome != NULL ? outcome->current_version : (uint64_t)error->detail;
-        varve_buf_printf(out, ",\"current_version\":%llu", (unsigned long long)current);
+        varve_buf_printf(out, ",\"current_version\":%llu", (unsigned long long)outcome->current_version);
+    }
+    if (!varve_uuid_is_nil(outcome->id)) {
+        varve_buf_str(out, VARVE_STR(",\"id\":"));
+        write_id(outcome->id, out);
     }
     varve_buf_str(out, VARVE_STR("}"));
 }

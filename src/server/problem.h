@@ -11,6 +11,7 @@
 /* X(name, HTTP status, word, title) */
 #define PROBLEM_TABLE(X)                                                                         \
     X(PROBLEM_METHOD, 405, "method-not-allowed", "this path does not answer to that method")     \
+    X(PROBLEM_LATE, 408, "request-timeout", "the request took too long to arrive")               \
     X(PROBLEM_MEDIA_TYPE, 415, "unsupported-media-type", "the body is not of a type taken here") \
     X(PROBLEM_HOST, 421, "misdirected-request", "the Host header names no loopback address")
 
@@ -37,10 +38,18 @@ void problem_write_conflict(const varve_append_request *request, const varve_app
                             const varve_error *error, varve_buf *out);
 
 /*
+ * Appends what became of an append that failed otherwise. When its outcome is unknown the document has
+ * "ids":[…], one an event: the same append repeated with them tells what happened and does nothing twice.
+ */
+void problem_write_append(varve_status status, const varve_appended *appended, const varve_error *error,
+                          varve_buf *out);
+
+/*
  * Appends what became of a command that was not accepted. A rejection is {"type","title","status":422,
  * "code","message"}; a failure carries its "detail", and a pinned version that does not hold its
  * "current_version". With `in_batch` failures too have "code" (the status's word) and "message"
- * instead of "detail", so that every line that is no result reads alike.
+ * instead of "detail", so that every line that is no result reads alike. The command's "id" comes last
+ * when `outcome` has one: the same command repeated with it is not executed twice.
  */
 void problem_write_command(varve_status status, const varve_outcome *outcome, const varve_error *error, bool in_batch,
                            varve_buf *out);

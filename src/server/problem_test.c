@@ -75,17 +75,56 @@ static void a_rejection_has_the_domains_code(void **state)
 
 static void failures_in_a_batch_read_like_rejections(void **state)
 {
-    varve_outcome outcome = { .current_version = 4 };
+    varve_outcome nothing = { 0 }, outcome = { .current_version = 4 };
     varve_error error = { .message = "line 2: no JSON" };
     varve_buf out = { 0 };
     (void)state;
-    problem_write_command(VARVE_INVALID, NULL, &error, true, &out);
+    problem_write_command(VARVE_INVALID, &nothing, &error, true, &out);
     expect(&out, "{\"type\":\"urn:varve:problem:invalid\",\"title\":\"the input is wrong\",\"status\":400,"
                  "\"code\":\"invalid\",\"message\":\"line 2: no JSON\"}");
     snprintf(error.message, sizeof error.message, "the stream is at 4");
     problem_write_command(VARVE_CONFLICT, &outcome, &error, false, &out);
     expect(&out, "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":\"an append condition does not hold\","
                  "\"status\":412,\"detail\":\"the stream is at 4\",\"current_version\":4}");
+}
+
+static varve_uuid uuid(const char *text)
+{
+    varve_uuid id = { { 0 } };
+    assert_int_equal(varve_uuid_parse(&id, varve_str_of(text), NULL), VARVE_OK);
+    return id;
+}
+
+static void an_unknown_outcome_tells_the_ids(void **state)
+{
+    varve_uuid ids[] = { uuid("01900000-0000-7000-8000-000000000001"), uuid("01900000-0000-7000-8000-000000000002") };
+    varve_appended appended = { .ids = ids, .id_count = 2 };
+    varve_error error = { .message = "the flush failed" };
+    varve_buf out = { 0 };
+    (void)state;
+    problem_write_append(VARVE_INDETERMINATE, &appended, &error, &out);
+    expect(&out, "{\"type\":\"urn:varve:problem:outcome-unknown\",\"title\":\"it may have happened; repeat with the "
+                 "same ids\",\"status\":503,\"detail\":\"the flush failed\",\"ids\":["
+                 "\"01900000-0000-7000-8000-000000000001\",\"01900000-0000-7000-8000-000000000002\"]}");
+    problem_write_append(VARVE_FULL, &appended, &error, &out);
+    expect(&out, "{\"type\":\"urn:varve:problem:disk-full\",\"title\":\"the disk is full; nothing was written\","
+                 "\"status\":507,\"detail\":\"the flush failed\"}");
+}
+
+static void a_command_that_was_not_accepted_tells_its_id(void **state)
+{
+    varve_outcome outcome = { .id = uuid("01900000-0000-7000-8000-000000000003"), .current_version = 4 };
+    varve_error error = { .message = "the flush failed" };
+    varve_buf out = { 0 };
+    (void)state;
+    problem_write_command(VARVE_INDETERMINATE, &outcome, &error, false, &out);
+    expect(&out, "{\"type\":\"urn:varve:problem:outcome-unknown\",\"title\":\"it may have happened; repeat with the "
+                 "same ids\",\"status\":503,\"detail\":\"the flush failed\","
+                 "\"id\":\"01900000-0000-7000-8000-000000000003\"}");
+    problem_write_command(VARVE_CONFLICT, &outcome, &error, true, &out);
+    expect(&out, "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":\"an append condition does not hold\","
+                 "\"status\":412,\"code\":\"version-conflict\",\"message\":\"the flush failed\","
+                 "\"current_version\":4,\"id\":\"01900000-0000-7000-8000-000000000003\"}");
 }
 
 int main(void)
@@ -96,6 +135,8 @@ int main(void)
         cmocka_unit_test(a_conflict_says_what_did_not_hold),
         cmocka_unit_test(a_rejection_has_the_domains_code),
         cmocka_unit_test(failures_in_a_batch_read_like_rejections),
+        cmocka_unit_test(an_unknown_outcome_tells_the_ids),
+        cmocka_unit_test(a_command_that_was_not_accepted_tells_its_id),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

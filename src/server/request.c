@@ -15,9 +15,7 @@ bool request_is_head(const struct request *request)
 
 void request_fail(struct request *request, varve_status status, const varve_error *error)
 {
-    unsigned http = problem_http_status(status);
     varve_buf_reset(&request->answer.body);
     problem_write(status, error->message, &request->answer.body);
-    request->answer.retry_after = http == 503 && status != VARVE_INDETERMINATE;
-    request_send(request, http);
+    request_send(request, problem_http_status(status));
 }

@@ -35,13 +35,14 @@ struct backend {
     struct workers *workers;
     struct follow *follow;
     struct metrics *metrics;
+    uint64_t page_positions; /* that a page of the filtered log looks at, at most */
     struct log log;
 };
 
 /* The headers that mean something to us; views live as long as the request. */
 struct request_headers {
     varve_str host, content_type, accept, if_match, if_none_match, last_event_id, traceparent;
-    const char *framing_problem; /* the message's length is ambiguous: what is wrong */
+    const char *framing_problem; /* the message's length or meaning is ambiguous: what is wrong */
     uint64_t content_length;     /* 0 when not given */
     bool has_body;
     bool encoded;         /* a Content-Encoding */
@@ -63,7 +64,6 @@ struct answer {
     answer_read read;  /* when set it is asked instead of `body` */
     uint64_t etag;     /* sent as "N"; 0: none */
     const char *allow; /* with 405 */
-    bool retry_after;  /* in a second */
     bool incarnation;  /* sent as Varve-Incarnation */
 };
 
@@ -86,6 +86,9 @@ struct request *request_of_job(struct job *job);
 
 /* True for a HEAD request, which is handled as GET and answered without a body. */
 bool request_is_head(const struct request *request);
+
+/* True once the server is being closed: what this request has begun is finished, and nothing more begun. Any thread. */
+bool request_is_stopping(const struct request *request);
 
 /*
  * The handler's last word: the answer stands in `answer` and goes out with this HTTP status. The

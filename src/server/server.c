@@ -9,8 +9,12 @@
 #include "server/http.h"
 #include "server/listen.h"
 #include "server/metrics.h"
+#include "server/page.h"
 
-#define DRAIN_MS 10000u
+#define DRAIN_MS    10000u
+#define CONNECTIONS 2560u /* half of them may be event streams */
+#define ARRIVAL_MS  30000u
+#define BODY_BYTES  ((size_t)256 << 20)
 
 struct server {
     struct backend backend;
@@ -45,7 +49,7 @@ static varve_status read_incarnation(struct backend *backend, varve_error *error
 varve_status server_open(struct server **opened, const struct server_options *options, varve_error *error)
 {
     const char *listen = options->listen == NULL ? "127.0.0.1:8080" : options->listen;
-    unsigned connections = connections_within_limits(or_default(options->connections, 1024));
+    unsigned connections = connections_within_limits(or_default(options->connections, CONNECTIONS));
     *opened = NULL;
     struct server *server = calloc(1, sizeof *server);
     if (server == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
@@ -54,6 +58,7 @@ varve_status server_open(struct server **opened, const struct server_options *op
     backend->engine = options->engine;
     backend->store = varve_engine_store(options->engine);
     backend->log = (struct log){ options->log, options->log_ctx };
+    backend->page_positions = options->page_positions == 0 ? PAGE_POSITIONS : options->page_positions;
     backend->metrics = metrics_new();
 
     varve_status status = VARVE_OK;
@@ -66,7 +71,14 @@ varve_status server_open(struct server **opened, const struct server_options *op
         status = follow_open(&backend->follow, &follow, error);
     }
     if (status >= 0) {
-        struct http_options http = { server->listen_fd, or_default(options->threads, 2), connections, backend };
+        struct http_options http = {
+            .listen_fd = server->listen_fd,
+            .threads = or_default(options->threads, 2),
+            .connections = connections,
+            .body_bytes = options->body_bytes == 0 ? BODY_BYTES : options->body_bytes,
+            .arrival_ms = or_default(options->arrival_ms, ARRIVAL_MS),
+            .backend = backend,
+        };
         status = http_open(&server->http, &http, error);
     }
     if (status < 0) {

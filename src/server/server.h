@@ -11,13 +11,16 @@
 struct server;
 
 struct server_options {
-    varve_engine *engine;   /* started; borrowed until server_close returns */
-    const char *listen;     /* "127.0.0.1:8080"; port 0 picks a free one; NULL means 127.0.0.1:8080 */
-    unsigned threads;       /* that speak HTTP; 0 means 2 */
-    unsigned workers;       /* that read the store and ask queries; 0 means 4 */
-    unsigned connections;   /* at the same time at most; 0 means 1024, or fewer as the limit on open files has it */
-    uint32_t heartbeat_ms;  /* of event streams; 0 means 15000 */
-    varve_log_function log; /* NULL: silent */
+    varve_engine *engine;    /* started; borrowed until server_close returns */
+    const char *listen;      /* "127.0.0.1:8080"; port 0 picks a free one; NULL means 127.0.0.1:8080 */
+    unsigned threads;        /* that speak HTTP; 0 means 2 */
+    unsigned workers;        /* that read the store and ask queries; 0 means 4 */
+    unsigned connections;    /* at the same time at most; 0 means 2560, or fewer as the limit on open files has it */
+    uint32_t heartbeat_ms;   /* of event streams; 0 means 15000 */
+    uint32_t arrival_ms;     /* that a request may take to arrive, and 1 s more for each 10 KB of body; 0 means 30000 */
+    size_t body_bytes;       /* of requests' bodies held at the same time at most; 0 means 256 MiB */
+    uint64_t page_positions; /* that a page of the filtered log looks at, at most; 0 means 100000 */
+    varve_log_function log;  /* NULL: silent */
     void *log_ctx;
 };
 

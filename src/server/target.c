@@ -151,6 +151,13 @@ varve_status target_number(const struct target *target, const char *name, uint64
     return varve_error_set(error, VARVE_INVALID, "'%s' is not a number", name);
 }
 
+varve_status target_version(const struct target *target, const char *name, uint64_t *version, varve_error *error)
+{
+    varve_status status = target_number(target, name, version, error);
+    if (status < 0 || target_param(target, name) == NULL || *version > 0) return status;
+    return varve_error_set(error, VARVE_INVALID, "'%s' begins at 1", name);
+}
+
 varve_status target_time(const struct target *target, const char *name, varve_time *time, varve_error *error)
 {
     const varve_query_param *param = target_param(target, name);
@@ -159,5 +166,6 @@ varve_status target_time(const struct target *target, const char *name, varve_ti
     if (varve_time_parse(time, param->value, &problem) < 0) {
         return varve_error_set(error, VARVE_INVALID, "'%s': %.200s", name, problem.message);
     }
+    if (*time <= 0) return varve_error_set(error, VARVE_INVALID, "'%s' is not after 1970-01-01T00:00:00Z", name);
     return VARVE_OK;
 }

@@ -44,7 +44,10 @@ varve_status target_list(const struct target *target, const char *name, struct a
 /* A decimal parameter; `*value` stays as it is when the parameter is absent. VARVE_INVALID. */
 varve_status target_number(const struct target *target, const char *name, uint64_t *value, varve_error *error);
 
-/* An RFC 3339 parameter; `*time` stays as it is when the parameter is absent. VARVE_INVALID. */
+/* The same for a stream's version, which begins at 1. */
+varve_status target_version(const struct target *target, const char *name, uint64_t *version, varve_error *error);
+
+/* An RFC 3339 parameter after 1970-01-01T00:00:00Z; `*time` stays as it is when it is absent. VARVE_INVALID. */
 varve_status target_time(const struct target *target, const char *name, varve_time *time, varve_error *error);
 
 /* Reads decimal digits and nothing else, at most 2^63 - 1. False otherwise. */

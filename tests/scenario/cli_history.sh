@@ -40,7 +40,7 @@ for format in json ndjson table; do
 done
 
 expect 0 aggregate history order-7 --store sqlite:t.db --app "$app" -o json
-out_has '{"stream":"order-7","entries":[{"version":1,"position":1,"type":"OrderPlaced","event_id":"'"$id"'","occurred_at":"'
+out_has '{"stream":"order-7","entries":[{"version":1,"position":1,"type":"OrderPlaced","event_id":"'"$id"'",'
 out_has '"metadata":{"correlation_id":"01900000-0000-7000-8000-0000000000aa",'
 out_has '{"op":"replace","path":"/status","value":"PLACED"}'
 out_has '"metadata":{"actor":"ann"},"patch":[]}],"next":null}'
@@ -52,7 +52,7 @@ out_has '],"next":3}'
 # For people: a line for each change, who did it and why.
 expect 0 aggregate history order-7 --store sqlite:t.db --app "$app" -o table
 head -1 out | grep -q '^time  *version  type  *actor  cause  *change$' || fail "no heading"
-grep -q '1  OrderPlaced  *-      01900000-0000-7000-8000-0000000000aa  + /customer_id "c-1"$' out || fail "no first line"
+grep -q '1  OrderPlaced  *-      01900000-0000-7000-8000-0000000000aa  + /customer_id "c-1"$' out || fail "no placing"
 grep -q '^  *~ /status "PLACED"$' out || fail "no line for a further change"
 grep -q '2  OrderShipped .*~ /status "SHIPPED"$' out || fail "no shipment"
 grep -q '3  NobodyKnows  *ann  *-  *-$' out || fail "no line for an event that changed nothing"

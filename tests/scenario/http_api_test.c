@@ -173,6 +173,46 @@ static void the_log_is_read_in_pages_and_filtered(void **state)
     get("/log?tags=a", 501, "{\"type\":\"urn:varve:problem:unsupported\",…");
 }
 
+/* A page of a filtered log ends after so many positions with what it found so far; only null is the end. */
+static void a_rare_type_is_found_page_by_page(void **state)
+{
+    struct reply reply = { 0 };
+    varve_buf events = { 0 };
+    uint64_t head = 0, after = 0, found = 0;
+    unsigned pages = 0;
+    (void)state;
+    varve_buf_printf(&events, "{\"events\":[{\"type\":\"Common\"}");
+    for (int i = 1; i < 500; i++) varve_buf_printf(&events, ",{\"type\":\"Common\"}");
+    varve_buf_printf(&events, "]}");
+    for (int i = 0; i < 5; i++) post("/streams/many-1", NULL, events.ptr, 200, "{…");
+    post("/streams/many-2", NULL, "{\"events\":[{\"type\":\"Seldom\"}]}", 200, "{…");
+    assert_int_equal(varve_store_head(varve_engine_store(fixture.engine), &head, NULL), VARVE_OK);
+    for (bool more = true; more; pages++) {
+        char path[96], end[96];
+        uint64_t last = after + FIXTURE_PAGE_POSITIONS;
+        more = last < head;
+        snprintf(path, sizeof path, "/log?types=Seldom&after=%llu", (unsigned long long)after);
+        if (more) {
+            snprintf(end, sizeof end,
+                     "],\"last_position\":%llu,\"next\":%llu,\"incarnation\":", (unsigned long long)last,
+                     (unsigned long long)last);
+        } else {
+            snprintf(end, sizeof end,
+                     "],\"last_position\":%llu,\"next\":null,\"incarnation\":", (unsigned long long)head);
+        }
+        http_send(&fixture, "GET", path, NULL, NULL, &reply);
+        assert_int_equal(reply.status, 200);
+        if (strstr(reply.body.ptr, end) == NULL) fail_msg("%s answered %s, expected %s", path, reply.body.ptr, end);
+        if (strstr(reply.body.ptr, "\"type\":\"Seldom\"") != NULL) found++;
+        reply_fini(&reply);
+        after = last;
+    }
+    assert_true(pages > 2);
+    assert_int_equal(found, 1);
+    assert_int_equal(count_in("/log?limit=1000&after=500", "\"type\":\"Common\""), 1000);
+    varve_buf_fini(&events);
+}
+
 static void a_command_is_executed(void **state)
 {
     static const char once[] = "{\"stream\":\"tally-1\",\"data\":{\"amount\": 7},"
@@ -190,7 +230,12 @@ static void a_command_is_executed(void **state)
     reply_fini(&second);
     post("/commands/Add", NULL, "{\"stream\":\"tally-1\",\"data\":{\"amount\":101}}", 422,
          "{\"type\":\"urn:varve:problem:command-rejected\",\"title\":\"the domain rejected the command\","
-         "\"status\":422,\"code\":\"out_of_range\",\"message\":\"101\"}");
+         "\"status\":422,\"code\":\"out_of_range\",\"message\":\"101\",\"id\":\"…");
+    post(
+        "/commands/Add", NULL,
+        "{\"stream\":\"tally-1\",\"data\":{\"amount\":0},\"id\":\"01900000-0000-7000-8000-0000000000ab\"}", 422,
+        "{\"type\":\"urn:varve:problem:command-rejected\",\"title\":\"the domain rejected the command\",\"status\":422,"
+        "\"code\":\"out_of_range\",\"message\":\"0\",\"id\":\"01900000-0000-7000-8000-0000000000ab\"}");
     post("/commands/Add", NULL, "{\"stream\":\"tally-1\",\"data\":{\"amount\":1},\"expected_version\":0}", 412, "{…");
     post("/commands/Sub", NULL, "{\"stream\":\"tally-1\"}", 404, "{\"type\":\"urn:varve:problem:not-found\",…");
     post("/commands/Add", NULL, "{\"stream\":\"nobody-1\"}", 404, "{\"type\":\"urn:varve:problem:not-found\",…");
@@ -229,7 +274,7 @@ static void a_batch_is_answered_line_by_line(void **state)
     static const char *const lines[] = {
         "{\"stream\":\"tally-b\",\"version\":1,\"first_position\":",
         "{\"type\":\"urn:varve:problem:command-rejected\",\"title\":\"the domain rejected the command\",\"status\":422,"
-        "\"code\":\"out_of_range\",\"message\":\"0\"}",
+        "\"code\":\"out_of_range\",\"message\":\"0\",\"id\":\"",
         "{\"type\":\"urn:varve:problem:invalid\",\"title\":\"the input is wrong\",\"status\":400,\"code\":\"invalid\","
         "\"message\":\"line 4: ",
         "{\"type\":\"urn:varve:problem:invalid\",\"title\":\"the input is wrong\",\"status\":400,\"code\":\"invalid\","
@@ -340,12 +385,37 @@ static void operators_get_their_numbers(void **state)
     assert_memory_equal(reply_header(&reply, "Content-Type"), "text/plain; version=0.0.4", 25);
     static const char *const lines[] = {
         "\nvarve_appends_total{result=\"accepted\"} ",
+        "\nvarve_store_writable 1\n",
         "\nvarve_log_position ",
         "\nvarve_projection_lag_events{projection=\"tallies\"} ",
         "\nvarve_http_requests_total{method=\"GET\",route=\"/health/live\",status=\"200\"} 1\n",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) assert_non_null(strstr(reply.body.ptr, lines[i]));
     reply_fini(&reply);
+}
+
+static void what_takes_no_writes_is_not_ready(void **state)
+{
+    char uri[256];
+    varve_error error = { 0 };
+    struct reply reply = { 0 };
+    varve_engine_options options = { .store = uri, .read_only = true };
+    struct server_options server = { 0 };
+    (void)state;
+    snprintf(uri, sizeof uri, "sqlite:%s", scratch_path(&fixture.scratch, "store.db"));
+    assert_int_equal(varve_engine_open(&server.engine, &options, &error), VARVE_OK);
+    assert_int_equal(varve_engine_start(server.engine, &error), VARVE_OK);
+    struct fixture beside = fixture_beside(&fixture, &server);
+    http_expect(&beside, "GET", "/health/live", NULL, NULL, 200, "{…");
+    http_send(&beside, "GET", "/health/ready", NULL, NULL, &reply);
+    assert_int_equal(reply.status, 503);
+    assert_memory_equal(reply_header(&reply, "Retry-After"), "1\r", 2);
+    reply_fini(&reply);
+    http_send(&beside, "GET", "/metrics", NULL, NULL, &reply);
+    assert_non_null(strstr(reply.body.ptr, "\nvarve_store_writable 0\n"));
+    reply_fini(&reply);
+    server_close(beside.server);
+    varve_engine_close(server.engine);
 }
 
 static void bad_input_is_refused_and_nothing_is_written(void **state)
@@ -410,12 +480,18 @@ static void bad_parameters_are_refused(void **state)
         "/log?x=1",
         "/log?after=1&after=2",
         "/streams/a?from=one",
+        "/streams/a?until_version=0",
         "/streams/a?at=now",
+        "/streams/a?at=1970-01-01T00:00:00Z",
+        "/streams/a?at=1969-12-31T23:59:59Z",
         "/streams/a?clock=occurred",
         "/streams/a?direction=up",
         "/streams/a?at=2999-01-01T00:00:00Z&limit=0",
         "/aggregates/a?version=1&at=2020-01-01T00:00:00Z",
         "/aggregates/a?version=last",
+        "/aggregates/tally-1?version=0",
+        "/aggregates/tally-1?at=1970-01-01T00:00:00Z",
+        "/aggregates/tally-1/diff?from_at=1970-01-01T00:00:00Z",
         "/health/live?x=1",
     };
     (void)state;
@@ -433,6 +509,7 @@ int main(void)
         cmocka_unit_test(a_stream_is_read_in_pages),
         cmocka_unit_test(stream_names_are_percent_encoded),
         cmocka_unit_test(the_log_is_read_in_pages_and_filtered),
+        cmocka_unit_test(a_rare_type_is_found_page_by_page),
         cmocka_unit_test(a_command_is_executed),
         cmocka_unit_test(traces_are_forwarded),
         cmocka_unit_test(a_batch_is_answered_line_by_line),
@@ -441,6 +518,7 @@ int main(void)
         cmocka_unit_test(queries_refuse_what_they_do_not_know),
         cmocka_unit_test(projections_are_listed_and_rebuilt),
         cmocka_unit_test(operators_get_their_numbers),
+        cmocka_unit_test(what_takes_no_writes_is_not_ready),
         cmocka_unit_test(bad_input_is_refused_and_nothing_is_written),
         cmocka_unit_test(bad_parameters_are_refused),
     };

@@ -138,8 +138,24 @@ void fixture_init(struct fixture *fixture, uint32_t heartbeat_ms)
     must(varve_engine_add_projection(fixture->engine, "tallies.sql", varve_str_of(projection), &error), &error);
     must(varve_engine_add_query(fixture->engine, "tally_total.sql", varve_str_of(query), &error), &error);
     must(varve_engine_start(fixture->engine, &error), &error);
-    struct server_options server = { .engine = fixture->engine, .listen = "127.0.0.1:0", .heartbeat_ms = heartbeat_ms };
+    struct server_options server = {
+        .engine = fixture->engine,
+        .listen = "127.0.0.1:0",
+        .heartbeat_ms = heartbeat_ms,
+        .page_positions = FIXTURE_PAGE_POSITIONS,
+    };
     must(server_open(&fixture->server, &server, &error), &error);
+}
+
+struct fixture fixture_beside(const struct fixture *fixture, const struct server_options *options)
+{
+    varve_error error = { 0 };
+    struct fixture beside = { .engine = fixture->engine };
+    struct server_options server = *options;
+    server.listen = "127.0.0.1:0";
+    if (server.engine == NULL) server.engine = fixture->engine;
+    must(server_open(&beside.server, &server, &error), &error);
+    return beside;
 }
 
 void fixture_fini(struct fixture *fixture)

@@ -13,6 +13,8 @@
 #include "server/server.h"
 #include "tests/support/scratch.h"
 
+#define FIXTURE_PAGE_POSITIONS 1000 /* the fixture's server_options.page_positions */
+
 struct fixture {
     struct scratch scratch;
     varve_engine *engine;
@@ -22,6 +24,11 @@ struct fixture {
 /* Starts it; ends the test program when that fails. `heartbeat_ms` as in server_options. */
 void fixture_init(struct fixture *fixture, uint32_t heartbeat_ms);
 void fixture_fini(struct fixture *fixture);
+/*
+ * A further server with options of its own, on the same engine unless they name another: close it with server_close.
+ * The result is for what takes a fixture to send something to.
+ */
+struct fixture fixture_beside(const struct fixture *fixture, const struct server_options *options);
 /* Lets every Stall go on, from now on. */
 void fixture_release(void);
 /* Makes Stall wait again. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking back over HTTP: an aggregate's history and differences, streams by name, events by id, which history it is. */
+/* Looking back over HTTP: history and differences of an aggregate, streams by name, events by id, incarnations. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <stdio.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "tests/scenario/http_fixture.h"
 
@@ -77,18 +77,17 @@ static void a_history_says_what_each_event_changed(void **state)
 static void a_difference_lies_between_two_points(void **state)
 {
     (void)state;
-    get("/aggregates/tally-1/diff?from=1&to=3", 200,
-        "{\"stream\":\"tally-1\",\"from\":1,\"to\":3,\"patch\":[{\"op\":\"replace\",\"path\":\"/total\",\"value\":6}]}");
-    get("/aggregates/tally-1/diff?from=3&to=1", 200,
-        "{\"stream\":\"tally-1\",\"from\":3,\"to\":1,\"patch\":[{\"op\":\"replace\",\"path\":\"/total\",\"value\":1}]}");
-    get("/aggregates/tally-1/diff?from=2&to=2", 200, "{\"stream\":\"tally-1\",\"from\":2,\"to\":2,\"patch\":[]}");
-    get("/aggregates/tally-1/diff", 200,
-        "{\"stream\":\"tally-1\",\"from\":0,\"to\":3,\"patch\":[{\"op\":\"replace\",\"path\":\"/total\",\"value\":6}]}");
-    get("/aggregates/tally-1/diff?from_at=2020-01-01T00:00:00Z&to=1", 200, "{\"stream\":\"tally-1\",\"from\":0,\"to\":1,…");
-    get("/aggregates/tally-1/diff?from_at=2020-01-01T00:00:00Z&clock=occurred", 200,
-        "{\"stream\":\"tally-1\",\"from\":0,\"to\":3,…");
-    get("/aggregates/tally-1/diff?from=2&to_at=2020-01-01T00:00:00Z&clock=occurred", 200,
-        "{\"stream\":\"tally-1\",\"from\":2,\"to\":0,…");
+#define DIFF(from, to) "{\"stream\":\"tally-1\",\"from\":" #from ",\"to\":" #to ",\"patch\":["
+#define TOTAL(value)   "{\"op\":\"replace\",\"path\":\"/total\",\"value\":" #value "}]}"
+    get("/aggregates/tally-1/diff?from=1&to=3", 200, DIFF(1, 3) TOTAL(6));
+    get("/aggregates/tally-1/diff?from=3&to=1", 200, DIFF(3, 1) TOTAL(1));
+    get("/aggregates/tally-1/diff?from=2&to=2", 200, DIFF(2, 2) "]}");
+    get("/aggregates/tally-1/diff", 200, DIFF(0, 3) TOTAL(6));
+    get("/aggregates/tally-1/diff?from_at=2020-01-01T00:00:00Z&to=1", 200, DIFF(0, 1) TOTAL(1));
+    get("/aggregates/tally-1/diff?from_at=2020-01-01T00:00:00Z&clock=occurred", 200, DIFF(0, 3) TOTAL(6));
+    get("/aggregates/tally-1/diff?from=2&to_at=2020-01-01T00:00:00Z&clock=occurred", 200, DIFF(2, 0) TOTAL(0));
+#undef DIFF
+#undef TOTAL
     static const char *const wrong[] = {
         "from=0",
         "to=0",

@@ -6,20 +6,32 @@
 #include <stdint.h>
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "tests/scenario/http_fixture.h"
 
-#define STREAMS 100
+#define STREAMS_MAX 1000 /* fewer where not so many files may be open */
+
+#define BULK_EVENTS 32u    /* with … */
+#define BULK_BYTES  200000 /* … each: more than the buffers of a connection hold */
+#define PAST_EVENTS 22000u /* more than a cursor looks at in one go */
 
 static struct fixture fixture;
 
 static int start(void **state)
 {
+    struct rlimit files = { 0 };
     (void)state;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     fixture_init(&fixture, 100);
     return 0;
 }
@@ -37,6 +49,21 @@ static void append(const char *stream, const char *type)
     snprintf(path, sizeof path, "/streams/%s", stream);
     snprintf(body, sizeof body, "{\"events\":[{\"type\":\"%s\"}]}", type);
     http_expect(&fixture, "POST", path, NULL, body, 200, "{…");
+}
+
+/* Appends so many events with so many bytes of text each, in one go. */
+static void append_many(const char *stream, const char *type, unsigned count, int bytes)
+{
+    char path[128];
+    varve_buf body = { 0 };
+    snprintf(path, sizeof path, "/streams/%s", stream);
+    varve_buf_printf(&body, "{\"events\":[");
+    for (unsigned i = 0; i < count; i++) {
+        varve_buf_printf(&body, "%s{\"type\":\"%s\",\"data\":{\"text\":\"%0*u\"}}", i == 0 ? "" : ",", type, bytes, i);
+    }
+    varve_buf_printf(&body, "]}");
+    http_expect(&fixture, "POST", path, NULL, body.ptr, 200, "{…");
+    varve_buf_fini(&body);
 }
 
 static int subscribe(const char *path, const char *headers)
@@ -185,26 +212,96 @@ static void a_wrong_start_is_refused(void **state)
     http_expect(&fixture, "GET", "/log?tags=a", accept, NULL, 501, "{…");
 }
 
+static size_t stream_count(void)
+{
+    struct rlimit files = { 0 };
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    return files.rlim_cur >= 5 * STREAMS_MAX ? STREAMS_MAX : STREAMS_MAX / 10;
+}
+
 static void many_streams_get_every_event_and_nobody_waits_for_a_reader_that_does_not(void **state)
 {
-    int fds[STREAMS];
-    varve_buf texts[STREAMS] = { { 0 } };
+    size_t streams = stream_count();
+    int fds[STREAMS_MAX], small = 65536;
+    varve_buf texts[STREAMS_MAX] = { { 0 } };
     (void)state;
-    for (size_t i = 0; i < STREAMS; i++) fds[i] = subscribe("/log?types=Fan", "");
-    for (size_t i = 0; i < STREAMS; i++) assert_true(wire_until(fds[i], &texts[i], "caught_up"));
-    /* The first reader stops reading here; requests and the other streams go on. */
+    if (streams < STREAMS_MAX) print_message("only %zu streams: more files may not be open\n", streams);
+    fds[0] = subscribe("/log?types=Fan,Bulk", "");
+    assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    for (size_t i = 1; i < streams; i++) fds[i] = subscribe("/log?types=Fan", "");
+    for (size_t i = 0; i < streams; i++) assert_true(wire_until(fds[i], &texts[i], "caught_up"));
+    /* The first reader stops reading here, with more to come for it than sockets hold; everything else goes on. */
+    append_many("bulk-1", "Bulk", BULK_EVENTS, BULK_BYTES);
     for (int i = 0; i < 20; i++) append("f-1", "Fan");
     append("f-2", "Fan");
-    for (size_t i = 1; i < STREAMS; i++) {
+    for (size_t i = 1; i < streams; i++) {
         assert_true(wire_until(fds[i], &texts[i], "\"stream\":\"f-2\""));
         assert_int_equal(count(&texts[i], "event: event\n"), 21);
         assert_int_equal(count(&texts[i], "caught_up"), 1);
     }
-    for (size_t i = 0; i < STREAMS; i++) {
+    assert_true(wire_until(fds[0], &texts[0], "\"stream\":\"f-2\""));
+    assert_in_range(count(&texts[0], "\"type\":\"Bulk\""), BULK_EVENTS - 4, BULK_EVENTS); /* chunks may cut some */
+    for (size_t i = 0; i < streams; i++) {
         close(fds[i]);
         varve_buf_fini(&texts[i]);
     }
     append("f-3", "Fan");
+}
+
+/* The cursor goes idle in a backlog where nothing matches, and its descriptor does not tell that there is more. */
+static void a_backlog_without_a_match_is_gone_through_without_a_pause(void **state)
+{
+    struct server_options options = { .heartbeat_ms = 600000 };
+    struct fixture beside = fixture_beside(&fixture, &options);
+    struct fixture usual = fixture;
+    varve_buf text = { 0 };
+    (void)state;
+    for (unsigned i = 0; i < PAST_EVENTS; i += 500) append_many("past-1", "Past", 500, 100);
+    fixture = beside;
+    int fd = subscribe("/log?types=Never", "");
+    fixture = usual;
+    assert_true(wire_until(fd, &text, "event: caught_up"));
+    close(fd);
+    varve_buf_fini(&text);
+    server_close(beside.server);
+}
+
+static void *close_server(void *arg)
+{
+    server_close(arg);
+    return NULL;
+}
+
+static void an_ending_server_feeds_no_backlog(void **state)
+{
+    struct server_options options = { 0 };
+    struct fixture beside = fixture_beside(&fixture, &options);
+    struct fixture usual = fixture;
+    varve_buf text = { 0 };
+    pthread_t closing;
+    int refused = -1;
+    (void)state;
+    fixture = beside;
+    int fd = subscribe("/log", "");
+    assert_true(wire_until(fd, &text, "event: event"));
+    assert_int_equal(pthread_create(&closing, NULL, close_server, beside.server), 0);
+    while (refused != 0) {
+        varve_buf answer = { 0 };
+        int late = wire_open(&fixture);
+        wire_send(late, "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_true(wire_until(late, &answer, "}"));
+        refused = strncmp(answer.ptr, "HTTP/1.1 503 ", 13);
+        close(late);
+        varve_buf_fini(&answer);
+    }
+    fixture = usual;
+    wire_rest(fd, &text);
+    pthread_join(closing, NULL);
+    assert_string_equal(text.ptr + text.len - 5, "0\r\n\r\n");
+    assert_null(strstr(text.ptr, "caught_up"));
+    assert_true(count(&text, "event: event\n") < PAST_EVENTS);
+    close(fd);
+    varve_buf_fini(&text);
 }
 
 static void a_large_backlog_comes_whole_and_in_order(void **state)
@@ -260,6 +357,8 @@ int main(void)
         cmocka_unit_test(a_rare_filter_moves_on_over_a_busy_log),
         cmocka_unit_test(a_wrong_start_is_refused),
         cmocka_unit_test(many_streams_get_every_event_and_nobody_waits_for_a_reader_that_does_not),
+        cmocka_unit_test(a_backlog_without_a_match_is_gone_through_without_a_pause),
+        cmocka_unit_test(an_ending_server_feeds_no_backlog),
         cmocka_unit_test(a_large_backlog_comes_whole_and_in_order),
         cmocka_unit_test(streams_end_when_the_server_closes),
     };

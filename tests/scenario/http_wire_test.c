@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -55,7 +56,7 @@ static uint64_t head(void)
     return position;
 }
 
-static void a_body_whose_length_is_ambiguous_is_refused(void **state)
+static void a_request_that_is_ambiguous_is_refused(void **state)
 {
     static const char *const requests[] = {
         "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON "Content-Length: 25\r\nContent-Length: 25\r\n\r\n" EVENT,
@@ -72,6 +73,11 @@ static void a_body_whose_length_is_ambiguous_is_refused(void **state)
         "POST /streams/w-1 HTTP/1.1\r\n" HOST HOST JSON "Content-Length: 25\r\n\r\n" EVENT,
         "POST /streams/w-1 HTTP/1.1\r\n" JSON "Content-Length: 25\r\n\r\n" EVENT,
         "GET /log HTTP/1.1\r\n" HOST JSON "Content-Length: 25\r\n\r\n" EVENT,
+        "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON JSON "Content-Length: 25\r\n\r\n" EVENT,
+        "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON "If-Match: \"7\"\r\nIf-Match: *\r\nContent-Length: 25\r\n\r\n" EVENT,
+        "POST /streams/w-1 HTTP/1.1\r\n" HOST JSON
+        "If-None-Match: *\r\nif-none-match: *\r\nContent-Length: 25\r\n\r\n" EVENT,
+        "GET /log HTTP/1.1\r\n" HOST "Accept: text/event-stream\r\nLast-Event-ID: 0\r\nLast-Event-ID: 0\r\n\r\n",
     };
     uint64_t before = head();
     (void)state;
@@ -244,10 +250,139 @@ static void a_batch_whose_answers_are_not_read_stops_only_itself(void **state)
     varve_buf_fini(&text);
 }
 
+/* Sends an append, and gives its answer's status. */
+static long append_once(const struct fixture *to)
+{
+    struct reply reply = { 0 };
+    http_send(to, "POST", "/streams/crowd-1", NULL, EVENT, &reply);
+    if (reply.status == 503) assert_memory_equal(reply_header(&reply, "Retry-After"), "1\r", 2);
+    reply_fini(&reply);
+    return reply.status;
+}
+
+static void bodies_take_bounded_memory(void **state)
+{
+    struct server_options options = { .body_bytes = 1000 };
+    struct fixture small = fixture_beside(&fixture, &options);
+    varve_buf bytes = { 0 };
+    (void)state;
+    assert_int_equal(append_once(&small), 200);
+    int fd = wire_open(&small);
+    varve_buf_printf(&bytes, "POST /streams/crowd-2 HTTP/1.1\r\n" HOST JSON "Content-Length: 999\r\n\r\n%0990d", 0);
+    wire_send(fd, bytes.ptr);
+    while (append_once(&small) != 503) {
+    }
+    close(fd);
+    while (append_once(&small) != 200) {
+    }
+    server_close(small.server);
+    varve_buf_fini(&bytes);
+}
+
+static void a_request_that_takes_too_long_to_arrive_is_refused(void **state)
+{
+    static const struct {
+        const char *first, *second;
+    } cases[] = {
+        { "GET /health/live HTTP/1.1\r\n", HOST "\r\n" },
+        { "POST /streams/late-1 HTTP/1.1\r\n" HOST JSON "Content-Length: 25\r\n\r\n", EVENT },
+        { "POST /streams/late-1 HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n",
+          "19\r\n" EVENT "\r\n0\r\n\r\n" },
+    };
+    struct server_options options = { .arrival_ms = 200 };
+    struct fixture small = fixture_beside(&fixture, &options);
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        varve_buf text = { 0 };
+        int fd = wire_open(&small);
+        wire_send(fd, cases[i].first);
+        nanosleep(&(struct timespec){ .tv_nsec = 400000000 }, NULL); /* time is what this is about */
+        wire_send(fd, cases[i].second);
+        wire_rest(fd, &text);
+        assert_non_null(text.ptr);
+        assert_memory_equal(text.ptr, "HTTP/1.1 408 ", 13);
+        assert_non_null(strstr(text.ptr, "urn:varve:problem:request-timeout"));
+        close(fd);
+        varve_buf_fini(&text);
+    }
+    http_expect(&small, "GET", "/streams/late-1", NULL, NULL, 404, "{…");
+    server_close(small.server);
+}
+
 static void *close_server(void *arg)
 {
     server_close(arg);
     return NULL;
+}
+
+/* Returns once a server that is being closed refuses what is new. */
+static void await_refusal(const struct fixture *closing, varve_buf *refused)
+{
+    while (refused->len == 0 || strstr(refused->ptr, "HTTP/1.1 503 ") == NULL) {
+        int late = wire_open(closing);
+        varve_buf_reset(refused);
+        wire_send(late, "GET /health/ready HTTP/1.1\r\n" HOST "\r\n");
+        assert_true(wire_until(late, refused, "}"));
+        close(late);
+    }
+    assert_non_null(strstr(refused->ptr, "urn:varve:problem:unavailable"));
+    assert_non_null(strstr(refused->ptr, "Connection: close\r\n"));
+    assert_non_null(strstr(refused->ptr, "Retry-After: 1\r\n"));
+}
+
+/* How often `what` begins a line of an answer; a line that the border of a chunk cuts is not looked at. */
+static int count_lines(const char *text, const char *what)
+{
+    int found = 0;
+    for (const char *at = text; (at = strstr(at, what)) != NULL; at++) found++;
+    return found;
+}
+
+static void await_commands(uint64_t count)
+{
+    varve_engine_stats stats = { 0 };
+    while (stats.command_queue < count) varve_engine_get_stats(fixture.engine, &stats);
+}
+
+static void a_server_that_closes_begins_nothing_more_of_a_batch(void **state)
+{
+    enum { LINES = 2000, WINDOW = 256 };
+    struct server_options options = { 0 };
+    struct fixture beside = fixture_beside(&fixture, &options);
+    varve_buf body = { 0 }, request = { 0 }, text = { 0 }, refused = { 0 };
+    pthread_t closing;
+    (void)state;
+    fixture_hold();
+    varve_buf_printf(&body, "{\"type\":\"Stall\",\"stream\":\"tally-stop\"}\n");
+    for (int i = 1; i < LINES; i++) {
+        varve_buf_printf(&body, "{\"type\":\"Add\",\"stream\":\"tally-stop\",\"data\":{\"amount\":1}}\n");
+    }
+    varve_buf_printf(&request,
+                     "POST /commands HTTP/1.1\r\n" HOST "Content-Type: application/x-ndjson\r\n"
+                     "Content-Length: %zu\r\n\r\n%s",
+                     body.len, body.ptr);
+    int fd = wire_open(&beside);
+    wire_send(fd, request.ptr);
+    fixture_await_stall();
+    await_commands(WINDOW - 1);
+    assert_int_equal(pthread_create(&closing, NULL, close_server, beside.server), 0);
+    await_refusal(&beside, &refused);
+    fixture_release();
+    wire_rest(fd, &text);
+    pthread_join(closing, NULL);
+    assert_memory_equal(text.ptr, "HTTP/1.1 200 ", 13);
+    assert_string_equal(text.ptr + text.len - 5, "0\r\n\r\n");
+    /* The window is begun, what is behind it is not; the border of a chunk may cut a line. */
+    assert_in_range(count_lines(text.ptr, "{\"stream\":\"tally-stop\",\"version\":"), WINDOW - 8, WINDOW);
+    int unavailable = count_lines(text.ptr, "\"urn:varve:problem:unavailable\"");
+    assert_in_range(unavailable, LINES - WINDOW - 64, LINES - WINDOW);
+    const char *first = strstr(text.ptr, "\"urn:varve:problem:unavailable\"");
+    assert_null(strstr(first, "{\"stream\":\"tally-stop\",\"version\":"));
+    close(fd);
+    varve_buf_fini(&body);
+    varve_buf_fini(&request);
+    varve_buf_fini(&text);
+    varve_buf_fini(&refused);
 }
 
 static void a_server_that_closes_answers_what_is_under_way(void **state)
@@ -260,15 +395,7 @@ static void a_server_that_closes_answers_what_is_under_way(void **state)
     wire_send(fd, "POST /commands/Stall HTTP/1.1\r\n" HOST JSON "Content-Length: 20\r\n\r\n{\"stream\":\"tally-x\"}");
     fixture_await_stall();
     assert_int_equal(pthread_create(&closing, NULL, close_server, fixture.server), 0);
-    while (refused.len == 0 || strstr(refused.ptr, "HTTP/1.1 503 ") == NULL) {
-        int late = wire_open(&fixture);
-        varve_buf_reset(&refused);
-        wire_send(late, "GET /health/ready HTTP/1.1\r\n" HOST "\r\n");
-        assert_true(wire_until(late, &refused, "}"));
-        close(late);
-    }
-    assert_non_null(strstr(refused.ptr, "urn:varve:problem:unavailable"));
-    assert_non_null(strstr(refused.ptr, "Connection: close\r\n"));
+    await_refusal(&fixture, &refused);
     fixture_release();
     wire_rest(fd, &text);
     assert_memory_equal(text.ptr, "HTTP/1.1 200 ", 13);
@@ -283,7 +410,7 @@ static void a_server_that_closes_answers_what_is_under_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_body_whose_length_is_ambiguous_is_refused),
+        cmocka_unit_test(a_request_that_is_ambiguous_is_refused),
         cmocka_unit_test(a_stranger_is_turned_away_before_the_body),
         cmocka_unit_test(chunks_and_pieces_make_one_body),
         cmocka_unit_test(one_connection_carries_many_requests),
@@ -292,6 +419,9 @@ int main(void)
         cmocka_unit_test(what_is_no_http_ends_the_connection),
         cmocka_unit_test(a_client_that_goes_away_leaves_nothing_behind),
         cmocka_unit_test(a_batch_whose_answers_are_not_read_stops_only_itself),
+        cmocka_unit_test(bodies_take_bounded_memory),
+        cmocka_unit_test(a_request_that_takes_too_long_to_arrive_is_refused),
+        cmocka_unit_test(a_server_that_closes_begins_nothing_more_of_a_batch),
         cmocka_unit_test(a_server_that_closes_answers_what_is_under_way),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -75,7 +75,7 @@ varve_status sqlite_stream_version(struct store_log *log, varve_str stream, uint
 #define STREAM_WITH_VERSION \
     "SELECT s.name, (SELECT version FROM events e WHERE e.stream = s.id ORDER BY version DESC LIMIT 1) FROM streams s "
 
-/* A category's streams are its name alone and whatever lies between "name-" and "name." (the byte after '-'): two ranges
+/* A category's streams are its name alone and what lies between "name-" and "name." (the byte after '-'): two ranges
  * of the index, where one condition with OR would walk over every name. */
 static const char all_streams[] = STREAM_WITH_VERSION "WHERE s.name > ?1 AND ?2 = '' ORDER BY s.name LIMIT ?3";
 static const char streams_of_category[] =
