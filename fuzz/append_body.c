@@ -29,8 +29,11 @@ static void check_event(const varve_event *given, size_t ordinal, size_t count)
     }
     ASSERT(event.stream.len > 0 && event.type.len > 0 && event.tag_count <= VARVE_TAGS_MAX);
     ASSERT(event_checksum(&event) == event_checksum(&event));
-    varve_str correlation = event_correlation(event.metadata);
-    ASSERT(correlation.len <= event.metadata.len && utf8_valid(correlation));
+    varve_buf memory = { 0 };
+    varve_str correlation;
+    ASSERT(event_correlation(event.metadata, &memory, &correlation));
+    ASSERT(correlation.len <= VARVE_NAME_BYTES_MAX && utf8_valid(correlation));
+    varve_buf_fini(&memory);
     varve_event_write_json(&event, &json);
     ASSERT(!json.failed && fuzz_is_body(varve_buf_view(&json)));
     varve_buf_fini(&json);

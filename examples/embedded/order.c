@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <varve.h>
 
+enum { ITEMS_MAX = 100 };
+
 enum status { PENDING, PLACED, SHIPPED, CANCELLED };
 
 static const char *const status_words[] = { "PENDING", "PLACED", "SHIPPED", "CANCELLED" };
@@ -61,13 +63,13 @@ static varve_status evolve(void *state, const varve_event *event, varve_error *e
 
 /* ---- decide: what a command makes of the state ---- */
 
-/* Adds up the items; false when there are none, or one is not {sku, qty from 1, price from 0}. */
+/* Adds up the items; false when there are none or too many, or one is not {sku, qty from 1, price from 0}. */
 static bool total_of(varve_str data, int64_t *total)
 {
     varve_str item, sku;
 
     *total = 0;
-    for (int i = 0; i < 10000; i++) {
+    for (int i = 0; i <= ITEMS_MAX; i++) {
         char path[32];
         int64_t qty, price;
         snprintf(path, sizeof path, "items[%d]", i);
@@ -95,7 +97,8 @@ static varve_status place_order(const void *state, const varve_command *command,
     if (varve_json_string(command->data, "customer_id", &customer_id, NULL) < 0 || customer_id.len == 0) {
         status = varve_reject(decision, "invalid_order", "an order needs a customer_id");
     } else if (!total_of(command->data, &total) || varve_json_raw(command->data, "items", &items, NULL) < 0) {
-        status = varve_reject(decision, "invalid_order", "an order needs items, each with sku, qty and price");
+        status = varve_reject(decision, "invalid_order", "an order needs 1 to %d items, each with sku, qty and price",
+                              ITEMS_MAX);
     } else {
         varve_buf_str(&data, VARVE_STR("{\"customer_id\":"));
         varve_buf_json_string(&data, varve_buf_view(&customer_id));

@@ -103,7 +103,7 @@ VARVE_API varve_status varve_store_export(varve_store *store, FILE *out, const v
 /*
  * Reads what varve_store_export wrote into the store `uri`, which must not exist or be empty, with a
  * new incarnation; positions, ids and times are kept. All or nothing: text that is damaged or ends
- * early leaves nothing behind (VARVE_INVALID or VARVE_CORRUPT, naming the line).
+ * early leaves nothing behind but the lock file (VARVE_INVALID or VARVE_CORRUPT, naming the line).
  */
 VARVE_API varve_status varve_store_import(const char *uri, FILE *in, const varve_progress_options *options,
                                           uint64_t *events, varve_error *error);

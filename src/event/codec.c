@@ -73,6 +73,22 @@ static varve_status check_size(varve_str text, const char *what, varve_error *er
     return VARVE_OK;
 }
 
+/* It stands in an index, so it is as long as a name at most. */
+static varve_status check_correlation(varve_str metadata, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    varve_buf memory = { 0 };
+    varve_str id;
+
+    if (!event_correlation(metadata, &memory, &id))
+        status = varve_error_set(error, VARVE_NOMEM, "no memory to check metadata.correlation_id");
+    else if (id.len > VARVE_NAME_BYTES_MAX)
+        status = varve_error_set(error, VARVE_INVALID, "metadata.correlation_id has %zu bytes, more than %u", id.len,
+                                 VARVE_NAME_BYTES_MAX);
+    varve_buf_fini(&memory);
+    return status;
+}
+
 static varve_status check_metadata(varve_str metadata, varve_error *error)
 {
     varve_status status = json_check(metadata, "metadata", error);
@@ -82,7 +98,7 @@ static varve_status check_metadata(varve_str metadata, varve_error *error)
     json_start(&scanner, metadata);
     if (json_next(&scanner) != JSON_OBJECT)
         return varve_error_set(error, VARVE_INVALID, "metadata must be a JSON object");
-    return VARVE_OK;
+    return check_correlation(metadata, error);
 }
 
 static varve_status check_payload(const varve_event *event, varve_error *error)
@@ -165,14 +181,20 @@ uint32_t event_checksum(const varve_event *event)
     return crc;
 }
 
-varve_str event_correlation(varve_str metadata)
+bool event_correlation(varve_str metadata, varve_buf *memory, varve_str *id)
 {
-    varve_str value = { 0 }, none = { 0 };
+    size_t before = memory->len;
+    varve_str value = { 0 };
 
+    *id = value;
     if (metadata.len <= strlen("{}") || json_find(metadata, VARVE_STR("correlation_id"), &value) != JSON_STRING)
-        return none;
-    if (memchr(value.ptr, '\\', value.len) != NULL) return none;
-    return (varve_str){ value.ptr + 1, value.len - 2 };
+        return true;
+    *id = (varve_str){ value.ptr + 1, value.len - 2 };
+    if (memchr(id->ptr, '\\', id->len) == NULL) return true;
+    json_unescape(*id, memory);
+    if (memory->failed) return false;
+    *id = (varve_str){ memory->ptr + before, memory->len - before };
+    return true;
 }
 
 void event_tags_write(const varve_str *tags, size_t tag_count, varve_buf *packed)

@@ -8,7 +8,7 @@
 /*
  * Fills in defaults (data, metadata, content type, schema version; not id and times) and checks
  * everything the log accepts or refuses: names, sizes, UTF-8, JSON. `ordinal` (from 0) is named in the
- * message when `count` > 1. VARVE_INVALID or VARVE_TOO_LARGE. The event's views stay the caller's.
+ * message when `count` > 1. INVALID, TOO_LARGE, NOMEM. The event's views stay the caller's.
  */
 varve_status event_complete(varve_event *event, size_t ordinal, size_t count, varve_error *error);
 
@@ -21,8 +21,11 @@ varve_status event_check_name(varve_str name, const char *what, varve_error *err
 /* CRC-32C over every stored field, names included, in a fixed order. The event must be complete. */
 uint32_t event_checksum(const varve_event *event);
 
-/* The metadata's correlation_id (a string without escapes), borrowed; empty when there is none. */
-varve_str event_correlation(varve_str metadata);
+/*
+ * The metadata's correlation_id: `id` is borrowed from the metadata or, when it has escapes there, from
+ * `memory`, to which it is appended. Empty when there is none or it is no string. False when memory is out.
+ */
+bool event_correlation(varve_str metadata, varve_buf *memory, varve_str *id);
 
 /*
  * Tags as they are stored: each one as a length byte and its bytes. Reading gives views into

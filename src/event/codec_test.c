@@ -359,13 +359,40 @@ static void test_correlation(void **state)
         { "{\"correlation_id\":\"first\",\"correlation_id\":\"last\"}", "last" },
         { "{\"correlation_id\":17}", "" },
         { "{\"correlation_id\":null}", "" },
-        { "{\"correlation_id\":\"a\\nb\"}", "" },
+        { "{\"correlation_id\":\"a\\/b\\u00e9\"}", "a/b\xc3\xa9" },
+        { "{\"correlation_id\":\"\"}", "" },
         { "{\"correlation_id\":\"c-1\"", "" },
     };
 
+    varve_buf memory = { 0 };
+    varve_str id;
+
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        assert_true(varve_str_is(event_correlation(varve_str_of(cases[i].metadata)), cases[i].id));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        varve_buf_reset(&memory);
+        assert_true(event_correlation(varve_str_of(cases[i].metadata), &memory, &id));
+        assert_true(varve_str_is(id, cases[i].id));
+    }
+    varve_buf_fini(&memory);
+}
+
+static void test_a_correlation_is_as_long_as_a_name(void **state)
+{
+    varve_str longest = letters(VARVE_NAME_BYTES_MAX);
+    varve_buf metadata = { 0 };
+    varve_event event = noted();
+
+    (void)state;
+    /* Escapes make it longer only as it is written. */
+    varve_buf_printf(&metadata, "{\"correlation_id\":\"\\/%.*s\"}", (int)longest.len - 1, longest.ptr);
+    event.metadata = varve_buf_view(&metadata);
+    assert_accepted(event);
+    varve_buf_reset(&metadata);
+    varve_buf_printf(&metadata, "{\"correlation_id\":\"\\/%.*s\"}", (int)longest.len, longest.ptr);
+    event.metadata = varve_buf_view(&metadata);
+    assert_refused(event, VARVE_INVALID, "metadata.correlation_id has 256 bytes, more than 255");
+    varve_buf_fini(&metadata);
+    free((void *)longest.ptr);
 }
 
 static void test_tags_round_trip(void **state)
@@ -427,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_checksum_is_fixed),
         cmocka_unit_test(test_checksum_covers_every_field),
         cmocka_unit_test(test_correlation),
+        cmocka_unit_test(test_a_correlation_is_as_long_as_a_name),
         cmocka_unit_test(test_tags_round_trip),
         cmocka_unit_test(test_malformed_tags),
     };

@@ -135,6 +135,29 @@ static void test_a_line_keeps_the_blanks_around_payloads(void **state)
     varve_buf_fini(&line);
 }
 
+static void test_what_is_recorded_is_read_once(void **state)
+{
+    static const char *const events[] = {
+        "{\"position\":1,\"position\":1}",
+        "{\"aggregate_id\":\"a\",\"aggregate_id\":\"a\"}",
+        "{\"metadata\":{},\"metadata_base64\":\"e30=\"}",
+        "{\"metadata_base64\":\"e30=\",\"metadata\":{}}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+        struct arena memory = { 0 };
+        varve_error error = { 0 };
+        struct event_reader reader = { .memory = &memory, .recorded = true, .error = &error };
+        varve_event event;
+
+        json_start(&reader.scanner, varve_str_of(events[i]));
+        assert_int_equal(event_read_json(&reader, &event), VARVE_INVALID);
+        assert_non_null(strstr(error.message, " must be given once"));
+        arena_fini(&memory);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +167,7 @@ int main(void)
         cmocka_unit_test(test_json_of_another_name_keeps_its_content_type),
         cmocka_unit_test(test_nothing_but_names),
         cmocka_unit_test(test_a_line_keeps_the_blanks_around_payloads),
+        cmocka_unit_test(test_what_is_recorded_is_read_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

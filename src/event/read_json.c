@@ -31,6 +31,11 @@ varve_status event_read_unknown(struct event_reader *reader)
                            name.ptr);
 }
 
+varve_status event_read_repeated(struct event_reader *reader, const char *field)
+{
+    return event_read_wrong(reader, field, "given once");
+}
+
 varve_status event_read_text(struct event_reader *reader, const char *field, varve_str *value)
 {
     enum json_token token = json_next(&reader->scanner);
@@ -136,33 +141,98 @@ static varve_status read_schema_version(struct event_reader *reader, varve_event
     return status;
 }
 
-/* What only the log sets, and what only an export writes. The aggregate's id follows from the stream. */
-static varve_status read_recorded_field(struct event_reader *reader, varve_event *event)
+enum field {
+    TYPE,
+    DATA,
+    DATA_BASE64,
+    METADATA,
+    CONTENT_TYPE,
+    TAGS,
+    ID,
+    SCHEMA_VERSION,
+    OCCURRED_AT,
+    STREAM,
+    /* What only the log sets, and what only an export writes. The aggregate's id follows from the stream. */
+    RECORDED,
+    POSITION = RECORDED,
+    VERSION,
+    RECORDED_AT,
+    METADATA_BASE64,
+    AGGREGATE_ID,
+    FIELDS
+};
+
+/* `sets` names the field of the event that a field is the value of: two of them may stand for one. */
+static const struct {
+    const char *name;
+    enum field sets;
+} fields[FIELDS] = {
+    [TYPE] = { "type", TYPE },
+    [DATA] = { "data", DATA },
+    [DATA_BASE64] = { "data_base64", DATA },
+    [METADATA] = { "metadata", METADATA },
+    [CONTENT_TYPE] = { "content_type", CONTENT_TYPE },
+    [TAGS] = { "tags", TAGS },
+    [ID] = { "id", ID },
+    [SCHEMA_VERSION] = { "schema_version", SCHEMA_VERSION },
+    [OCCURRED_AT] = { "occurred_at", OCCURRED_AT },
+    [STREAM] = { "stream", STREAM },
+    [POSITION] = { "position", POSITION },
+    [VERSION] = { "version", VERSION },
+    [RECORDED_AT] = { "recorded_at", RECORDED_AT },
+    [METADATA_BASE64] = { "metadata_base64", METADATA },
+    [AGGREGATE_ID] = { "aggregate_id", AGGREGATE_ID },
+};
+
+/* The field whose key was just read; FIELDS when it is none that may stand here. */
+static enum field field_of(const struct event_reader *reader)
 {
-    const struct json_scanner *key = &reader->scanner;
-    varve_str aggregate_id;
-    if (json_is(key, "position")) return event_read_number(reader, "position", &event->position);
-    if (json_is(key, "version")) return event_read_number(reader, "version", &event->version);
-    if (json_is(key, "recorded_at")) return read_time(reader, "recorded_at", &event->recorded_at);
-    if (json_is(key, "metadata_base64")) return read_bytes(reader, "metadata_base64", &event->metadata);
-    if (json_is(key, "aggregate_id")) return event_read_text(reader, "aggregate_id", &aggregate_id);
-    return event_read_unknown(reader);
+    enum field count = reader->recorded ? FIELDS : RECORDED;
+    for (enum field field = 0; field < count; field++)
+        if (json_is(&reader->scanner, fields[field].name))
+            return field == STREAM && reader->stream.len > 0 ? FIELDS : field;
+    return FIELDS;
 }
 
-static varve_status read_field(struct event_reader *reader, varve_event *event)
+static varve_status read_field(struct event_reader *reader, enum field field, varve_event *event)
 {
-    const struct json_scanner *key = &reader->scanner;
-    if (json_is(key, "type")) return event_read_text(reader, "type", &event->type);
-    if (json_is(key, "data")) return read_value(reader, &event->data);
-    if (json_is(key, "metadata")) return read_value(reader, &event->metadata);
-    if (json_is(key, "data_base64")) return read_bytes(reader, "data_base64", &event->data);
-    if (json_is(key, "content_type")) return event_read_text(reader, "content_type", &event->content_type);
-    if (json_is(key, "tags")) return read_tags(reader, event);
-    if (json_is(key, "id")) return read_id(reader, event);
-    if (json_is(key, "schema_version")) return read_schema_version(reader, event);
-    if (json_is(key, "occurred_at")) return read_time(reader, "occurred_at", &event->occurred_at);
-    if (json_is(key, "stream") && reader->stream.len == 0) return event_read_text(reader, "stream", &event->stream);
-    return reader->recorded ? read_recorded_field(reader, event) : event_read_unknown(reader);
+    const char *name = fields[field].name;
+    varve_str aggregate_id;
+    switch (field) {
+    case TYPE:
+        return event_read_text(reader, name, &event->type);
+    case DATA:
+        return read_value(reader, &event->data);
+    case DATA_BASE64:
+        return read_bytes(reader, name, &event->data);
+    case METADATA:
+        return read_value(reader, &event->metadata);
+    case METADATA_BASE64:
+        return read_bytes(reader, name, &event->metadata);
+    case CONTENT_TYPE:
+        return event_read_text(reader, name, &event->content_type);
+    case TAGS:
+        return read_tags(reader, event);
+    case ID:
+        return read_id(reader, event);
+    case SCHEMA_VERSION:
+        return read_schema_version(reader, event);
+    case OCCURRED_AT:
+        return read_time(reader, name, &event->occurred_at);
+    case STREAM:
+        return event_read_text(reader, name, &event->stream);
+    case POSITION:
+        return event_read_number(reader, name, &event->position);
+    case VERSION:
+        return event_read_number(reader, name, &event->version);
+    case RECORDED_AT:
+        return read_time(reader, name, &event->recorded_at);
+    case AGGREGATE_ID:
+        return event_read_text(reader, name, &aggregate_id);
+    case FIELDS:
+        break;
+    }
+    return event_read_unknown(reader);
 }
 
 varve_status event_read_json(struct event_reader *reader, varve_event *event)
@@ -174,9 +244,14 @@ varve_status event_read_json(struct event_reader *reader, varve_event *event)
     if (token != JSON_OBJECT)
         return varve_error_set(reader->error, VARVE_INVALID, "%s[%zu] must be an object", reader->list, reader->item);
     *event = (varve_event){ .stream = reader->stream };
+    bool seen[FIELDS] = { false };
     while ((token = json_next(&reader->scanner)) == JSON_KEY) {
-        varve_status status = read_field(reader, event);
+        enum field field = field_of(reader);
+        if (field == FIELDS) return event_read_unknown(reader);
+        if (seen[fields[field].sets]) return event_read_repeated(reader, fields[field].name);
+        varve_status status = read_field(reader, field, event);
         if (status < 0) return status;
+        seen[fields[field].sets] = true;
     }
     return token == JSON_ERROR ? event_read_not_json(reader) : VARVE_OK;
 }

@@ -16,7 +16,7 @@ struct event_reader {
     varve_error *error;
 };
 
-/* Reads one event object. VARVE_INVALID names the field that is wrong or unknown; NOMEM. */
+/* Reads one event object. VARVE_INVALID names the field that is wrong, unknown or given twice; NOMEM. */
 varve_status event_read_json(struct event_reader *reader, varve_event *event);
 
 /* The pieces, for what stands around events. Each reads the next value, or says that `field` must be one. */
@@ -25,8 +25,9 @@ varve_status event_read_number(struct event_reader *reader, const char *field, u
 /* Counts the values of the array that comes next, and steps into it. */
 varve_status event_read_array(struct event_reader *reader, const char *field, size_t *count);
 
-/* What to answer: a field that is not what it must be, a field that nobody knows, a text that is not JSON. */
+/* What to answer: a field that is not what it must be, one that was there already, one that nobody knows, no JSON. */
 varve_status event_read_wrong(struct event_reader *reader, const char *field, const char *must);
+varve_status event_read_repeated(struct event_reader *reader, const char *field);
 varve_status event_read_unknown(struct event_reader *reader);
 varve_status event_read_not_json(struct event_reader *reader);
 

@@ -19,14 +19,13 @@
 /* Whether a function on a part of a table must be told which. */
 enum { RANGE_REQUIRED, RANGE_OPTIONAL };
 
-static const char *const base_names[] = { "assert",   "error",    "getmetatable", "ipairs", "next",
-                                          "pairs",    "rawequal", "rawget",       "rawlen", "select",
-                                          "tonumber", "tostring", "type",         NULL };
+static const char *const base_names[] = { "assert", "error",  "getmetatable", "ipairs",   "next", "pairs", "rawequal",
+                                          "rawget", "rawlen", "select",       "tonumber", "type", NULL };
 static const char *const math_names[] = { "abs", "acos",       "asin", "atan", "ceil", "cos", "deg",
                                           "exp", "floor",      "fmod", "huge", "log",  "max", "maxinteger",
                                           "min", "mininteger", "modf", "pi",   "rad",  "sin", "sqrt",
                                           "tan", "tointeger",  "type", "ult",  NULL };
-static const char *const string_names[] = { "byte", "char", "format", "len", "lower", "reverse", "sub", "upper", NULL };
+static const char *const string_names[] = { "byte", "char", "len", "lower", "reverse", "sub", "upper", NULL };
 static const char *const table_names[] = { "pack", NULL };
 static const char *const utf8_names[] = { "char", "codepoint", "codes", "len", "offset", NULL };
 
@@ -62,6 +61,55 @@ static int set_metatable(lua_State *lua)
     }
     lua_settop(lua, 2);
     lua_setmetatable(lua, 1);
+    return 1;
+}
+
+/* Pushes what tostring says: Lua's own would tell addresses, which are others in each process. */
+static const char *push_text(lua_State *lua, int index)
+{
+    switch (lua_type(lua, index)) {
+    case LUA_TTABLE:
+    case LUA_TFUNCTION:
+    case LUA_TTHREAD:
+    case LUA_TUSERDATA:
+        if (luaL_getmetafield(lua, index, "__tostring") == LUA_TNIL) {
+            lua_pushstring(lua, luaL_typename(lua, index));
+            return lua_tostring(lua, -1);
+        }
+        lua_pop(lua, 1);
+        break;
+    default:
+        break;
+    }
+    return luaL_tolstring(lua, index, NULL);
+}
+
+static int to_text(lua_State *lua)
+{
+    luaL_checkany(lua, 1);
+    push_text(lua, 1);
+    return 1;
+}
+
+/* string.format, with texts for %s made here and without %p. */
+static int format_text(lua_State *lua)
+{
+    size_t len;
+    const char *at = luaL_checklstring(lua, 1, &len), *end = at + len;
+    int argument = 1, arguments = lua_gettop(lua);
+
+    while ((at = memchr(at, '%', (size_t)(end - at))) != NULL) {
+        at += 1 + strspn(at + 1, "-+ #0123456789.");
+        if (*at == 'p') return luaL_error(lua, "%%p is not available: an address is another one in each process");
+        if (*at != '%' && ++argument <= arguments && *at == 's') {
+            push_text(lua, argument);
+            lua_replace(lua, argument);
+        }
+        if (at < end) at++;
+    }
+    lua_pushvalue(lua, lua_upvalueindex(1));
+    lua_insert(lua, 1);
+    lua_call(lua, arguments, 1);
     return 1;
 }
 
@@ -177,7 +225,7 @@ static int sort_bounded(lua_State *lua)
 
 static int refuse_assignment(lua_State *lua)
 {
-    return luaL_error(lua, "'%s' cannot be assigned: globals are constant, say local", luaL_tolstring(lua, 2, NULL));
+    return luaL_error(lua, "'%s' cannot be assigned: globals are constant, say local", push_text(lua, 2));
 }
 
 /* Replaces the table on top by one that reads like it and refuses to be written. */
@@ -222,6 +270,7 @@ static void push_string(lua_State *lua)
     static const char *const patterns[] = { "gmatch", "gsub", "match", NULL };
 
     push_library(lua, luaopen_string, string_names);
+    wrap(lua, "format", format_text, 0, 0);
     wrap(lua, "rep", repeat_text, 0, 0);
     lua_pushcfunction(lua, find_text);
     lua_setfield(lua, -2, "find");
@@ -265,11 +314,9 @@ static void push_plain_library(lua_State *lua, lua_CFunction open, const char *c
 
 void sandbox_push(lua_State *lua)
 {
-    static const luaL_Reg words[] = { { "array", document_array },
-                                      { "pcall", protected_call },
-                                      { "reject", decision_reject },
-                                      { "setmetatable", set_metatable },
-                                      { NULL, NULL } };
+    static const luaL_Reg words[] = { { "array", document_array },   { "pcall", protected_call },
+                                      { "reject", decision_reject }, { "setmetatable", set_metatable },
+                                      { "tostring", to_text },       { NULL, NULL } };
 
     document_init(lua);
     decision_init(lua);

@@ -15,6 +15,7 @@
  *   long in C; string.find takes plain text; pattern (see pattern.h) for everything else
  *   array null reject
  *
+ * What a script can make a text of shows no addresses: they are others in each process.
  * No load, require, io, os, package, debug, coroutine, collectgarbage, print. Libraries and globals
  * cannot be assigned: what a decider remembers outside its state would make it impure.
  */

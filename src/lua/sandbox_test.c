@@ -126,6 +126,26 @@ static void finalisers_and_weak_tables_are_refused(void **state)
     script_returns("local m = {}; setmetatable({}, m); m.__gc = function() while true do end end; return 1", "1");
 }
 
+/* An address is another one in each process: a decider must not come to see it. */
+static void addresses_are_not_shown(void **state)
+{
+    (void)state;
+    script_returns("return tostring({}) .. ' ' .. tostring(tostring) .. ' ' .. tostring(function() end)",
+                   "table function function");
+    script_returns("return tostring(nil) .. tostring(12) .. tostring(1.5) .. tostring(true) .. tostring('x')",
+                   "nil121.5truex");
+    script_returns("return tostring(setmetatable({}, {__name = 'Order'}))", "table");
+    script_returns("return tostring(setmetatable({}, {__tostring = function() return 'order' end}))", "order");
+    script_returns("return ('%s|%-9s|%%s|%5.2s|%d'):format({}, print or next, null, 7)", "table|function |%s|   nu|7");
+    script_returns("return ('%s'):format(setmetatable({}, {__tostring = function() return 'order' end}))", "order");
+    script_fails("return ('%d'):format({})", "number expected, got table");
+    script_fails("return ('%s'):format()", "no value");
+    script_fails("return tostring()", "value expected");
+    script_fails("return ('%p'):format({})", "%p is not available");
+    script_fails("return ('%%%-20p'):format({})", "%p is not available");
+    script_fails("_ENV[{}] = 1", "'table' cannot be assigned");
+}
+
 static void endless_loops_end(void **state)
 {
     (void)state;
@@ -324,6 +344,7 @@ int main(void)
         cmocka_unit_test(libraries_and_globals_are_constant),
         cmocka_unit_test(the_metatable_of_strings_is_out_of_reach),
         cmocka_unit_test(finalisers_and_weak_tables_are_refused),
+        cmocka_unit_test(addresses_are_not_shown),
         cmocka_unit_test(endless_loops_end),
         cmocka_unit_test(pcall_does_not_stop_the_limits),
         cmocka_unit_test(memory_has_a_ceiling),

@@ -204,8 +204,8 @@ static int make_field(lua_State *lua)
 
     while (field->name != NULL && strcmp(field->name, name) != 0) field++;
     if (field->name == NULL)
-        return luaL_error(lua, "%s has no field '%s': what was sent is in %s.data", what, luaL_tolstring(lua, 2, NULL),
-                          what);
+        return luaL_error(lua, "%s has no field '%s': what was sent is in %s.data", what,
+                          lua_isstring(lua, 2) ? lua_tostring(lua, 2) : luaL_typename(lua, 2), what);
     lua_rawgetp(lua, LUA_REGISTRYINDEX, &current_view);
     if (vm_of(lua)->subject == NULL || !lua_rawequal(lua, -1, 1))
         return luaL_error(lua, "this %s is over: copy what is needed from it", what);

@@ -40,11 +40,11 @@ struct handle {
     struct disk *disk;
     struct file *file;
     unsigned number;
-    struct handle *next; /* on the same file */
-    int level;           /* SQLITE_LOCK_… */
-    bool maps;           /* uses the shared memory */
+    struct handle *next;        /* on the same file */
+    int level;                  /* SQLITE_LOCK_… */
+    bool maps;                  /* uses the shared memory */
     unsigned shared, exclusive; /* locks on it, a bit each */
-    bool names_folder;   /* a new journal: its first flush is the folder's too */
+    bool names_folder;          /* a new journal: its first flush is the folder's too */
 };
 
 static void *must(void *memory)

@@ -32,13 +32,13 @@ enum disk_deed { DISK_CREATED, DISK_DELETED, DISK_WROTE, DISK_TRUNCATED, DISK_FL
 
 struct disk_operation {
     enum disk_deed deed;
-    unsigned file;       /* its number; a file created again under the same name is another file */
-    uint64_t offset;     /* of a write; the new size of a truncation */
-    size_t len;          /* of a write */
-    char *bytes;         /* of a write */
-    char *name;          /* of a creation or a deletion */
-    bool folder;         /* a flush, of the folder too; a deletion, with the folder flushed at once */
-    bool lost;           /* the flush that should have kept it failed: it never reaches the disk */
+    unsigned file;   /* its number; a file created again under the same name is another file */
+    uint64_t offset; /* of a write; the new size of a truncation */
+    size_t len;      /* of a write */
+    char *bytes;     /* of a write */
+    char *name;      /* of a creation or a deletion */
+    bool folder;     /* a flush, of the folder too; a deletion, with the folder flushed at once */
+    bool lost;       /* the flush that should have kept it failed: it never reaches the disk */
 };
 
 struct disk_recording {

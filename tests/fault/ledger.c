@@ -55,8 +55,8 @@ void ledger_event_make(size_t append, size_t place, struct ledger_event *event)
     snprintf(event->stream, sizeof event->stream, "%s-%zu", which % 2 == 0 ? "account" : "card",
              which % LEDGER_STREAMS);
     snprintf(event->correlation, sizeof event->correlation, "{\"correlation_id\":\"c-%zu\"}", append % 6);
-    size_t len = (size_t)snprintf(event->text, sizeof event->text, "{\"append\":%zu,\"place\":%zu,\"padding\":\"", append,
-                                  place);
+    size_t len = (size_t)snprintf(event->text, sizeof event->text, "{\"append\":%zu,\"place\":%zu,\"padding\":\"",
+                                  append, place);
     memset(event->text + len, 'p', padding);
     memcpy(event->text + len + padding, "\"}", 2);
     event->tags[0] = VARVE_STR("red");

@@ -60,20 +60,21 @@ varve_status ledger_repeat(struct ledger *ledger, varve_store *store, size_t app
 /* ---- comparing a store with what it promised ---- */
 
 struct ledger_rules {
-    size_t before;   /* promises count that were made when the disk had done so many operations; SIZE_MAX: all */
-    bool suffix;     /* the latest accepted appends may be missing, but never one before one that is there */
-    bool quick;      /* read the log and verify, but leave out the other ways to the events */
+    size_t before; /* promises count that were made when the disk had done so many operations; SIZE_MAX: all */
+    bool suffix;   /* the latest accepted appends may be missing, but never one before one that is there */
+    bool quick;    /* read the log and verify, but leave out the other ways to the events */
 };
 
 struct ledger_findings {
-    uint64_t lost;    /* accepted, and not there */
-    uint64_t wrong;   /* there with another content or place, or twice, or though it was refused */
-    uint64_t holes;   /* of positions or versions, or half of an append */
-    uint64_t errors;  /* a read or the verification failed */
-    char first[320];  /* what was found first */
+    uint64_t lost;   /* accepted, and not there */
+    uint64_t wrong;  /* there with another content or place, or twice, or though it was refused */
+    uint64_t holes;  /* of positions or versions, or half of an append */
+    uint64_t errors; /* a read that failed */
+    uint64_t verify; /* problems that the verification told, or its failure */
+    char first[320]; /* what was found first */
 };
 
-/* Reads all of the store, in every way there is, and verifies it. Adds to what is in `findings`; true when that is nothing. */
+/* Reads all of the store, in every way there is, and verifies it. Adds to `findings`; true when nothing is there. */
 bool ledger_check(const struct ledger *ledger, varve_store *store, const struct ledger_rules *rules,
                   struct ledger_findings *findings);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/fault/memory.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -17,7 +18,9 @@ static bool out_of_memory(void)
     unsigned long long fails = atomic_load(&memory.fails);
     if (fails == 0) return false;
     unsigned long long count = atomic_fetch_add(&memory.count, 1) + 1;
-    return count == fails || (count > fails && atomic_load(&memory.for_good));
+    bool out = count == fails || (count > fails && atomic_load(&memory.for_good));
+    if (out) errno = ENOMEM;
+    return out;
 }
 
 void memory_fail(uint64_t nth, bool for_good)

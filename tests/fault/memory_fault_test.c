@@ -106,8 +106,8 @@ static void look(struct run *run, varve_store *store)
     uint64_t version = 0, events = 0, position = 0;
     size_t streams = 0;
     expect(run, "info", varve_store_get_info(store, &info, &error), &error);
-    expect(run, "listing", varve_stream_list(store, (varve_str){ 0 }, (varve_str){ 0 }, 0, count_stream, &streams, &error),
-           &error);
+    expect(run, "listing",
+           varve_stream_list(store, (varve_str){ 0 }, (varve_str){ 0 }, 0, count_stream, &streams, &error), &error);
     ledger_event_make(0, 0, &made);
     varve_status status = varve_event_find(store, made.event.id, &event, &buffer, &error);
     if (status != VARVE_NOT_FOUND || run->ledger.promises[0].status >= 0) expect(run, "finding", status, &error);
@@ -196,7 +196,8 @@ int main(int argc, char **argv)
     for (int for_good = 0; for_good < 2; for_good++) {
         run.for_good = for_good == 1;
         run.runs = run.refused = run.unknown = run.failures = 0;
-        for (run.fails = 1; one_life(&run); run.fails += stride) {}
+        run.fails = 1;
+        while (one_life(&run)) run.fails += stride;
         printf("memory_fault %s allocations=%" PRIu64 " runs=%" PRIu64 " refused=%" PRIu64 " unknown=%" PRIu64
                " wrong=%" PRIu64 "\n",
                run.for_good ? "for_good" : "once", run.fails - 1, run.runs, run.refused, run.unknown, run.failures);

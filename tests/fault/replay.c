@@ -26,9 +26,9 @@ struct platter {
 
 struct replay {
     const struct disk_recording *recording;
-    size_t at;              /* operations taken in */
-    size_t oldest;          /* no operation before this one is still unflushed */
-    bool *settled;          /* by operation: it is on the platter, or never will be */
+    size_t at;     /* operations taken in */
+    size_t oldest; /* no operation before this one is still unflushed */
+    bool *settled; /* by operation: it is on the platter, or never will be */
     struct platter flushed;
 };
 
@@ -77,12 +77,17 @@ static void apply(struct platter *platter, const struct disk_operation *operatio
         platter->names[platter->name_count].name = operation->name;
         platter->names[platter->name_count++].file = operation->file;
         break;
-    case DISK_DELETED: unlink_name(platter, operation->name); break;
-    case DISK_WROTE: write_at(content, operation->offset, operation->bytes, operation->len); break;
+    case DISK_DELETED:
+        unlink_name(platter, operation->name);
+        break;
+    case DISK_WROTE:
+        write_at(content, operation->offset, operation->bytes, operation->len);
+        break;
     case DISK_TRUNCATED:
         if (operation->offset < content->size) resize(content, operation->offset);
         break;
-    case DISK_FLUSHED: break;
+    case DISK_FLUSHED:
+        break;
     }
 }
 
@@ -163,8 +168,7 @@ static void apply_mixed(struct platter *platter, const struct disk_operation *op
     for (size_t done = 0; done < operation->len;) {
         size_t at = operation->offset + done, part = DISK_SECTOR_BYTES - at % DISK_SECTOR_BYTES;
         if (part > operation->len - done) part = operation->len - done;
-        if (random_next(coin) % 2 == 0)
-            write_at(&platter->files[operation->file], at, operation->bytes + done, part);
+        if (random_next(coin) % 2 == 0) write_at(&platter->files[operation->file], at, operation->bytes + done, part);
         done += part;
     }
 }
@@ -174,8 +178,8 @@ static void apply_torn(struct platter *platter, const struct disk_operation *ope
 {
     size_t first = DISK_SECTOR_BYTES - operation->offset % DISK_SECTOR_BYTES;
     size_t kept = 0;
-    if (first < operation->len) kept = first + random_next(coin) % ((operation->len - first) / DISK_SECTOR_BYTES + 1) *
-                                                   DISK_SECTOR_BYTES;
+    if (first < operation->len)
+        kept = first + random_next(coin) % ((operation->len - first) / DISK_SECTOR_BYTES + 1) * DISK_SECTOR_BYTES;
     if (kept >= operation->len || random_next(coin) % 8 == 0) kept = 0;
     write_at(&platter->files[operation->file], operation->offset, operation->bytes, kept);
 }

@@ -14,10 +14,10 @@ orders()
         for (n = from; n <= to; n++) printf "{\"type\":\"PlaceOrder\",\"stream\":\"order-%s\",\"data\":@}\n", n
     }' | sed "s/@/$order/"
 }
-# The names in the folder: what a refusal must leave as it was.
+# The names in the folder: what a refusal must leave as it was. A lock file stays, lest there be two under its name.
 names()
 {
-    ls | grep -v '^\(in\|out\|err\|names\|before\)$'
+    ls | grep -v '^\(in\|out\|err\|names\|before\|.*\.lock\)$'
 }
 
 # ---- a backup while a writer keeps appending ----

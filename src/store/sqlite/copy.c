@@ -35,7 +35,10 @@ static varve_status copy_to(struct reader *reader, const char *path, bool renew,
     sqlite3 *to = NULL;
     varve_status status = VARVE_OK;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXCLUSIVE | SQLITE_OPEN_EXRESCODE;
-    if (sqlite3_open_v2(path, &to, flags, NULL) != SQLITE_OK)
+    int code = sqlite3_open_v2(path, &to, flags, NULL);
+    if ((code & 0xff) == SQLITE_CANTOPEN)
+        status = varve_error_set(error, VARVE_IO, "%s cannot be made: %s", path, sqlite3_errmsg(to));
+    else if (code != SQLITE_OK)
         status = sqlite_failed(to, path, error);
     else if (sqlite3_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL, NULL) != SQLITE_OK)
         status = sqlite_failed(to, path, error);

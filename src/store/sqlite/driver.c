@@ -171,15 +171,17 @@ static varve_status connect(const char *path, int flags, sqlite3 **db, varve_err
     return VARVE_OK;
 }
 
-/* SQLite answers with the mode it has, whether or not it is the one asked for. */
+/* SQLite answers with the mode it has, whether or not it is the one asked for, and commits the change after that. */
 static varve_status set_wal(sqlite3 *db, const char *path, varve_error *error)
 {
     sqlite3_stmt *row = NULL;
+    bool answered = sqlite3_prepare_v2(db, "PRAGMA journal_mode = WAL", -1, &row, NULL) == SQLITE_OK &&
+                    sqlite3_step(row) == SQLITE_ROW;
+    bool is_wal = answered && strcmp((const char *)sqlite3_column_text(row, 0), "wal") == 0;
     varve_status status = VARVE_OK;
-    if (sqlite3_prepare_v2(db, "PRAGMA journal_mode = WAL", -1, &row, NULL) != SQLITE_OK ||
-        sqlite3_step(row) != SQLITE_ROW)
+    if (!answered || sqlite3_step(row) != SQLITE_DONE)
         status = sqlite_failed(db, "setting the write-ahead log", error);
-    else if (strcmp((const char *)sqlite3_column_text(row, 0), "wal") != 0)
+    else if (!is_wal)
         status = varve_error_set(error, VARVE_UNAVAILABLE, "%s cannot have a write-ahead log where it is", path);
     sqlite3_finalize(row);
     return status;
