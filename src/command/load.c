@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "command/failure.h"
@@ -77,6 +78,7 @@ done:
 varve_status load_evolve(struct load *load, const varve_event *event, varve_error *error)
 {
     varve_error cause = { 0 };
+    ASSERT(load->table != NULL); /* begun before it is folded */
     varve_status status = load->table->evolve(load->state, event, &cause);
     if (status < 0) {
         varve_buf what = { 0 };

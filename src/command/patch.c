@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "command/patch.h"
 
+#include "base/assert.h"
+
 enum { PATCH_BYTES = 64 << 10 };
 
 struct patch {
@@ -79,6 +81,7 @@ static void compare_objects(struct patch *patch, const struct tree_node *before,
         const struct tree_node *old = b < before->count ? &before->children[b] : NULL;
         const struct tree_node *new = a < after->count ? &after->children[a] : NULL;
         int order = old == NULL ? 1 : new == NULL ? -1 : tree_compare_names(old->name, new->name);
+        ASSERT(order < 0 ? old != NULL : new != NULL); /* at least one side has a member left */
         if (order < 0) {
             member_op(patch, "remove", old->name, NULL);
         } else if (order > 0) {

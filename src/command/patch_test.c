@@ -78,12 +78,11 @@ static void apply_op(json_t **root, json_t *op)
 static void assert_patch_leads(const char *before, const char *after, varve_str patch)
 {
     json_t *value = json_loads(before, JSON_DECODE_ANY, NULL), *wanted = json_loads(after, JSON_DECODE_ANY, NULL);
-    json_t *ops = json_loadb(patch.ptr, patch.len, 0, NULL), *op;
-    size_t i;
+    json_t *ops = json_loadb(patch.ptr, patch.len, 0, NULL);
     assert_non_null(value);
     assert_non_null(wanted);
     assert_true(json_is_array(ops));
-    json_array_foreach(ops, i, op) apply_op(&value, op);
+    for (size_t i = 0; i < json_array_size(ops); i++) apply_op(&value, json_array_get(ops, i));
     if (!json_equal(value, wanted))
         fail_msg("from %s to %s does not lead %.*s", before, after, (int)patch.len, patch.ptr);
     json_decref(value);

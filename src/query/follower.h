@@ -20,10 +20,11 @@ struct follower {
 };
 
 /*
- * Applies the next batch. VARVE_OK: there may be more. VARVE_IDLE: nothing more now; the checkpoint
- * is then moved over events that do not concern the projection, if `flush` asks for it. A failure
- * has changed nothing: with VARVE_ERROR_RETRIABLE the same again may succeed, otherwise the message
- * names the event that cannot be applied.
+ * Applies the next batch. VARVE_OK: there may be more. VARVE_IDLE: nothing more now. If `flush` asks
+ * for it, the checkpoint is moved over events that do not concern the projection, when there is
+ * nothing more and after each page of the log that held nothing else. A failure has changed nothing:
+ * with VARVE_ERROR_RETRIABLE or as VARVE_IO the same again may succeed, otherwise the message names
+ * the event that cannot be applied.
  */
 varve_status follower_advance(struct follower *follower, bool flush, varve_error *error);
 

@@ -38,20 +38,37 @@ static uint64_t number_in(const char *file, varve_str name, const char **rest)
     return number;
 }
 
+static varve_status no_memory(varve_error *error)
+{
+    return varve_error_set(error, VARVE_NOMEM, "no memory for a read model");
+}
+
+varve_status generation_find(uint64_t *number, const char *folder, varve_str name, varve_error *error)
+{
+    char target[128];
+    const char *rest = NULL;
+    varve_status status = VARVE_OK;
+    varve_buf path = { 0 };
+    *number = 0;
+    link_path(folder, name, "", &path);
+    ssize_t len = path.failed ? -1 : readlink(path.ptr, target, sizeof target - 1);
+    if (path.failed) {
+        status = no_memory(error);
+    } else if (len >= 0) {
+        target[len] = '\0';
+        uint64_t named = number_in(target, name, &rest);
+        *number = named > 0 && *rest == '\0' ? named : 0;
+    } else if (errno != ENOENT) {
+        status = varve_error_set(error, VARVE_IO, "%s: %s", path.ptr, strerror(errno));
+    }
+    varve_buf_fini(&path);
+    return status;
+}
+
 uint64_t generation_serving(const char *folder, varve_str name)
 {
     uint64_t number = 0;
-    char target[128];
-    const char *rest = NULL;
-    varve_buf path = { 0 };
-    link_path(folder, name, "", &path);
-    ssize_t len = path.failed ? -1 : readlink(path.ptr, target, sizeof target - 1);
-    if (len > 0) {
-        target[len] = '\0';
-        number = number_in(target, name, &rest);
-        number = number > 0 && *rest == '\0' ? number : 0;
-    }
-    varve_buf_fini(&path);
+    generation_find(&number, folder, name, NULL);
     return number;
 }
 
@@ -139,9 +156,20 @@ varve_status checkpoint_read(struct sql_statement *statement, const struct sql_d
     return status;
 }
 
-static varve_status no_memory(varve_error *error)
+/*
+ * A file that is there and cannot be opened: the system's limits or its permissions are in the way, and not for
+ * ever. It is no reason to take the model for missing.
+ */
+static varve_status unless_unopened(varve_status status, varve_error *error)
 {
-    return varve_error_set(error, VARVE_NOMEM, "no memory for a read model");
+    if (status != VARVE_NOT_FOUND) {
+        return status;
+    }
+    if (error != NULL) {
+        error->status = VARVE_IO;
+        error->flags |= VARVE_ERROR_RETRIABLE;
+    }
+    return VARVE_IO;
 }
 
 static varve_status open_session(struct generation *generation, varve_error *error)
@@ -149,24 +177,48 @@ static varve_status open_session(struct generation *generation, varve_error *err
     const struct generation_home *home = generation->home;
     varve_buf path = { 0 };
     generation_path(home->folder, home->file->name, generation->number, &path);
+    varve_error refusal = { 0 };
     varve_status status =
-        path.failed ? no_memory(error) : home->sql->open(&generation->session, path.ptr, SQL_READ_WRITE, error);
+        path.failed ? no_memory(&refusal) : home->sql->open(&generation->session, path.ptr, SQL_READ_WRITE, &refusal);
+    if (status < 0) {
+        varve_error_set(error, status, "%s: %s", path.failed ? home->folder : path.ptr, refusal.message);
+        status = unless_unopened(status, error);
+    }
     varve_buf_fini(&path);
     return status;
 }
 
-/* Prepares what changes the model: its projection's statements and the checkpoint's. */
+/* VARVE_CORRUPT when the generation has no file; opening would make one. */
+static varve_status check_file(const struct generation_home *home, uint64_t number, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    varve_buf path = { 0 };
+    generation_path(home->folder, home->file->name, number, &path);
+    if (path.failed) {
+        status = no_memory(error);
+    } else if (access(path.ptr, F_OK) < 0) {
+        status = errno == ENOENT ? VARVE_CORRUPT : VARVE_IO;
+        varve_error_set(error, status, "%s: %s", path.ptr, strerror(errno));
+    }
+    varve_buf_fini(&path);
+    return status;
+}
+
+/* Prepares moving the checkpoint. */
 static varve_status prepare(struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
-    varve_status status = home->sql->prepare(
+    return home->sql->prepare(
         &generation->update, generation->session,
         VARVE_STR("UPDATE varve_checkpoint SET incarnation = :incarnation, position = :position, event_id = :id"),
         SQL_OURS, error);
-    if (status == VARVE_OK && generation->checkpoint.version == home->file->version) {
-        status = projection_open(&generation->projection, home->file, home->sql, generation->session, error);
-    }
-    return status;
+}
+
+/* Prepares the projection's statements. */
+static varve_status open_projection(struct generation *generation, varve_error *error)
+{
+    const struct generation_home *home = generation->home;
+    return projection_open(&generation->projection, home->file, home->sql, generation->session, error);
 }
 
 static varve_status write_checkpoint(struct generation *generation, const char *incarnation, uint64_t position,
@@ -250,6 +302,10 @@ varve_status generation_create(struct generation **out, const struct generation_
         generation->checkpoint = (struct checkpoint){ .version = home->file->version, .ours = true };
         status = prepare(generation, error);
     }
+    if (status == VARVE_OK) {
+        status = open_projection(generation, error);
+    }
+    status = unless_unopened(status, error);
     if (status < 0) {
         generation_remove(generation);
         generation = NULL;
@@ -267,7 +323,10 @@ varve_status generation_open(struct generation **out, const struct generation_ho
     if (generation == NULL) {
         return no_memory(error);
     }
-    varve_status status = open_session(generation, error);
+    varve_status status = check_file(home, number, error);
+    if (status == VARVE_OK) {
+        status = open_session(generation, error);
+    }
     if (status == VARVE_OK) {
         status = checkpoint_prepare(&read, home->sql, generation->session, "main", error);
     }
@@ -278,10 +337,18 @@ varve_status generation_open(struct generation **out, const struct generation_ho
     if (status == VARVE_OK) {
         status = prepare(generation, error);
     }
-    /* Tables that are not there, or not as the file says: the model is not what it should be. */
-    if (status == VARVE_INVALID || status == VARVE_NOT_FOUND) {
+    /* No checkpoint, or not as we make it: the file is not one of ours. */
+    if (status == VARVE_INVALID) {
         status = VARVE_CORRUPT;
     }
+    if (status == VARVE_OK && generation->checkpoint.version == home->file->version) {
+        status = open_projection(generation, error);
+        /* The same version with other tables: as good as another version. */
+        if (status == VARVE_INVALID) {
+            status = VARVE_OK;
+        }
+    }
+    status = unless_unopened(status, error);
     if (status < 0) {
         generation_close(generation);
         generation = NULL;
@@ -313,12 +380,12 @@ void generation_remove(struct generation *generation)
 
 varve_status generation_begin(struct generation *generation, varve_error *error)
 {
-    return generation->home->sql->begin(generation->session, error);
+    return unless_unopened(generation->home->sql->begin(generation->session, error), error);
 }
 
 varve_status generation_apply(struct generation *generation, const varve_event *event, varve_error *error)
 {
-    return projection_apply(generation->projection, event, error);
+    return unless_unopened(projection_apply(generation->projection, event, error), error);
 }
 
 void generation_rollback(struct generation *generation)
@@ -335,7 +402,7 @@ static varve_status commit_as(struct generation *generation, const char *incarna
     }
     if (status < 0) {
         generation_rollback(generation);
-        return status;
+        return unless_unopened(status, error);
     }
     generation->checkpoint.position = position;
     generation->checkpoint.id = id;

@@ -33,14 +33,17 @@ struct generation {
     uint64_t number;
     struct sql_session *session;
     struct sql_statement *update;
-    struct projection *projection; /* NULL: made by another version of the projection, so that nothing can be added */
+    struct projection *projection; /* NULL: made by another version or for other statements; nothing can be added */
     struct checkpoint checkpoint;  /* as committed */
 };
 
 /* Makes an empty generation at position 0. VARVE_INVALID with file:line, FULL, IO … On failure no file is left. */
 varve_status generation_create(struct generation **generation, const struct generation_home *home, uint64_t number,
                                varve_error *error);
-/* Opens one that exists. VARVE_CORRUPT when it is damaged or not one of this projection. */
+/*
+ * Opens one that exists. VARVE_CORRUPT when its file is missing, damaged or has no checkpoint. A file
+ * that is there and cannot be opened is VARVE_IO, as everywhere below.
+ */
 varve_status generation_open(struct generation **generation, const struct generation_home *home, uint64_t number,
                              varve_error *error);
 /* NULL is allowed. */
@@ -61,7 +64,9 @@ varve_status generation_disown(struct generation *generation, varve_error *error
 /* Makes this generation the one that serves, atomically. VARVE_IO. */
 varve_status generation_publish(const struct generation *generation, varve_error *error);
 
-/* The number of the generation that serves; 0 when there is none. */
+/* Finds the number of the generation that serves; 0 when there is none. VARVE_IO or NOMEM when that cannot be told. */
+varve_status generation_find(uint64_t *number, const char *folder, varve_str name, varve_error *error);
+/* The same, 0 when it cannot be told. */
 uint64_t generation_serving(const char *folder, varve_str name);
 /* Removes what a crash has left of other generations than `serving`; returns a number that was never used. */
 uint64_t generation_clean(const struct generation_home *home, uint64_t serving);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 static void a_model_catches_up_and_then_follows(void **state)
 {
@@ -146,6 +147,29 @@ static void another_version_is_built_beside_the_old_one(void **state)
     assert_string_equal(ask(fixture, "counts", "a-4", position), "[{\"n\":100,\"total\":100000}]");
 }
 
+/* Somebody edited the tables and forgot @version: the old model answers in full until the new one does. */
+static void statements_that_do_not_fit_are_built_beside_the_old_model(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char edited[] =
+        COUNT_HEAD("1") "CREATE TABLE counts (stream TEXT PRIMARY KEY, n INTEGER NOT NULL, total INTEGER, seen TEXT);\n"
+                        "-- @on Added\nINSERT INTO counts VALUES (:stream, 1, 1000, :recorded_at)"
+                        " ON CONFLICT (stream) DO UPDATE SET n = n + 1, total = total + 1000, seen = excluded.seen;\n";
+    start_well(fixture, count_projection);
+    uint64_t position = append_many(fixture, 3000);
+    assert_string_equal(ask(fixture, "counts", "a-4", position), "[{\"n\":300,\"total\":300}]");
+    stop(fixture);
+    start_well(fixture, edited);
+    assert_true(look(fixture).status.position >= position);
+    const char *rows = ask(fixture, "counts", "a-4", 0);
+    if (strcmp(rows, "[{\"n\":300,\"total\":300}]") != 0 && strcmp(rows, "[{\"n\":300,\"total\":300000}]") != 0) {
+        fail_msg("%s", rows);
+    }
+    await(fixture, VARVE_PROJECTION_LIVE);
+    assert_string_equal(ask(fixture, "counts", "a-4", position), "[{\"n\":300,\"total\":300000}]");
+    assert_int_equal(count_generations(fixture), 1);
+}
+
 /* `amount` must not be null: the 4th event cannot be applied, those around it can. */
 static void an_event_that_fails_stops_the_projection_there(void **state)
 {
@@ -215,6 +239,61 @@ static void a_missing_or_damaged_model_is_built_anew(void **state)
     assert_int_equal(unlink(scratch_path(&fixture->scratch, "models/counts.db")), 0);
     start_well(fixture, count_projection);
     assert_string_equal(ask(fixture, "counts", "a-4", position), "[{\"n\":100,\"total\":100}]");
+}
+
+/* Something stands where the model's write-ahead log goes: that is no damage, and nothing is thrown away. */
+static void a_model_that_cannot_be_opened_stays(void **state)
+{
+    struct fixture *fixture = *state;
+    start_well(fixture, count_projection);
+    uint64_t position = append_many(fixture, 100);
+    ask(fixture, "counts", "a-4", position);
+    stop(fixture);
+    assert_int_equal(mkdir(scratch_path(&fixture->scratch, "models/counts.1.db-wal"), 0777), 0);
+    assert_int_equal(start(fixture, count_projection), VARVE_IO);
+    assert_non_null(strstr(fixture->error.message, "models/counts.1.db: unable to open"));
+    stop(fixture);
+    assert_int_equal(rmdir(scratch_path(&fixture->scratch, "models/counts.1.db-wal")), 0);
+    start_well(fixture, count_projection);
+    assert_int_equal(look(fixture).status.position, position);
+    assert_int_equal(access(scratch_path(&fixture->scratch, "models/counts.1.db"), F_OK), 0);
+}
+
+/* Waits until the projection reports this problem, its rebuild still being wanted. */
+static void await_problem(struct fixture *fixture, const char *problem)
+{
+    struct seen seen = look(fixture);
+    while (strstr(seen.problem, problem) == NULL) {
+        assert_true(seen.status.rebuilding);
+        usleep(1000);
+        seen = look(fixture);
+    }
+    assert_true(seen.status.rebuilding);
+}
+
+/* A rebuild whose file, or whose switch, is in the way of something goes on when that is gone. */
+static void a_rebuild_outlives_what_passes(void **state)
+{
+    static const struct {
+        const char *obstacle, *problem;
+    } cases[] = {
+        { "models/counts.2.db", "the rebuild could not begin" },
+        { "models/counts.db.new", "the switch failed" },
+    };
+    struct fixture *fixture = *state;
+    start_well(fixture, count_projection);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(mkdir(scratch_path(&fixture->scratch, cases[i].obstacle), 0777), 0);
+        models_rebuild(fixture->models, VARVE_STR("counts"), NULL);
+        await_problem(fixture, cases[i].problem);
+        uint64_t position = append_many(fixture, 10);
+        assert_string_equal(ask(fixture, "counts", "a-4", position),
+                            i == 0 ? "[{\"n\":1,\"total\":1}]" : "[{\"n\":2,\"total\":2}]");
+        assert_int_equal(rmdir(scratch_path(&fixture->scratch, cases[i].obstacle)), 0);
+        assert_string_equal(await(fixture, VARVE_PROJECTION_LIVE).problem, "");
+    }
+    assert_int_equal(access(scratch_path(&fixture->scratch, "models/counts.3.db"), F_OK), 0);
+    assert_int_equal(count_generations(fixture), 1);
 }
 
 /* Another process looks on: it reads through the link and sees what the first one commits and switches. */
@@ -358,9 +437,12 @@ int main(void)
         CASE(a_rebuild_is_never_seen_by_those_who_ask),
         CASE(old_generations_and_what_a_crash_left_are_removed),
         CASE(another_version_is_built_beside_the_old_one),
+        CASE(statements_that_do_not_fit_are_built_beside_the_old_model),
         CASE(an_event_that_fails_stops_the_projection_there),
         CASE(a_model_of_another_history_is_built_anew),
         CASE(a_missing_or_damaged_model_is_built_anew),
+        CASE(a_model_that_cannot_be_opened_stays),
+        CASE(a_rebuild_outlives_what_passes),
         CASE(a_second_opener_reads_only),
         CASE(who_waits_is_called_back_once),
         CASE(what_does_not_check_out_is_refused_with_file_and_line),

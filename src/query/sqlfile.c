@@ -43,7 +43,8 @@ varve_status sqlfile_refused(const struct sqlfile *parsed, const struct sqlfile_
         line += statement->text.ptr[i] == '\n';
     }
     bool author = refusal->status != VARVE_NOMEM && refusal->status != VARVE_IO && refusal->status != VARVE_FULL &&
-                  refusal->status != VARVE_BUSY;
+                  refusal->status != VARVE_BUSY && refusal->status != VARVE_CORRUPT &&
+                  refusal->status != VARVE_NOT_FOUND;
     return sqlfile_fail(parsed, line, author ? VARVE_INVALID : refusal->status, error, "%s", refusal->message);
 }
 

@@ -20,12 +20,17 @@ enum {
     RETRY_MOST_MS = 5000 /* … up to this */
 };
 
+/* When to try again what failed in a way that may pass. */
+struct retry {
+    uint32_t failures;  /* in a row */
+    uint64_t resume_ns; /* not before this; 0: at once */
+};
+
 /* A follower and how it fares. */
 struct side {
     struct follower follower;
-    bool faulted;       /* stopped for good */
-    uint32_t attempts;  /* failures in a row that may pass */
-    uint64_t resume_ns; /* not before this; 0: at once */
+    bool faulted; /* stopped for good */
+    struct retry retry;
 };
 
 struct worker {
@@ -42,6 +47,7 @@ struct worker {
     /* The thread's own. */
     struct side serving;
     struct side building;
+    struct retry change; /* beginning a rebuild, and the switch that ends it */
     uint64_t next_number;
     uint64_t flushed_ns; /* when the checkpoint last moved lazily */
     uint64_t reported;   /* `served` as last announced */
@@ -110,18 +116,45 @@ static void report(struct worker *worker)
     }
 }
 
+static bool may_pass(varve_status status, const varve_error *error)
+{
+    return status == VARVE_IO || (error->flags & VARVE_ERROR_RETRIABLE) != 0;
+}
+
+static bool is_due(const struct retry *retry)
+{
+    return retry->resume_ns <= clock_ns();
+}
+
+/* Notes a failure; returns how long to wait. */
+static uint32_t put_off(struct retry *retry)
+{
+    uint32_t doublings = retry->failures < 7 ? retry->failures : 7;
+    uint32_t wait_ms = (uint32_t)RETRY_FIRST_MS << doublings;
+    wait_ms = wait_ms > RETRY_MOST_MS ? RETRY_MOST_MS : wait_ms;
+    retry->failures++;
+    retry->resume_ns = clock_ns() + (uint64_t)wait_ms * 1000000;
+    return wait_ms;
+}
+
 static void begin_building(struct worker *worker)
 {
     varve_error error = { 0 };
     struct generation *made = NULL;
     varve_status status = generation_create(&made, &worker->home, worker->next_number, &error);
+    bool again = status < 0 && may_pass(status, &error);
     worker->building = (struct side){ .follower = { .store = worker->store, .generation = made } };
     pthread_mutex_lock(&worker->lock);
-    worker->rebuild = false;
+    worker->rebuild = again;
     worker->is_building = made != NULL;
     worker->built = 0;
     worker->build_began_ns = clock_ns();
     pthread_mutex_unlock(&worker->lock);
+    if (again) {
+        put_off(&worker->change);
+    } else {
+        worker->change = (struct retry){ 0 };
+    }
     if (status < 0) {
         set_problem(worker, "the rebuild could not begin: ", &error);
         return;
@@ -132,16 +165,17 @@ static void begin_building(struct worker *worker)
     }
 }
 
-/* Puts the new generation in the place of the one that serves. */
-static void switch_over(struct worker *worker)
+/* Puts the new generation in the place of the one that serves; what prevents it may pass. */
+static bool switch_over(struct worker *worker)
 {
     varve_error error = { 0 };
     struct generation *old = worker->serving.follower.generation;
     if (generation_publish(worker->building.follower.generation, &error) < 0) {
         set_problem(worker, "the switch failed: ", &error);
-        worker->building.faulted = true;
-        return;
+        put_off(&worker->change);
+        return false;
     }
+    worker->change = (struct retry){ 0 };
     follower_stop(&worker->serving.follower);
     worker->serving = worker->building;
     worker->building = (struct side){ 0 };
@@ -152,6 +186,7 @@ static void switch_over(struct worker *worker)
     const struct generation *now = worker->serving.follower.generation;
     log_line(&worker->log, VARVE_LOG_INFO, "projection %.*s: generation %llu serves from position %llu on",
              (int)name.len, name.ptr, (unsigned long long)now->number, (unsigned long long)now->checkpoint.position);
+    return true;
 }
 
 static void drop_building(struct worker *worker)
@@ -159,27 +194,24 @@ static void drop_building(struct worker *worker)
     follower_stop(&worker->building.follower);
     generation_remove(worker->building.follower.generation);
     worker->building = (struct side){ 0 };
+    worker->change = (struct retry){ 0 };
 }
 
 /* Advances one side if it is its turn; true when there may be more to do at once. */
 static bool advance(struct worker *worker, struct side *side, bool flush, const char *what)
 {
     varve_error error = { 0 };
-    if (side->resume_ns > clock_ns()) {
+    if (!is_due(&side->retry)) {
         return false;
     }
     varve_status status = follower_advance(&side->follower, flush, &error);
-    side->resume_ns = 0;
+    side->retry.resume_ns = 0;
     if (status >= 0) {
-        side->attempts = 0;
+        side->retry.failures = 0;
         return status == VARVE_OK;
     }
-    if (status == VARVE_UNAVAILABLE || (error.flags & VARVE_ERROR_RETRIABLE) != 0) {
-        uint32_t doublings = side->attempts < 7 ? side->attempts : 7;
-        uint32_t wait_ms = (uint32_t)RETRY_FIRST_MS << doublings;
-        wait_ms = wait_ms > RETRY_MOST_MS ? RETRY_MOST_MS : wait_ms;
-        side->attempts++;
-        side->resume_ns = clock_ns() + (uint64_t)wait_ms * 1000000;
+    if (may_pass(status, &error)) {
+        uint32_t wait_ms = put_off(&side->retry);
         varve_str name = worker->home.file->name;
         log_line(&worker->log, VARVE_LOG_WARNING, "projection %.*s: %s; trying again in %u ms", (int)name.len, name.ptr,
                  error.message, wait_ms);
@@ -212,10 +244,10 @@ static bool advance_building(struct worker *worker)
     }
     bool more = advance(worker, side, true, "the rebuild failed: ");
     const struct checkpoint *old = &worker->serving.follower.generation->checkpoint;
-    if (!side->faulted && !more && side->resume_ns == 0 && side->follower.caught_up &&
+    if (!side->faulted && !more && side->retry.resume_ns == 0 && side->follower.caught_up &&
+        worker->change.resume_ns == 0 &&
         (!old->ours || side->follower.generation->checkpoint.position >= old->position)) {
-        switch_over(worker);
-        more = true;
+        more = switch_over(worker);
     }
     if (side->faulted) {
         drop_building(worker);
@@ -223,13 +255,13 @@ static bool advance_building(struct worker *worker)
     return more;
 }
 
-static int timeout_for(const struct side *side, int timeout_ms)
+static int timeout_for(const struct retry *retry, int timeout_ms)
 {
     uint64_t now = clock_ns();
-    if (side->resume_ns == 0) {
+    if (retry->resume_ns == 0) {
         return timeout_ms;
     }
-    uint64_t left_ms = side->resume_ns > now ? (side->resume_ns - now) / 1000000 + 1 : 0;
+    uint64_t left_ms = retry->resume_ns > now ? (retry->resume_ns - now) / 1000000 + 1 : 0;
     return left_ms < (uint64_t)timeout_ms ? (int)left_ms : timeout_ms;
 }
 
@@ -240,11 +272,12 @@ static void wait_for_work(struct worker *worker)
         { .fd = -1, .events = POLLIN },
     };
     int timeout_ms = TURN_MS;
-    if (follows(&worker->serving) && worker->serving.resume_ns == 0) {
+    if (follows(&worker->serving) && worker->serving.retry.resume_ns == 0) {
         polled[1].fd = follower_fd(&worker->serving.follower);
     }
-    timeout_ms = timeout_for(&worker->serving, timeout_ms);
-    timeout_ms = timeout_for(&worker->building, timeout_ms);
+    timeout_ms = timeout_for(&worker->serving.retry, timeout_ms);
+    timeout_ms = timeout_for(&worker->building.retry, timeout_ms);
+    timeout_ms = timeout_for(&worker->change, timeout_ms);
     uint64_t count = 0;
     if (poll(polled, 2, timeout_ms) > 0 && (polled[0].revents & POLLIN) != 0 &&
         read(worker->wake, &count, sizeof count) < 0) {
@@ -259,7 +292,10 @@ static void *work(void *arg)
         pthread_mutex_lock(&worker->lock);
         bool rebuild = worker->rebuild;
         pthread_mutex_unlock(&worker->lock);
-        if (rebuild && worker->building.follower.generation == NULL) {
+        if (is_due(&worker->change)) {
+            worker->change.resume_ns = 0;
+        }
+        if (rebuild && worker->building.follower.generation == NULL && worker->change.resume_ns == 0) {
             begin_building(worker);
         }
         bool more = advance_serving(worker);
@@ -317,6 +353,11 @@ static varve_status open_serving(struct worker *worker, uint64_t number, varve_e
                  (int)name.len, name.ptr);
         status = generation_disown(generation, error);
     }
+    if (generation->projection == NULL && generation->checkpoint.version == worker->home.file->version) {
+        log_line(&worker->log, VARVE_LOG_WARNING,
+                 "projection %.*s: its statements changed and do not fit the model: rebuilding; raise @version",
+                 (int)name.len, name.ptr);
+    }
     worker->rebuild = !fits || generation->projection == NULL;
     return status;
 }
@@ -341,9 +382,12 @@ varve_status worker_open(struct worker **out, varve_store *store, const struct g
     if (worker->wake < 0) {
         status = varve_error_set(error, VARVE_UNAVAILABLE, "no eventfd: %s", strerror(errno));
     } else {
-        uint64_t number = generation_serving(worker->home.folder, worker->home.file->name);
-        worker->next_number = generation_clean(&worker->home, number);
-        status = open_serving(worker, number, error);
+        uint64_t number = 0;
+        status = generation_find(&number, worker->home.folder, worker->home.file->name, error);
+        if (status == VARVE_OK) {
+            worker->next_number = generation_clean(&worker->home, number);
+            status = open_serving(worker, number, error);
+        }
     }
     if (status == VARVE_OK) {
         const struct checkpoint *checkpoint = &worker->serving.follower.generation->checkpoint;

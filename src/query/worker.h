@@ -6,8 +6,12 @@
  * What serves                      while a new generation is built       after the switch
  *   fits version and log             goes on following the log            removed
  *   fits the log, other version      stays where it is                    removed
+ *   fits both, other tables          stays where it is                    removed
  *   does not fit the log             stays, and stands at position 0      removed
  *   nothing (missing, damaged)       the new one serves from the start    -
+ *
+ * What may pass (the disk is full, no file can be opened …) is tried again after a while, longer each
+ * time: an event, the beginning of a rebuild, the switch.
  */
 #ifndef VARVE_QUERY_WORKER_H
 #define VARVE_QUERY_WORKER_H
@@ -30,7 +34,8 @@ struct worker_events {
 };
 
 /*
- * Opens what serves, or begins it; nothing runs yet. All is borrowed until worker_close, `home`,
+ * Opens what serves, or begins it; nothing runs yet. A model that is there and cannot be opened is
+ * VARVE_IO, and stays. All is borrowed until worker_close, `home`,
  * `events` and `log` are copied.
  */
 varve_status worker_open(struct worker **worker, varve_store *store, const struct generation_home *home,

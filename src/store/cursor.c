@@ -279,7 +279,8 @@ varve_status varve_cursor_next(varve_cursor *cursor, const varve_event **event, 
         varve_status status = VARVE_OK;
         if (!cursor->exhausted && cursor->options.follow && filled) {
             return VARVE_SKIPPED;
-        } else if (!cursor->exhausted) {
+        }
+        if (!cursor->exhausted) {
             status = varve_store_head(cursor->store, &head, error);
         } else if (!cursor->options.follow) {
             return VARVE_DONE;

@@ -97,7 +97,7 @@ static void ask(struct ledger *ledger, varve_store *store, size_t append)
 {
     struct promise *promise = &ledger->promises[append];
     struct ledger_event made[LEDGER_EVENTS];
-    varve_event events[LEDGER_EVENTS];
+    varve_event events[LEDGER_EVENTS] = { 0 };
     for (size_t i = 0; i < ledger_event_count(append); i++) {
         ledger_event_make(append, i, &made[i]);
         events[i] = made[i].event;

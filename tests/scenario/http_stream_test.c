@@ -139,6 +139,7 @@ static void a_stream_is_filtered(void **state)
 static unsigned long long heartbeat(const varve_buf *text)
 {
     const char *last = NULL;
+    assert_non_null(text->ptr);
     for (const char *at = text->ptr; (at = strstr(at, "event: position\n")) != NULL; at++) last = at;
     assert_non_null(last);
     unsigned long long position = strtoull(last + strlen("event: position\ndata: {\"position\":"), NULL, 10);

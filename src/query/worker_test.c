@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One projection's worker and its follower, seen from close by: failures that pass, and long stretches of nothing. */
+#include "query/models_fixture.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "query/follower.h"
+#include "query/worker.h"
+
+/* The home of the counting projection's generations, in the fixture's folder. */
+struct place {
+    char folder[256];
+    struct sqlfile *file;
+    struct generation_home home;
+};
+
+static void open_place(struct fixture *fixture, struct place *place)
+{
+    snprintf(place->folder, sizeof place->folder, "%s", scratch_path(&fixture->scratch, "models"));
+    assert_int_equal(mkdir(place->folder, 0777), 0);
+    varve_status status = sqlfile_parse(&place->file, SQLFILE_PROJECTION, "counts.sql", varve_str_of(count_projection),
+                                        "sqlite", &fixture->error);
+    assert_int_equal(status, VARVE_OK);
+    place->home =
+        (struct generation_home){ &sql_sqlite, place->folder, place->file, store_incarnation(fixture->store) };
+}
+
+static void append_others(struct fixture *fixture, size_t count)
+{
+    static varve_event events[1000];
+    for (size_t i = 0; i < 1000; i++) {
+        events[i] = (varve_event){ .stream = VARVE_STR("b-1"), .type = VARVE_STR("Other"), .data = VARVE_STR("{}") };
+    }
+    for (; count > 0; count -= 1000) {
+        varve_appended appended = { 0 };
+        const varve_append_request request = { .events = events, .event_count = 1000 };
+        assert_int_equal(varve_append(fixture->store, &request, &appended, NULL), VARVE_OK);
+        varve_appended_fini(&appended);
+    }
+}
+
+/* A page of the log without anything for the projection moves the checkpoint; the end need not be reached first. */
+static void a_long_way_to_the_next_event_is_gone_in_steps(void **state)
+{
+    struct fixture *fixture = *state;
+    struct place place = { 0 };
+    open_place(fixture, &place);
+    append_others(fixture, 45000);
+    uint64_t head = append(fixture, "a-1", "Added", "{\"amount\":1}");
+    struct follower follower = { .store = fixture->store };
+    assert_int_equal(generation_create(&follower.generation, &place.home, 1, &fixture->error), VARVE_OK);
+    const struct checkpoint *checkpoint = &follower.generation->checkpoint;
+
+    assert_int_equal(follower_advance(&follower, false, &fixture->error), VARVE_OK);
+    assert_int_equal(checkpoint->position, 0);
+    assert_true(follower_scanned(&follower) > 0 && follower_scanned(&follower) < head);
+    assert_int_equal(follower_advance(&follower, true, &fixture->error), VARVE_OK);
+    assert_true(checkpoint->position > 0 && checkpoint->position < head);
+    assert_int_equal(checkpoint->position, follower_scanned(&follower));
+    assert_false(follower.caught_up);
+    while (follower_advance(&follower, false, &fixture->error) == VARVE_OK) {
+    }
+    assert_int_equal(checkpoint->position, head);
+    follower_stop(&follower);
+    generation_remove(follower.generation);
+    sqlfile_free(place.file);
+}
+
+/* Events that come now and then are committed now and then: a batch does not wait until it is full. */
+static void a_batch_of_rare_events_ends_early(void **state)
+{
+    struct fixture *fixture = *state;
+    struct place place = { 0 };
+    uint64_t head = 0;
+    open_place(fixture, &place);
+    for (int i = 0; i < 40; i++) {
+        append_others(fixture, 1000);
+        head = append(fixture, "a-1", "Added", "{\"amount\":1}");
+    }
+    struct follower follower = { .store = fixture->store };
+    assert_int_equal(generation_create(&follower.generation, &place.home, 1, &fixture->error), VARVE_OK);
+    assert_int_equal(follower_advance(&follower, false, &fixture->error), VARVE_OK);
+    uint64_t position = follower.generation->checkpoint.position;
+    assert_true(position > 0 && position < head);
+    while (follower_advance(&follower, false, &fixture->error) == VARVE_OK) {
+    }
+    assert_int_equal(follower.generation->checkpoint.position, head);
+    follower_stop(&follower);
+    generation_remove(follower.generation);
+    sqlfile_free(place.file);
+}
+
+static void nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+static void nothing_of(void *ctx, const struct sqlfile *file)
+{
+    (void)ctx;
+    (void)file;
+}
+
+static bool nobody(void *ctx)
+{
+    (void)ctx;
+    return false;
+}
+
+static void count_retries(void *ctx, varve_log_level level, const char *line)
+{
+    atomic_int *retries = ctx;
+    (void)level;
+    if (strstr(line, "trying again") != NULL) {
+        atomic_fetch_add(retries, 1);
+    }
+}
+
+/* Leaves no file descriptor to be had; returns the limit as it was. */
+static struct rlimit exhaust_files(void)
+{
+    struct rlimit before = { 0 };
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int none = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_true(none >= 0);
+    close(none);
+    const struct rlimit now = { .rlim_cur = (rlim_t)none, .rlim_max = before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+    return before;
+}
+
+/* The process is out of file descriptors when the worker begins to follow the log, and later it is not. */
+static void a_log_that_cannot_be_followed_for_a_while_is_tried_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct place place = { 0 };
+    struct worker *worker = NULL;
+    atomic_int retries = 0;
+    const struct worker_events events = { nothing, nothing_of, nobody, NULL };
+    const struct log log = { count_retries, &retries };
+    varve_projection_status seen = { 0 };
+    char problem[256];
+    open_place(fixture, &place);
+    uint64_t position = append_many(fixture, 10);
+    assert_int_equal(worker_open(&worker, fixture->store, &place.home, &events, &log, &fixture->error), VARVE_OK);
+    const struct rlimit before = exhaust_files();
+    varve_status started = worker_start(worker, &fixture->error);
+    do {
+        usleep(1000);
+        worker_get_status(worker, &seen, problem, sizeof problem);
+    } while (started == VARVE_OK && atomic_load(&retries) < 2 && seen.state != VARVE_PROJECTION_FAULTED &&
+             seen.state != VARVE_PROJECTION_LIVE);
+    int seen_retries = atomic_load(&retries);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(started, VARVE_OK);
+    assert_true(seen_retries >= 2);
+    while (worker_position(worker) < position && seen.state != VARVE_PROJECTION_FAULTED) {
+        usleep(1000);
+        worker_get_status(worker, &seen, problem, sizeof problem);
+    }
+    assert_int_not_equal(seen.state, VARVE_PROJECTION_FAULTED);
+    assert_int_equal(worker_position(worker), position);
+    worker_close(worker);
+    sqlfile_free(place.file);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(a_long_way_to_the_next_event_is_gone_in_steps),
+        CASE(a_batch_of_rare_events_ends_early),
+        CASE(a_log_that_cannot_be_followed_for_a_while_is_tried_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
