@@ -138,8 +138,9 @@ static void a_stream_is_filtered(void **state)
 /* The position that the newest heartbeat carries, as its id and as its data. */
 static unsigned long long heartbeat(const varve_buf *text)
 {
-    const char *start = text->ptr == NULL ? "" : text->ptr, *last = NULL;
-    for (const char *at = start; (at = strstr(at, "event: position\n")) != NULL; at++) last = at;
+    static const char mark[] = "event: position\n";
+    const char *start = text->ptr == NULL ? "" : text->ptr, *last = strstr(start, mark);
+    for (const char *next = last; next != NULL; next = strstr(next + 1, mark)) last = next;
     assert_non_null(last);
     unsigned long long position = strtoull(last + strlen("event: position\ndata: {\"position\":"), NULL, 10);
     char whole[128];
