@@ -49,6 +49,7 @@ static void a_file_that_is_no_store_is_refused_and_left_alone(void **state)
     text[sizeof text - 1] = '\0';
     write_file(scratch_path(&scratch, "text"), text);
     assert_int_equal(open_at(scratch.path, (varve_store_options){ 0 }, &store, &error), VARVE_INCOMPATIBLE);
+    assert_non_null(strstr(error.message, "not a varve store"));
     struct stat file;
     assert_int_equal(stat(scratch.path, &file), 0);
     assert_int_equal(file.st_size, sizeof text - 1);

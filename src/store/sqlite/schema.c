@@ -73,6 +73,7 @@ varve_status schema_open(sqlite3 *db, const char *path, bool may_create, varve_e
     varve_status status = pragma_int(db, "PRAGMA application_id", &application, error);
     if (status >= 0) status = pragma_int(db, "PRAGMA user_version", &format, error);
     if (status >= 0) status = pragma_int(db, "SELECT count(*) FROM sqlite_schema", &objects, error);
+    if (status == VARVE_INCOMPATIBLE) return varve_error_set(error, status, "%s is not a varve store", path);
     if (status < 0) return status;
     if (application == 0 && objects == 0 && format == 0 && may_create) return create(db, error);
     if (application != APPLICATION_ID)
