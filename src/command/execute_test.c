@@ -219,7 +219,7 @@ static void test_what_is_wrong_with_a_command_is_told_before_it_is_queued(void *
     bad.expected = VARVE_FAIL_IF_MATCH;
     bank_assert_failure(lanes_execute(bank.lanes, &bad, NULL, NULL, &error), VARVE_UNSUPPORTED, &error, "match");
     bad = good;
-    bad.correlation_id = VARVE_STR("a\"b");
+    bad.correlation_id = VARVE_STR("a\nb");
     bank_assert_failure(lanes_execute(bank.lanes, &bad, NULL, NULL, &error), VARVE_INVALID, &error, "correlation_id");
     bad = good;
     bad.type = VARVE_STR("Transfer");

@@ -16,15 +16,6 @@ static varve_status check_optional(varve_str name, const char *what, varve_error
     return name.len == 0 ? VARVE_OK : event_check_name(name, what, error);
 }
 
-/* The log finds events by correlation id and looks at it as it stands in the metadata, so it must need no escapes. */
-static varve_status check_correlation(varve_str id, varve_error *error)
-{
-    for (size_t i = 0; i < id.len; i++)
-        if (id.ptr[i] == '"' || id.ptr[i] == '\\')
-            return varve_error_set(error, VARVE_INVALID, "correlation_id must not contain quotes or backslashes");
-    return check_optional(id, "correlation_id", error);
-}
-
 static varve_status check_expected(const varve_command *command, varve_error *error)
 {
     switch (command->expected) {
@@ -44,7 +35,7 @@ varve_status request_check(const varve_command *command, varve_error *error)
     varve_status status = VARVE_OK;
     if ((status = event_check_name(command->type, "command type", error)) < 0 ||
         (status = event_check_name(command->stream, "stream", error)) < 0 ||
-        (status = check_correlation(command->correlation_id, error)) < 0 ||
+        (status = check_optional(command->correlation_id, "correlation_id", error)) < 0 ||
         (status = check_optional(command->causation_id, "causation_id", error)) < 0 ||
         (status = check_optional(command->actor, "actor", error)) < 0 ||
         (status = check_optional(command->traceparent, "traceparent", error)) < 0 ||

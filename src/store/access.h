@@ -16,9 +16,6 @@ varve_status store_import(const struct store_driver *driver, const char *path, F
                           const varve_progress_options *options, uint64_t *events, varve_error *error);
 varve_status store_new_incarnation(const struct store_driver *driver, const char *path, varve_error *error);
 
-/* What was given as `path`; for files that stand beside a SQLite store. Borrowed. */
-const char *store_path(const varve_store *store);
-
 /* The incarnation as text, as it was when the store was opened. Borrowed. */
 const char *store_incarnation(const varve_store *store);
 

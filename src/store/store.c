@@ -75,11 +75,6 @@ void varve_store_close(varve_store *store)
     free(store);
 }
 
-const char *store_path(const varve_store *store)
-{
-    return store->path;
-}
-
 const char *store_incarnation(const varve_store *store)
 {
     return store->incarnation;
