@@ -59,7 +59,8 @@ static void check_body(varve_str body, varve_str stream)
     if (stream.len > 0) ASSERT(request->condition_count == 0 && request->idempotency_key.len == 0);
     for (size_t i = 0; i < request->condition_count; i++) {
         const varve_condition *condition = &request->conditions[i];
-        ASSERT(condition->stream.len > 0 && condition->kind != VARVE_FAIL_IF_MATCH);
+        ASSERT((condition->stream.len > 0) == (condition->kind != VARVE_FAIL_IF_MATCH));
+        ASSERT((condition->items != NULL) == (condition->kind == VARVE_FAIL_IF_MATCH));
         ASSERT(condition->version <= INT64_MAX && (condition->version == 0 || condition->kind == VARVE_STREAM_AT));
     }
     varve_append_json_free(parsed);

@@ -52,7 +52,8 @@ extern "C" {
     X(VARVE_NOMEM, -16, "out-of-memory", "memory could not be allocated")                             \
     X(VARVE_APPLICATION, -17, "application-error", "the application's own code or SQL failed")        \
     X(VARVE_INCOMPATIBLE, -18, "incompatible", "not a varve store, or one of another format version") \
-    X(VARVE_REWOUND, -19, "history-changed", "the checkpoint belongs to another incarnation of the log")
+    X(VARVE_REWOUND, -19, "history-changed", "the checkpoint belongs to another incarnation of the log") \
+    X(VARVE_KEY_CONFLICT, -20, "idempotency-key-reused", "the idempotency key was used for another request")
 
 typedef enum varve_status {
 #define VARVE_STATUS_ENUM(name, value, word, meaning) name = value,

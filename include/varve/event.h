@@ -20,6 +20,7 @@ extern "C" {
 #define VARVE_APPEND_BYTES_MAX  (8u << 20) /* data, metadata and names of one append together */
 #define VARVE_NAME_BYTES_MAX    255u       /* stream, type, content type, tag */
 #define VARVE_TAGS_MAX          64u
+#define VARVE_QUERY_ITEMS_MAX   64u /* of an event query, each with as many types and tags at most */
 #define VARVE_JSON_DEPTH_MAX    512u
 
 /* A view of text or bytes: not owned, not terminated. {NULL, 0} is the empty view. */
@@ -120,6 +121,14 @@ typedef struct varve_event {
     uint64_t position;       /* place in the log: 1, 2, 3 … */
     varve_time recorded_at;  /* the log's time; never decreases with position */
 } varve_event;
+
+/* One alternative of an event query: any of the types and all of the tags. With neither it is every event. */
+typedef struct varve_query_item {
+    const varve_str *types;
+    size_t type_count;
+    const varve_str *tags;
+    size_t tag_count;
+} varve_query_item;
 
 /* What stands before the first '-' of a stream's name, or the whole name. Borrowed from `stream`. */
 VARVE_API varve_str varve_stream_category(varve_str stream);

@@ -42,6 +42,8 @@ typedef struct varve_read_options {
     size_t type_count;
     const varve_str *tags;
     size_t tag_count;
+    const varve_query_item *items; /* any of these, as in an append condition; instead of types and tags */
+    size_t item_count;
     varve_time until_time; /* inclusive; VARVE_INVALID when it lies in the future */
     varve_clock clock;     /* which time until_time means */
     uint64_t limit;        /* events at most; 0: no limit */

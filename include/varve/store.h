@@ -29,7 +29,8 @@ typedef struct varve_store_options {
     bool must_exist; /* refuse to create the store (default: created on first opening for writing) */
     varve_durability durability;
     uint32_t queue_limit;      /* appends waiting at most; 0 means 8192 */
-    uint32_t checkpoint_pages; /* pages of write-ahead log that make the writer checkpoint; 0 means 1000 */
+    uint32_t checkpoint_pages; /* SQLite: pages of write-ahead log that make the writer checkpoint; 0 means 1000 */
+    uint32_t idempotency_retention_s; /* how long an idempotency key is remembered; 0 means 86400, a day */
     varve_log_function log;    /* NULL: silent */
     void *log_ctx;
 } varve_store_options;
@@ -51,25 +52,22 @@ typedef enum varve_condition_kind {
     VARVE_STREAM_AT,      /* `stream` is at `version` (0: it does not exist) */
     VARVE_STREAM_NONE,    /* `stream` does not exist */
     VARVE_STREAM_EXISTS,  /* `stream` has at least one event */
-    VARVE_FAIL_IF_MATCH,  /* no event after `after` matches `items`: refused with VARVE_UNSUPPORTED so far */
+    VARVE_FAIL_IF_MATCH,  /* no event after `after` matches `items` */
 } varve_condition_kind;
 
-/* One alternative of an event query: any of the types and all of the tags. */
-typedef struct varve_query_item {
-    const varve_str *types;
-    size_t type_count;
-    const varve_str *tags;
-    size_t tag_count;
-} varve_query_item;
-
-/* What must hold at commit for an append to be accepted. */
+/*
+ * What must hold at commit for an append to be accepted. VARVE_FAIL_IF_MATCH is for a rule over several
+ * aggregates: read what the decision rests on by a query (varve_read_options.items), then append with the same
+ * query and the last position read. It costs as much as the rarest tag of each item has events after `after`; an
+ * item without tags costs as much as there are events after `after`.
+ */
 typedef struct varve_condition {
     varve_condition_kind kind;
-    varve_str stream;
-    uint64_t version;
-    const varve_query_item *items;
+    varve_str stream;              /* not with VARVE_FAIL_IF_MATCH */
+    uint64_t version;              /* VARVE_STREAM_AT */
+    const varve_query_item *items; /* VARVE_FAIL_IF_MATCH: at least one, VARVE_QUERY_ITEMS_MAX at most */
     size_t item_count;
-    uint64_t after;
+    uint64_t after; /* VARVE_FAIL_IF_MATCH: the position up to which matching events are known */
 } varve_condition;
 
 /* Reads "any", "none", "exists" or a number into what a condition says of its stream. VARVE_INVALID. */
@@ -82,7 +80,12 @@ typedef struct varve_append_request {
     size_t event_count;
     const varve_condition *conditions;
     size_t condition_count;
-    varve_str idempotency_key; /* refused with VARVE_UNSUPPORTED so far; event ids already make appends repeatable */
+    /*
+     * For a caller that does not keep event ids: an accepted append is remembered under its key, so that the same
+     * request with the same key is a repeat and another request is refused. 1 to 255 bytes of printable UTF-8;
+     * empty: none. What was refused is not remembered.
+     */
+    varve_str idempotency_key;
 } varve_append_request;
 
 typedef struct varve_stream_version {
@@ -94,6 +97,7 @@ typedef struct varve_stream_version {
 typedef struct varve_failed_condition {
     size_t index;             /* into the request's conditions */
     uint64_t current_version; /* of the condition's stream */
+    uint64_t position;        /* VARVE_FAIL_IF_MATCH: of an event that matches; else 0 */
 } varve_failed_condition;
 
 /*
@@ -118,8 +122,9 @@ VARVE_API void varve_appended_fini(varve_appended *appended);
 
 /*
  * Appends, and returns when the outcome is durable and known. VARVE_OK; VARVE_REPEATED when all ids
- * were appended before (the first result is returned, conditions are not looked at); VARVE_CONFLICT
- * (`appended->failed`, and `error->detail` is the first one's current version); VARVE_ID_CONFLICT;
+ * were appended before, or the same request under its idempotency key (the first result is returned,
+ * conditions are not looked at; by key `ids` are the first ones); VARVE_CONFLICT (`appended->failed`, and
+ * `error->detail` is the first one's current version, or position); VARVE_ID_CONFLICT; VARVE_KEY_CONFLICT;
  * VARVE_INVALID, VARVE_TOO_LARGE: nothing was queued; VARVE_BUSY: the queue stayed full;
  * VARVE_FULL: refused, the store goes on; VARVE_IO: the store refuses further writes;
  * VARVE_INDETERMINATE. `appended` may be NULL. Waits for a disk flush shared with other callers.
@@ -148,7 +153,8 @@ typedef struct varve_append_json varve_append_json;
 
 /*
  * Parses {"events":[{"stream","type","data"?,"data_base64"?,"content_type"?,"metadata"?,"tags"?,"id"?,
- * "schema_version"?,"occurred_at"?}],"conditions":[…]?,"idempotency_key"?}. When `stream` is not
+ * "schema_version"?,"occurred_at"?}],"conditions":[…]?,"idempotency_key"?}, a condition being
+ * {"stream","expected_version"} or {"fail_if_match":[{"types"?,"tags"?}],"after"}. When `stream` is not
  * empty it is every event's stream and neither "stream" nor the fields after "events" are allowed.
  * Views point into `json`, which must outlive the result. VARVE_INVALID says which field of which
  * event is wrong; unknown fields are refused, and fields given twice.

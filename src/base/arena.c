@@ -68,6 +68,18 @@ bool arena_copy(struct arena *arena, varve_str text, varve_str *copy)
     return true;
 }
 
+bool arena_copy_all(struct arena *arena, const varve_str *texts, size_t count, const varve_str **copies)
+{
+    varve_str *own = count == 0 ? NULL : arena_array(arena, count, sizeof(*own));
+
+    if (own == NULL && count > 0) return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!arena_copy(arena, texts[i], &own[i])) return false;
+    }
+    *copies = own;
+    return true;
+}
+
 /* Frees all blocks but `kept`, which may be NULL. */
 static void release(struct arena *arena, struct arena_block *kept)
 {

@@ -19,6 +19,8 @@ void *arena_alloc(struct arena *arena, size_t size);
 void *arena_array(struct arena *arena, size_t count, size_t size);
 /* Copies `text` with a terminator behind it. False when memory is out; `copy` is then empty. */
 bool arena_copy(struct arena *arena, varve_str text, varve_str *copy);
+/* The same for each of `count` texts; `*copies` is NULL when there is none. */
+bool arena_copy_all(struct arena *arena, const varve_str *texts, size_t count, const varve_str **copies);
 /* Takes everything back and keeps the largest block for reuse. */
 void arena_reset(struct arena *arena);
 void arena_fini(struct arena *arena);

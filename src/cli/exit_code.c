@@ -21,6 +21,7 @@ int exit_code(varve_status status)
         return EXIT_NOT_FOUND;
     case VARVE_CONFLICT:
     case VARVE_ID_CONFLICT:
+    case VARVE_KEY_CONFLICT:
         return EXIT_CONFLICT;
     case VARVE_BUSY:
     case VARVE_UNAVAILABLE:

@@ -220,6 +220,16 @@ static bool count_tags(varve_str packed, size_t *count)
     return true;
 }
 
+bool event_tags_have(varve_str packed, varve_str tag)
+{
+    for (size_t at = 0; at < packed.len; at += 1 + (uint8_t)packed.ptr[at]) {
+        size_t len = (uint8_t)packed.ptr[at];
+
+        if (len <= packed.len - at - 1 && varve_str_eq((varve_str){ packed.ptr + at + 1, len }, tag)) return true;
+    }
+    return false;
+}
+
 bool event_tags_read(varve_str packed, struct arena *arena, const varve_str **tags, size_t *tag_count)
 {
     const char *at = packed.ptr;

@@ -32,6 +32,7 @@ bool event_correlation(varve_str metadata, varve_buf *memory, varve_str *id);
  * `packed`; false when it is malformed or memory is out.
  */
 void event_tags_write(const varve_str *tags, size_t tag_count, varve_buf *packed);
+bool event_tags_have(varve_str packed, varve_str tag);
 bool event_tags_read(varve_str packed, struct arena *arena, const varve_str **tags, size_t *tag_count);
 
 /*

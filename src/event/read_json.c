@@ -75,27 +75,25 @@ varve_status event_read_array(struct event_reader *reader, const char *field, si
     return VARVE_OK;
 }
 
+varve_status event_read_texts(struct event_reader *reader, const char *field, const varve_str **values, size_t *count)
+{
+    varve_status status = event_read_array(reader, field, count);
+    if (status < 0) return status;
+    varve_str *texts = arena_array(reader->memory, *count + 1, sizeof *texts);
+    if (texts == NULL) return no_memory(reader);
+    for (size_t i = 0; i < *count; i++)
+        if ((status = event_read_text(reader, field, &texts[i])) < 0) return status;
+    (void)json_next(&reader->scanner); /* the array's end, seen while counting */
+    *values = texts;
+    return VARVE_OK;
+}
+
 /* ---- fields ---- */
 
 static varve_status read_value(struct event_reader *reader, varve_str *value)
 {
     enum json_token token = json_next(&reader->scanner);
     return json_skip(&reader->scanner, token, value) == JSON_ERROR ? event_read_not_json(reader) : VARVE_OK;
-}
-
-static varve_status read_tags(struct event_reader *reader, varve_event *event)
-{
-    size_t count = 0;
-    varve_status status = event_read_array(reader, "tags", &count);
-    if (status < 0) return status;
-    varve_str *tags = arena_array(reader->memory, count + 1, sizeof *tags);
-    if (tags == NULL) return no_memory(reader);
-    for (size_t i = 0; i < count; i++)
-        if ((status = event_read_text(reader, "tags", &tags[i])) < 0) return status;
-    (void)json_next(&reader->scanner); /* the array's end, seen while counting */
-    event->tags = tags;
-    event->tag_count = count;
-    return VARVE_OK;
 }
 
 static varve_status read_bytes(struct event_reader *reader, const char *field, varve_str *value)
@@ -212,7 +210,7 @@ static varve_status read_field(struct event_reader *reader, enum field field, va
     case CONTENT_TYPE:
         return event_read_text(reader, name, &event->content_type);
     case TAGS:
-        return read_tags(reader, event);
+        return event_read_texts(reader, "tags", &event->tags, &event->tag_count);
     case ID:
         return read_id(reader, event);
     case SCHEMA_VERSION:

@@ -22,6 +22,8 @@ varve_status event_read_json(struct event_reader *reader, varve_event *event);
 /* The pieces, for what stands around events. Each reads the next value, or says that `field` must be one. */
 varve_status event_read_text(struct event_reader *reader, const char *field, varve_str *value);
 varve_status event_read_number(struct event_reader *reader, const char *field, uint64_t *value);
+/* An array of texts, none of it NULL even if it is empty. */
+varve_status event_read_texts(struct event_reader *reader, const char *field, const varve_str **values, size_t *count);
 /* Counts the values of the array that comes next, and steps into it. */
 varve_status event_read_array(struct event_reader *reader, const char *field, size_t *count);
 

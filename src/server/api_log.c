@@ -30,9 +30,6 @@ static varve_status read_options(struct request *request, varve_read_options *op
     const struct target *target = &request->target;
     const varve_query_param *correlation = target_param(target, "correlation_id");
     struct arena *arena = &request->arena;
-    if (target_param(target, "tags") != NULL) {
-        return varve_error_set(error, VARVE_UNSUPPORTED, "reading by tags is designed, but not built yet");
-    }
     if (correlation != NULL) options->correlation_id = correlation->value;
     varve_status status = target_number(target, "after", &options->after_position, error);
     if (status >= 0) status = read_incarnation(request, &options->incarnation, error);
@@ -40,17 +37,19 @@ static varve_status read_options(struct request *request, varve_read_options *op
     if (status >= 0) {
         status = target_list(target, "categories", arena, &options->categories, &options->category_count, error);
     }
+    if (status >= 0) status = target_list(target, "tags", arena, &options->tags, &options->tag_count, error);
     return status;
 }
 
 /*
  * How far a page looks when types or categories are to be found among all events, so that a rare one does not have
- * the whole log read for it. 0: to the head; a correlation_id is found by index.
+ * the whole log read for it. 0: to the head; a correlation_id and tags are found by index.
  */
 static varve_status bound(struct request *request, varve_read_options *options, varve_error *error)
 {
     uint64_t head = 0;
-    if (options->type_count + options->category_count == 0 || options->correlation_id.len > 0) return VARVE_OK;
+    if (options->type_count + options->category_count == 0 || options->correlation_id.len > 0 || options->tag_count > 0)
+        return VARVE_OK;
     varve_status status = varve_store_head(request->backend->store, &head, error);
     uint64_t positions = request->backend->page_positions;
     if (status >= 0 && head > positions && options->after_position < head - positions) {

@@ -74,6 +74,11 @@ static varve_status append(struct request *request, varve_str stream, const varv
         asked->conditions = &work->condition;
         asked->condition_count = 1;
     }
+    varve_str key = request->headers.idempotency_key;
+    if (key.len > 0 && asked->idempotency_key.len > 0 && !varve_str_eq(key, asked->idempotency_key)) {
+        return varve_error_set(error, VARVE_INVALID, "Idempotency-Key and \"idempotency_key\" are not the same");
+    }
+    if (key.len > 0) asked->idempotency_key = key;
     return varve_append_async(request->backend->store, asked, on_appended, request, error);
 }
 

@@ -140,6 +140,7 @@ static const struct {
 } singles[] = {
     { "host", "Host comes more than once", offsetof(struct request_headers, host) },
     { "content-type", "Content-Type comes more than once", offsetof(struct request_headers, content_type) },
+    { "idempotency-key", "Idempotency-Key comes more than once", offsetof(struct request_headers, idempotency_key) },
     { "if-match", "If-Match comes more than once", offsetof(struct request_headers, if_match) },
     { "if-none-match", "If-None-Match comes more than once", offsetof(struct request_headers, if_none_match) },
     { "last-event-id", "Last-Event-ID comes more than once", offsetof(struct request_headers, last_event_id) },
@@ -177,8 +178,6 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char 
         headers->accept = text;
     } else if (admit_same(name, "traceparent")) {
         headers->traceparent = text;
-    } else if (admit_same(name, "idempotency-key")) {
-        headers->idempotency_key = true;
     } else if (name.len > 3 && admit_same((varve_str){ key, 3 }, "ce-")) {
         headers->cloudevent = true;
     }

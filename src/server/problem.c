@@ -27,6 +27,7 @@ unsigned problem_http_status(varve_status status)
     case VARVE_TOO_LARGE:
         return 413;
     case VARVE_REJECTED:
+    case VARVE_KEY_CONFLICT:
         return 422;
     case VARVE_UNSUPPORTED:
         return 501;
@@ -78,6 +79,30 @@ unsigned problem_write_http(enum problem problem, const char *detail, varve_buf 
     return http_problems[problem].http;
 }
 
+static void write_names(const char *name, const varve_str *texts, size_t count, varve_buf *out)
+{
+    varve_buf_printf(out, "\"%s\":[", name);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) varve_buf_str(out, VARVE_STR(","));
+        varve_buf_json_string(out, texts[i]);
+    }
+    varve_buf_str(out, VARVE_STR("]"));
+}
+
+static void write_query(const varve_condition *condition, varve_buf *out)
+{
+    varve_buf_str(out, VARVE_STR("\"fail_if_match\":["));
+    for (size_t i = 0; i < condition->item_count; i++) {
+        const varve_query_item *item = &condition->items[i];
+        varve_buf_str(out, i == 0 ? VARVE_STR("{") : VARVE_STR(",{"));
+        write_names("types", item->types, item->type_count, out);
+        varve_buf_str(out, VARVE_STR(","));
+        write_names("tags", item->tags, item->tag_count, out);
+        varve_buf_str(out, VARVE_STR("}"));
+    }
+    varve_buf_str(out, VARVE_STR("]"));
+}
+
 static void write_expected(const varve_condition *condition, varve_buf *out)
 {
     if (condition->kind == VARVE_STREAM_AT) {
@@ -87,20 +112,33 @@ static void write_expected(const varve_condition *condition, varve_buf *out)
     }
 }
 
+static void write_failed(const varve_condition *condition, const varve_failed_condition *failed, varve_buf *out)
+{
+    if (condition->kind == VARVE_FAIL_IF_MATCH) {
+        varve_buf_str(out, VARVE_STR("{"));
+        write_query(condition, out);
+        varve_buf_printf(out, ",\"position\":%llu}", (unsigned long long)failed->position);
+        return;
+    }
+    varve_buf_str(out, VARVE_STR("{\"stream\":"));
+    varve_buf_json_string(out, condition->stream);
+    varve_buf_str(out, VARVE_STR(",\"expected_version\":"));
+    write_expected(condition, out);
+    varve_buf_printf(out, ",\"current_version\":%llu}", (unsigned long long)failed->current_version);
+}
+
 void problem_write_conflict(const varve_append_request *request, const varve_appended *appended,
                             const varve_error *error, varve_buf *out)
 {
+    bool on_stream = request->conditions[appended->failed[0].index].kind != VARVE_FAIL_IF_MATCH;
     write_status_head(VARVE_CONFLICT, out);
     write_member("detail", varve_str_of(error->message), out);
-    varve_buf_printf(out, ",\"current_version\":%lld,\"failed\":[", (long long)error->detail);
+    if (on_stream) varve_buf_printf(out, ",\"current_version\":%lld", (long long)error->detail);
+    varve_buf_str(out, VARVE_STR(",\"failed\":["));
     for (size_t i = 0; i < appended->failed_count; i++) {
         const varve_failed_condition *failed = &appended->failed[i];
-        const varve_condition *condition = &request->conditions[failed->index];
-        varve_buf_str(out, i == 0 ? VARVE_STR("{\"stream\":") : VARVE_STR(",{\"stream\":"));
-        varve_buf_json_string(out, condition->stream);
-        varve_buf_str(out, VARVE_STR(",\"expected_version\":"));
-        write_expected(condition, out);
-        varve_buf_printf(out, ",\"current_version\":%llu}", (unsigned long long)failed->current_version);
+        if (i > 0) varve_buf_str(out, VARVE_STR(","));
+        write_failed(&request->conditions[failed->index], failed, out);
     }
     varve_buf_str(out, VARVE_STR("]}"));
 }

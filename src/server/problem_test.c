@@ -48,7 +48,7 @@ static void a_conflict_says_what_did_not_hold(void **state)
         { .kind = VARVE_STREAM_NONE, .stream = VARVE_STR("order-2") },
         { .kind = VARVE_STREAM_EXISTS, .stream = VARVE_STR("order-3") },
     };
-    varve_failed_condition failed[] = { { 0, 5 }, { 1, 2 }, { 2, 0 } };
+    varve_failed_condition failed[] = { { 0, 5, 0 }, { 1, 2, 0 }, { 2, 0, 0 } };
     varve_append_request request = { .conditions = conditions, .condition_count = 3 };
     varve_appended appended = { .failed = failed, .failed_count = 3 };
     varve_error error = { .status = VARVE_CONFLICT, .detail = 5, .message = "order-1 is at 5" };

@@ -45,9 +45,9 @@ struct request_headers {
     const char *framing_problem; /* the message's length or meaning is ambiguous: what is wrong */
     uint64_t content_length;     /* 0 when not given */
     bool has_body;
-    bool encoded;         /* a Content-Encoding */
-    bool idempotency_key; /* an Idempotency-Key */
-    bool cloudevent;      /* a ce-… header: a CloudEvent in binary mode */
+    bool encoded; /* a Content-Encoding */
+    varve_str idempotency_key;
+    bool cloudevent; /* a ce-… header: a CloudEvent in binary mode */
 };
 
 /*

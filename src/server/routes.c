@@ -9,37 +9,39 @@
 #define BATCH_BODY_MAX   (64u << 20)
 #define ACTION_BODY_MAX  1024u
 
+#define OF_ONE_STREAM (HEEDS_MATCH | HEEDS_KEY)
+
 #define STREAM_PARAMS "from limit direction until_version at clock"
 #define LOG_PARAMS    "after incarnation limit types categories tags correlation_id"
 #define DIFF_PARAMS   "from from_at to to_at clock"
 
 /* clang-format off */
 static const struct route table[] = {
-    { "POST", "/streams/{stream}", api_stream_append, RUN_QUEUES, MEDIA_JSON, APPEND_BODY_MAX, "", true },
-    { "GET", "/streams/{stream}", api_stream_read, RUN_MAY_WAIT, 0, 0, STREAM_PARAMS, false },
-    { "GET", "/streams", api_stream_list, RUN_MAY_WAIT, 0, 0, "after category limit", false },
-    { "POST", "/append", api_append, RUN_QUEUES, MEDIA_JSON, APPEND_BODY_MAX, "", false },
-    { "GET", "/log", api_log_read, RUN_MAY_WAIT, 0, 0, LOG_PARAMS, false },
-    { "GET", "/events/{id}", api_event_show, RUN_MAY_WAIT, 0, 0, "", false },
-    { "POST", "/commands", api_command_batch, RUN_AT_ONCE, MEDIA_NDJSON, BATCH_BODY_MAX, "", false },
-    { "POST", "/commands/{type}", api_command, RUN_QUEUES, MEDIA_JSON, COMMAND_BODY_MAX, "", false },
-    { "GET", "/aggregates/{stream}", api_aggregate_show, RUN_MAY_WAIT, 0, 0, "version at clock", false },
-    { "GET", "/aggregates/{stream}/history", api_aggregate_history, RUN_MAY_WAIT, 0, 0, "from limit", false },
-    { "GET", "/aggregates/{stream}/diff", api_aggregate_diff, RUN_MAY_WAIT, 0, 0, DIFF_PARAMS, false },
-    { "GET", "/queries/{name}", api_query, RUN_MAY_WAIT, 0, 0, NULL, false },
-    { "GET", "/projections", api_projection_list, RUN_MAY_WAIT, 0, 0, "", false },
-    { "GET", "/projections/{name}", api_projection_show, RUN_MAY_WAIT, 0, 0, "", false },
+    { "POST", "/streams/{stream}", api_stream_append, RUN_QUEUES, MEDIA_JSON, APPEND_BODY_MAX, "", OF_ONE_STREAM },
+    { "GET", "/streams/{stream}", api_stream_read, RUN_MAY_WAIT, 0, 0, STREAM_PARAMS, 0 },
+    { "GET", "/streams", api_stream_list, RUN_MAY_WAIT, 0, 0, "after category limit", 0 },
+    { "POST", "/append", api_append, RUN_QUEUES, MEDIA_JSON, APPEND_BODY_MAX, "", HEEDS_KEY },
+    { "GET", "/log", api_log_read, RUN_MAY_WAIT, 0, 0, LOG_PARAMS, 0 },
+    { "GET", "/events/{id}", api_event_show, RUN_MAY_WAIT, 0, 0, "", 0 },
+    { "POST", "/commands", api_command_batch, RUN_AT_ONCE, MEDIA_NDJSON, BATCH_BODY_MAX, "", 0 },
+    { "POST", "/commands/{type}", api_command, RUN_QUEUES, MEDIA_JSON, COMMAND_BODY_MAX, "", 0 },
+    { "GET", "/aggregates/{stream}", api_aggregate_show, RUN_MAY_WAIT, 0, 0, "version at clock", 0 },
+    { "GET", "/aggregates/{stream}/history", api_aggregate_history, RUN_MAY_WAIT, 0, 0, "from limit", 0 },
+    { "GET", "/aggregates/{stream}/diff", api_aggregate_diff, RUN_MAY_WAIT, 0, 0, DIFF_PARAMS, 0 },
+    { "GET", "/queries/{name}", api_query, RUN_MAY_WAIT, 0, 0, NULL, 0 },
+    { "GET", "/projections", api_projection_list, RUN_MAY_WAIT, 0, 0, "", 0 },
+    { "GET", "/projections/{name}", api_projection_show, RUN_MAY_WAIT, 0, 0, "", 0 },
     { "POST", "/projections/{name}/rebuild", api_projection_rebuild, RUN_MAY_WAIT, MEDIA_JSON, ACTION_BODY_MAX, "",
-      false },
-    { "GET", "/health/live", api_health_live, RUN_AT_ONCE, 0, 0, "", false },
-    { "GET", "/health/ready", api_health_ready, RUN_AT_ONCE, 0, 0, "", false },
-    { "GET", "/metrics", api_metrics, RUN_MAY_WAIT, 0, 0, "", false },
-    { "GET", "/version", api_version, RUN_MAY_WAIT, 0, 0, "", false },
-    { "GET", "/openapi.json", NULL, RUN_AT_ONCE, 0, 0, NULL, false },
-    { "POST", "/projections/{name}/pause", NULL, RUN_AT_ONCE, 0, 0, NULL, false },
-    { "POST", "/projections/{name}/resume", NULL, RUN_AT_ONCE, 0, 0, NULL, false },
-    { "POST", "/projections/{name}/check", NULL, RUN_AT_ONCE, 0, 0, NULL, false },
-    { "GET", "/projections/{name}/parked", NULL, RUN_AT_ONCE, 0, 0, NULL, false },
+      0 },
+    { "GET", "/health/live", api_health_live, RUN_AT_ONCE, 0, 0, "", 0 },
+    { "GET", "/health/ready", api_health_ready, RUN_AT_ONCE, 0, 0, "", 0 },
+    { "GET", "/metrics", api_metrics, RUN_MAY_WAIT, 0, 0, "", 0 },
+    { "GET", "/version", api_version, RUN_MAY_WAIT, 0, 0, "", 0 },
+    { "GET", "/openapi.json", NULL, RUN_AT_ONCE, 0, 0, NULL, 0 },
+    { "POST", "/projections/{name}/pause", NULL, RUN_AT_ONCE, 0, 0, NULL, 0 },
+    { "POST", "/projections/{name}/resume", NULL, RUN_AT_ONCE, 0, 0, NULL, 0 },
+    { "POST", "/projections/{name}/check", NULL, RUN_AT_ONCE, 0, 0, NULL, 0 },
+    { "GET", "/projections/{name}/parked", NULL, RUN_AT_ONCE, 0, 0, NULL, 0 },
 };
 /* clang-format on */
 
@@ -165,11 +167,11 @@ static bool check_headers(struct request *request)
 {
     const struct request_headers *headers = &request->headers;
     bool post = strcmp(request->route->method, "POST") == 0;
-    if (post && headers->idempotency_key) {
-        return refuse(request, VARVE_UNSUPPORTED,
-                      "Idempotency-Key is not built yet: event and command ids make requests repeatable");
+    if (post && headers->idempotency_key.len > 0 && (request->route->heeds & HEEDS_KEY) == 0) {
+        return refuse(request, VARVE_INVALID, "Idempotency-Key is for appends: a command's own id makes it repeatable");
     }
-    if (post && !request->route->preconditions && (headers->if_match.len > 0 || headers->if_none_match.len > 0)) {
+    if (post && (request->route->heeds & HEEDS_MATCH) == 0 &&
+        (headers->if_match.len > 0 || headers->if_none_match.len > 0)) {
         return refuse(request, VARVE_INVALID, "If-Match and If-None-Match mean nothing here: the body has conditions");
     }
     return true;

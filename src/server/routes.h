@@ -12,6 +12,11 @@ enum route_run {
     RUN_MAY_WAIT, /* on a worker with the request suspended; may send later too */
 };
 
+enum {
+    HEEDS_MATCH = 1 << 0, /* If-Match and If-None-Match */
+    HEEDS_KEY = 1 << 1,   /* Idempotency-Key */
+};
+
 struct route {
     const char *method;                      /* "GET" (HEAD too) or "POST" */
     const char *path;                        /* "/streams/{stream}": {…} stands for any one segment */
@@ -20,7 +25,7 @@ struct route {
     unsigned media;     /* MEDIA_… that a body may have; 0: no body */
     size_t body_max;    /* bytes */
     const char *params; /* names of query parameters, separated by blanks; NULL: the handler knows them */
-    bool preconditions; /* If-Match and If-None-Match mean something here */
+    unsigned heeds;     /* HEEDS_…: the headers that mean something here */
 };
 
 /*

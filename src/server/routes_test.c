@@ -80,14 +80,21 @@ static void what_is_not_built_yet_says_so(void **state)
     assert_int_equal(admit("PUT", "/subscriptions/x", bare(), NULL), 501);
     assert_int_equal(admit("GET", "/openapi.json", bare(), NULL), 501);
     assert_int_equal(admit("GET", "/projections/p/parked?x=1", bare(), NULL), 501);
-    headers.idempotency_key = true;
-    assert_int_equal(admit("POST", "/append", headers, NULL), 501);
-    headers = json();
     headers.cloudevent = true;
     assert_int_equal(admit("POST", "/streams/a", headers, NULL), 501);
     headers = json();
     headers.content_type = VARVE_STR("application/cloudevents+json");
     assert_int_equal(admit("POST", "/streams/a", headers, NULL), 501);
+}
+
+static void idempotency_keys_are_for_appends(void **state)
+{
+    struct request_headers headers = json();
+    (void)state;
+    headers.idempotency_key = VARVE_STR("k");
+    assert_int_equal(admit("POST", "/append", headers, NULL), 0);
+    assert_int_equal(admit("POST", "/streams/a", headers, NULL), 0);
+    assert_int_equal(admit("POST", "/commands/PlaceOrder", headers, NULL), 400);
 }
 
 static void unknown_parameters_are_refused(void **state)
@@ -145,13 +152,10 @@ static void strangers_stay_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(routes_are_found_by_method_and_path),
-        cmocka_unit_test(what_is_no_route_says_so),
-        cmocka_unit_test(what_is_not_built_yet_says_so),
-        cmocka_unit_test(unknown_parameters_are_refused),
-        cmocka_unit_test(bodies_are_checked_before_they_come),
-        cmocka_unit_test(preconditions_belong_to_one_stream),
-        cmocka_unit_test(strangers_stay_out),
+        cmocka_unit_test(routes_are_found_by_method_and_path), cmocka_unit_test(what_is_no_route_says_so),
+        cmocka_unit_test(what_is_not_built_yet_says_so),       cmocka_unit_test(unknown_parameters_are_refused),
+        cmocka_unit_test(bodies_are_checked_before_they_come), cmocka_unit_test(preconditions_belong_to_one_stream),
+        cmocka_unit_test(idempotency_keys_are_for_appends),    cmocka_unit_test(strangers_stay_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,22 @@ const char *store_incarnation(const varve_store *store);
 bool store_is_read_only(const varve_store *store);
 
 /*
+ * Changes records, all or none, in one of the writer's transactions; returns when that is durable. Each key once.
+ * CONFLICT when one is not as expected (`*failed` says which, from 1); otherwise as varve_append. On success the
+ * records' new revisions are set. Blocks.
+ */
+varve_status store_records_write(varve_store *store, struct store_write *writes, size_t count, size_t *failed,
+                                 varve_error *error);
+
+/* Visits records; `now` (may be NULL) becomes the time by the clock that their expiry is judged by. */
+varve_status store_records_list(varve_store *store, const struct store_record_range *range, store_record_visit visit,
+                                void *ctx, varve_time *now, varve_error *error);
+
+/* One record, its texts in `memory`. NOT_FOUND; `now` as above is set then too. */
+varve_status store_record_get(varve_store *store, varve_str space, varve_str key, struct arena *memory,
+                              struct store_record *record, varve_time *now, varve_error *error);
+
+/*
  * Hands a snapshot (copied) to the writer and returns; it is written with the next batch, or dropped
  * when the queue is full or the store is stopping.
  */

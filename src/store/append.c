@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/append.h"
 
-#include "event/codec.h"
-
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "event/codec.h"
+#include "event/query.h"
+#include "store/digest.h"
 
 /* Of a few streams the latest is usually meant again; of many a table says where each stands. */
 enum { SCANNED_STREAMS = 16 };
@@ -141,7 +143,30 @@ static varve_status take_events(struct append *append, const varve_append_reques
     return check_ids(append, error);
 }
 
-static varve_status take_conditions(struct append *append, const varve_append_request *request, varve_error *error)
+static varve_status take_condition(struct append *append, varve_condition *condition, bool copy, size_t most,
+                                   uint32_t *stream, varve_error *error)
+{
+    if (condition->kind == VARVE_FAIL_IF_MATCH) {
+        if (condition->item_count == 0)
+            return varve_error_set(error, VARVE_INVALID, "fail_if_match needs at least one item");
+        if (condition->stream.len > 0)
+            return varve_error_set(error, VARVE_INVALID, "a condition is on a stream or on a query, not on both");
+        varve_status status = event_query_check(condition->items, condition->item_count, error);
+        if (status < 0 || !copy) return status;
+        if (event_query_copy(&append->memory, condition->items, condition->item_count, &condition->items))
+            return VARVE_OK;
+        return varve_error_set(error, VARVE_NOMEM, "no memory for an append condition");
+    }
+    varve_status status = event_check_name(condition->stream, "a condition's stream", error);
+    if (status < 0) return status;
+    if (!intern_stream(append, condition->stream, most, stream))
+        return varve_error_set(error, VARVE_NOMEM, "no memory for an append condition");
+    condition->stream = append->work.streams[*stream].stream;
+    return VARVE_OK;
+}
+
+static varve_status take_conditions(struct append *append, const varve_append_request *request, bool copy,
+                                    varve_error *error)
 {
     size_t count = request->condition_count, most = request->event_count + count;
     if (count == 0) return VARVE_OK;
@@ -152,15 +177,10 @@ static varve_status take_conditions(struct append *append, const varve_append_re
         return varve_error_set(error, VARVE_NOMEM, "no memory for %zu append conditions", count);
     for (size_t i = 0; i < count; i++) {
         conditions[i] = request->conditions[i];
-        if (conditions[i].kind == VARVE_FAIL_IF_MATCH)
-            return varve_error_set(error, VARVE_UNSUPPORTED, "the append condition fail_if_match is not built yet");
         if (conditions[i].kind < VARVE_STREAM_ANY || conditions[i].kind > VARVE_FAIL_IF_MATCH)
             return varve_error_set(error, VARVE_INVALID, "condition %zu is of no known kind", i + 1);
-        varve_status status = event_check_name(conditions[i].stream, "a condition's stream", error);
+        varve_status status = take_condition(append, &conditions[i], copy, most, &condition_stream[i], error);
         if (status < 0) return status;
-        if (!intern_stream(append, conditions[i].stream, most, &condition_stream[i]))
-            return varve_error_set(error, VARVE_NOMEM, "no memory for an append condition");
-        conditions[i].stream = append->work.streams[condition_stream[i]].stream;
     }
     append->work.conditions = conditions;
     append->work.condition_count = count;
@@ -168,24 +188,75 @@ static varve_status take_conditions(struct append *append, const varve_append_re
     return VARVE_OK;
 }
 
-static varve_status check_counts(const varve_append_request *request, varve_error *error)
+static bool copy_record(struct arena *memory, struct store_record *record)
 {
-    if (request->event_count == 0) return varve_error_set(error, VARVE_INVALID, "an append needs at least one event");
+    return arena_copy(memory, record->space, &record->space) && arena_copy(memory, record->key, &record->key) &&
+           arena_copy(memory, record->value, &record->value);
+}
+
+/* The write that keeps the idempotency key; what it needs to find the first result again is the first event's id. */
+static varve_status keep_key(struct append *append, const varve_append_request *request, uint32_t retention_s,
+                             struct store_write *write, varve_error *error)
+{
+    char digest[DIGEST_TEXT_BYTES], id[VARVE_UUID_TEXT_BYTES], value[160];
+    varve_str copy;
+    varve_status status = event_check_name(request->idempotency_key, "the idempotency key", error);
+    if (status < 0) return status;
+    digest_request(request, digest);
+    varve_uuid_format(append->ids[0], id);
+    int len = snprintf(value, sizeof value, "{\"digest\":\"%s\",\"first_id\":\"%s\",\"events\":%zu}", digest, id,
+                       request->event_count);
+    *write = (struct store_write){
+        .record = { .space = VARVE_STR("idempotency"),
+                    .key = request->idempotency_key,
+                    .value = { value, (size_t)len },
+                    .expires_at = varve_time_now() + (varve_time)retention_s * 1000000 },
+        .expect = STORE_EXPECT_NONE,
+    };
+    if (!copy_record(&append->memory, &write->record) || !arena_copy(&append->memory, varve_str_of(digest), &copy))
+        return varve_error_set(error, VARVE_NOMEM, "no memory for an idempotency key");
+    append->digest = copy.ptr;
+    append->key_write = append->work.write_count;
+    return VARVE_OK;
+}
+
+static varve_status take_writes(struct append *append, const varve_append_request *request,
+                                const struct append_options *options, varve_error *error)
+{
+    struct store_append *work = &append->work;
+    bool has_key = request->idempotency_key.len > 0;
+    size_t count = options->write_count + (has_key ? 1 : 0);
+    if (count == 0) return VARVE_OK;
+    work->writes = arena_array(&append->memory, count, sizeof *work->writes);
+    if (work->writes == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for %zu records", count);
+    work->write_count = count;
+    for (size_t i = 0; i < options->write_count; i++) {
+        work->writes[i] = options->writes[i];
+        append->bytes += options->writes[i].record.value.len;
+        if (options->copy && !copy_record(&append->memory, &work->writes[i].record))
+            return varve_error_set(error, VARVE_NOMEM, "no memory for %zu records", count);
+    }
+    if (!has_key) return VARVE_OK;
+    return keep_key(append, request, options->idempotency_retention_s, &work->writes[count - 1], error);
+}
+
+static varve_status check_counts(const varve_append_request *request, const struct append_options *options,
+                                 varve_error *error)
+{
+    if (request->event_count == 0 && options->write_count == 0)
+        return varve_error_set(error, VARVE_INVALID, "an append needs at least one event");
     if (request->event_count > VARVE_APPEND_EVENTS_MAX || request->condition_count > VARVE_APPEND_EVENTS_MAX)
         return varve_error_set(error, VARVE_TOO_LARGE,
                                "an append has at most %u events and %u conditions, not %zu and %zu",
                                VARVE_APPEND_EVENTS_MAX, VARVE_APPEND_EVENTS_MAX, request->event_count,
                                request->condition_count);
-    if (request->idempotency_key.len > 0)
-        return varve_error_set(
-            error, VARVE_UNSUPPORTED,
-            "idempotency keys are not built yet; give the events ids, they make an append repeatable");
     return VARVE_OK;
 }
 
-varve_status append_new(struct append **out, const varve_append_request *request, bool copy, varve_error *error)
+varve_status append_new(struct append **out, const varve_append_request *request, const struct append_options *options,
+                        varve_error *error)
 {
-    varve_status status = check_counts(request, error);
+    varve_status status = check_counts(request, options, error);
     if (status < 0) return status;
 
     struct append *append = calloc(1, sizeof *append);
@@ -196,14 +267,93 @@ varve_status append_new(struct append **out, const varve_append_request *request
     if (append->work.streams == NULL)
         status = varve_error_set(error, VARVE_NOMEM, "no memory for an append");
     else
-        status = take_events(append, request, copy, error);
-    if (status >= 0) status = take_conditions(append, request, error);
+        status = take_events(append, request, options->copy, error);
+    if (status >= 0) status = take_conditions(append, request, options->copy, error);
+    if (status >= 0) status = take_writes(append, request, options, error);
     if (status < 0) {
         append_free(append);
         return status;
     }
     *out = append;
     return VARVE_OK;
+}
+
+/* ---- known idempotency keys ---- */
+
+struct kept_key {
+    const struct append *append;
+    bool found, same;
+    varve_uuid first_id;
+};
+
+static varve_status take_key(void *ctx, const struct store_record *record)
+{
+    struct kept_key *kept = ctx;
+    varve_buf text = { 0 };
+    if (!varve_str_eq(record->key, kept->append->work.writes[kept->append->key_write - 1].record.key))
+        return VARVE_DONE; /* a longer key */
+    kept->found = varve_json_string(record->value, "digest", &text, NULL) >= 0;
+    kept->same = kept->found && varve_str_is(varve_buf_view(&text), kept->append->digest);
+    varve_buf_reset(&text);
+    if (kept->found)
+        kept->found = varve_json_string(record->value, "first_id", &text, NULL) >= 0 &&
+                      varve_uuid_parse(&kept->first_id, varve_buf_view(&text), NULL) >= 0;
+    varve_buf_fini(&text);
+    return VARVE_DONE;
+}
+
+/* Takes positions, ids and versions from the events that the first request appended. */
+static varve_status take_first_result(struct append *append, varve_uuid first_id, const struct store_driver *driver,
+                                      struct store_log *log, varve_error *error)
+{
+    struct store_append *work = &append->work;
+    struct store_page page = { 0 };
+    varve_status status = driver->find(log, first_id, &page, error);
+    if (status >= 0 && page.count == 0)
+        status = varve_error_set(error, VARVE_CORRUPT, "the events of a known idempotency key are missing");
+    if (status >= 0) {
+        work->first_position = page.events[0].position;
+        work->last_position = work->first_position + work->event_count - 1;
+        work->recorded_at = page.events[0].recorded_at;
+    }
+    static const varve_read_options everything;
+    struct store_read read = { .options = &everything, .byte_limit = SIZE_MAX };
+    for (size_t i = 0; status >= 0 && i < work->event_count; i += page.count) {
+        arena_reset(&page.arena);
+        page.count = 0;
+        read.after_position = work->first_position + i - 1;
+        read.until_position = work->last_position;
+        read.event_limit = work->event_count - i;
+        page.scanned = read.after_position;
+        status = driver->read(log, &read, &page, error);
+        for (size_t j = 0; status >= 0 && j < page.count; j++) {
+            append->ids[i + j] = page.events[j].id;
+            work->streams[work->event_stream[i + j]].version = page.events[j].version;
+        }
+        if (status >= 0 && page.count == 0)
+            status = varve_error_set(error, VARVE_CORRUPT, "the events of a known idempotency key are missing");
+    }
+    arena_fini(&page.arena);
+    return status;
+}
+
+void append_resolve_key(struct append *append, const struct store_driver *driver, struct store_log *log)
+{
+    struct store_append *work = &append->work;
+    const struct store_record *record = &work->writes[append->key_write - 1].record;
+    struct store_record_range range = { .space = record->space, .prefix = record->key, .limit = 1 };
+    struct kept_key kept = { .append = append };
+    varve_time now;
+    varve_status status = driver->records(log, &range, take_key, &kept, &now, &work->error);
+    if (status >= 0 && !kept.found)
+        status = varve_error_set(&work->error, VARVE_BUSY, "the idempotency key expired just now; try again");
+    else if (status >= 0 && !kept.same)
+        status = varve_error_set(&work->error, VARVE_KEY_CONFLICT,
+                                 "the idempotency key \"%.*s\" was used for another request", (int)record->key.len,
+                                 record->key.ptr);
+    else if (status >= 0)
+        status = take_first_result(append, kept.first_id, driver, log, &work->error);
+    work->status = status < 0 ? status : VARVE_REPEATED;
 }
 
 void append_free(struct append *append)

@@ -53,34 +53,85 @@ static varve_status read_expected_version(struct event_reader *reader, varve_con
     return VARVE_OK;
 }
 
+static varve_status read_query_item(struct event_reader *reader, varve_query_item *item)
+{
+    enum json_token token = json_next(&reader->scanner);
+    if (token == JSON_ERROR) return event_read_not_json(reader);
+    if (token != JSON_OBJECT) return event_read_wrong(reader, "fail_if_match", "a list of {\"types\",\"tags\"}");
+    while ((token = json_next(&reader->scanner)) == JSON_KEY) {
+        varve_status status;
+        if (json_is(&reader->scanner, "types"))
+            status = item->types != NULL ? event_read_repeated(reader, "types")
+                                         : event_read_texts(reader, "types", &item->types, &item->type_count);
+        else if (json_is(&reader->scanner, "tags"))
+            status = item->tags != NULL ? event_read_repeated(reader, "tags")
+                                        : event_read_texts(reader, "tags", &item->tags, &item->tag_count);
+        else
+            status = event_read_unknown(reader);
+        if (status < 0) return status;
+    }
+    return token == JSON_ERROR ? event_read_not_json(reader) : VARVE_OK;
+}
+
+static varve_status read_query(struct event_reader *reader, varve_condition *condition)
+{
+    varve_status status = event_read_array(reader, "fail_if_match", &condition->item_count);
+    if (status < 0) return status;
+    varve_query_item *items = arena_array(reader->memory, condition->item_count + 1, sizeof *items);
+    if (items == NULL) return varve_error_set(reader->error, VARVE_NOMEM, "no memory for the append");
+    for (size_t i = 0; i < condition->item_count; i++)
+        if ((status = read_query_item(reader, &items[i])) < 0) return status;
+    (void)json_next(&reader->scanner); /* the array's end, seen while counting */
+    condition->items = items;
+    condition->kind = VARVE_FAIL_IF_MATCH;
+    return VARVE_OK;
+}
+
+/* Which fields of a condition have been there. */
+struct condition_fields {
+    bool stream, version, query, after;
+};
+
+static varve_status read_condition_field(struct event_reader *reader, varve_condition *condition,
+                                         struct condition_fields *seen)
+{
+    const struct json_scanner *key = &reader->scanner;
+    bool *field = json_is(key, "stream")             ? &seen->stream
+                  : json_is(key, "expected_version") ? &seen->version
+                  : json_is(key, "fail_if_match")    ? &seen->query
+                  : json_is(key, "after")            ? &seen->after
+                                                     : NULL;
+    if (field == NULL) return event_read_unknown(reader);
+    if (*field)
+        return event_read_repeated(reader, field == &seen->stream    ? "stream"
+                                           : field == &seen->version ? "expected_version"
+                                           : field == &seen->query   ? "fail_if_match"
+                                                                     : "after");
+    *field = true;
+    if (field == &seen->stream) return event_read_text(reader, "stream", &condition->stream);
+    if (field == &seen->version) return read_expected_version(reader, condition);
+    if (field == &seen->query) return read_query(reader, condition);
+    return event_read_number(reader, "after", &condition->after);
+}
+
 static varve_status read_condition(struct event_reader *reader, varve_condition *condition)
 {
-    bool has_version = false;
+    struct condition_fields seen = { 0 };
     if (json_next(&reader->scanner) != JSON_OBJECT)
         return varve_error_set(reader->error, VARVE_INVALID, "conditions[%zu] must be an object", reader->item);
     enum json_token token;
     while ((token = json_next(&reader->scanner)) == JSON_KEY) {
-        varve_status status;
-        if (json_is(&reader->scanner, "stream")) {
-            status = condition->stream.ptr != NULL ? event_read_repeated(reader, "stream")
-                                                   : event_read_text(reader, "stream", &condition->stream);
-        } else if (json_is(&reader->scanner, "expected_version")) {
-            status = has_version ? event_read_repeated(reader, "expected_version")
-                                 : read_expected_version(reader, condition);
-            has_version = true;
-        } else if (json_is(&reader->scanner, "fail_if_match") || json_is(&reader->scanner, "after")) {
-            status = varve_error_set(reader->error, VARVE_UNSUPPORTED,
-                                     "the append condition fail_if_match is not built yet");
-        } else {
-            status = event_read_unknown(reader);
-        }
+        varve_status status = read_condition_field(reader, condition, &seen);
         if (status < 0) return status;
     }
     if (token == JSON_ERROR) return event_read_not_json(reader);
-    if (!has_version || condition->stream.len == 0)
-        return varve_error_set(reader->error, VARVE_INVALID,
-                               "conditions[%zu] needs \"stream\" and \"expected_version\"", reader->item);
-    return VARVE_OK;
+    bool on_stream = seen.stream && seen.version && !seen.query && !seen.after && condition->stream.len > 0;
+    bool on_query = seen.query && seen.after && !seen.stream && !seen.version;
+    if (on_stream || on_query) return VARVE_OK;
+    return varve_error_set(reader->error, VARVE_INVALID,
+                           "conditions[%zu] needs \"stream\" and \"expected_version\", or \"fail_if_match\" and "
+                           "\"after\"",
+                           reader->item);
 }
 
 static varve_status read_events(struct event_reader *reader, varve_append_request *request)

@@ -102,7 +102,19 @@ static void mistakes_are_named_with_their_place(void **state)
           "conditions[0].expected_version", VARVE_INVALID },
         { "{\"events\":[],\"conditions\":[{\"stream\":\"a\",\"expected_version\":-1}]}",
           "conditions[0].expected_version", VARVE_INVALID },
-        { "{\"events\":[],\"conditions\":[{\"fail_if_match\":[],\"after\":1}]}", "not built yet", VARVE_UNSUPPORTED },
+        { "{\"events\":[],\"conditions\":[{\"fail_if_match\":[]}]}", "conditions[0] needs", VARVE_INVALID },
+        { "{\"events\":[],\"conditions\":[{\"after\":1}]}", "conditions[0] needs", VARVE_INVALID },
+        { "{\"conditions\":[{\"fail_if_match\":[],\"after\":1,\"stream\":\"a\"}]}", "conditions[0] needs",
+          VARVE_INVALID },
+        { "{\"conditions\":[{\"fail_if_match\":[],\"fail_if_match\":[]}]}",
+          "conditions[0].fail_if_match must be given once", VARVE_INVALID },
+        { "{\"conditions\":[{\"fail_if_match\":[1]}]}", "conditions[0].fail_if_match must be", VARVE_INVALID },
+        { "{\"conditions\":[{\"fail_if_match\":[{\"tag\":[]}]}]}", "unknown field conditions[0].tag", VARVE_INVALID },
+        { "{\"conditions\":[{\"fail_if_match\":[{\"tags\":[1]}]}]}", "conditions[0].tags must be a string",
+          VARVE_INVALID },
+        { "{\"conditions\":[{\"fail_if_match\":[{\"types\":[],\"types\":[]}]}]}",
+          "conditions[0].types must be given once", VARVE_INVALID },
+        { "{\"conditions\":[{\"fail_if_match\":[],\"after\":-1}]}", "conditions[0].after must be", VARVE_INVALID },
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "event/codec.h"
+#include "event/query.h"
 #include "store/handle.h"
 
 enum {
@@ -44,9 +45,14 @@ static varve_status check_options(const varve_read_options *options, varve_error
     if (options->size != 0 && options->size != sizeof *options)
         return varve_error_set(error, VARVE_INVALID, "varve_read_options is of another version of the library");
     bool bounded = options->until_version > 0 || options->until_position > 0 || options->until_time != 0;
-    if (options->tag_count > 0) return varve_error_set(error, VARVE_UNSUPPORTED, "reading by tags is not built yet");
+    if (options->item_count > 0 && options->type_count + options->tag_count > 0)
+        return varve_error_set(error, VARVE_INVALID, "types and tags are one item of a query: give them or items");
+    varve_status status = event_query_check(options->items, options->item_count, error);
+    if (status < 0) return status;
+    for (size_t i = 0; i < options->tag_count; i++)
+        if ((status = event_check_name(options->tags[i], "a tag", error)) < 0) return status;
     if (stream) {
-        varve_status status = event_check_name(options->stream, "the stream", error);
+        status = event_check_name(options->stream, "the stream", error);
         if (status < 0) return status;
         if (options->category_count > 0 || options->correlation_id.len > 0 || options->after_position > 0 ||
             options->until_position > 0 || !varve_uuid_is_nil(options->after_id))
@@ -65,15 +71,18 @@ static varve_status check_options(const varve_read_options *options, varve_error
     return VARVE_OK;
 }
 
-static bool copy_names(struct arena *memory, const varve_str **names, size_t count)
+/* Tags are given to the driver as a query, which one item of types and tags is. */
+static bool copy_query(varve_cursor *cursor)
 {
-    if (count == 0) return true;
-    varve_str *copies = arena_array(memory, count, sizeof *copies);
-    if (copies == NULL) return false;
-    for (size_t i = 0; i < count; i++)
-        if (!arena_copy(memory, (*names)[i], &copies[i])) return false;
-    *names = copies;
-    return true;
+    varve_read_options *own = &cursor->options;
+    varve_query_item given = { own->types, own->type_count, own->tags, own->tag_count };
+    if (own->tag_count > 0) {
+        own->items = &given;
+        own->item_count = 1;
+        own->types = own->tags = NULL;
+        own->type_count = own->tag_count = 0;
+    }
+    return event_query_copy(&cursor->memory, own->items, own->item_count, &own->items);
 }
 
 static bool copy_options(varve_cursor *cursor, const varve_read_options *options)
@@ -83,8 +92,8 @@ static bool copy_options(varve_cursor *cursor, const varve_read_options *options
     own->incarnation = (varve_str){ 0 }; /* was checked */
     return arena_copy(&cursor->memory, options->stream, &own->stream) &&
            arena_copy(&cursor->memory, options->correlation_id, &own->correlation_id) &&
-           copy_names(&cursor->memory, &own->categories, own->category_count) &&
-           copy_names(&cursor->memory, &own->types, own->type_count);
+           arena_copy_all(&cursor->memory, own->categories, own->category_count, &own->categories) &&
+           copy_query(cursor) && arena_copy_all(&cursor->memory, own->types, own->type_count, &own->types);
 }
 
 /*

@@ -14,6 +14,7 @@ struct varve_store {
     char *path;
     char incarnation[VARVE_UUID_TEXT_BYTES];
     bool read_only;
+    uint32_t idempotency_retention_s;
     struct watch watch;    /* the head, and who waits for it to move */
     struct writer *writer; /* NULL when read_only */
 };

@@ -5,7 +5,7 @@
 #include "store/handle.h"
 #include "store/writer.h"
 
-enum { DEFAULT_QUEUE_LIMIT = 8192, DEFAULT_CHECKPOINT_PAGES = 1000 };
+enum { DEFAULT_QUEUE_LIMIT = 8192, DEFAULT_CHECKPOINT_PAGES = 1000, DEFAULT_IDEMPOTENCY_RETENTION_S = 86400 };
 
 static varve_status open_log(varve_store *store, const varve_store_options *options, varve_error *error)
 {
@@ -54,6 +54,8 @@ varve_status store_open(varve_store **out, const struct store_driver *driver, co
     store->driver = driver;
     store->path = copy;
     store->read_only = options->read_only;
+    store->idempotency_retention_s =
+        options->idempotency_retention_s == 0 ? DEFAULT_IDEMPOTENCY_RETENTION_S : options->idempotency_retention_s;
     varve_status status = open_log(store, options, error);
     if (status < 0) {
         driver->close(store->log);
@@ -93,23 +95,30 @@ static varve_status refuse_read_only(const varve_store *store, varve_error *erro
     return varve_error_set(error, VARVE_DENIED, "the store is open for reading only");
 }
 
+/* Queues the append and waits until it is answered. It stays the caller's. */
+static varve_status put_and_wait(varve_store *store, struct append *append, varve_error *error)
+{
+    varve_status status = writer_put(store->writer, append, true, error);
+    if (status < 0) {
+        append->work.status = status;
+        return status;
+    }
+    while (sem_wait(&append->settled) != 0) {
+    } /* only a signal handler can interrupt it */
+    if (append->work.status < 0 && error != NULL) *error = append->work.error;
+    return append->work.status;
+}
+
 varve_status varve_append(varve_store *store, const varve_append_request *request, varve_appended *appended,
                           varve_error *error)
 {
     struct append *append = NULL;
     varve_status status = refuse_read_only(store, error);
-    if (status >= 0) status = append_new(&append, request, false, error);
+    const struct append_options options = { .idempotency_retention_s = store->idempotency_retention_s };
+    if (status >= 0) status = append_new(&append, request, &options, error);
     if (status < 0) return status;
 
-    status = writer_put(store->writer, append, true, error);
-    if (status >= 0) {
-        while (sem_wait(&append->settled) != 0) {
-        } /* only a signal handler can interrupt it */
-        status = append->work.status;
-        if (status < 0 && error != NULL) *error = append->work.error;
-    } else {
-        append->work.status = status;
-    }
+    status = put_and_wait(store, append, error);
     if (appended == NULL) {
         append_free(append);
         return status;
@@ -124,13 +133,73 @@ varve_status varve_append_async(varve_store *store, const varve_append_request *
 {
     struct append *append = NULL;
     varve_status status = refuse_read_only(store, error);
-    if (status >= 0) status = append_new(&append, request, true, error);
+    const struct append_options options = { .copy = true, .idempotency_retention_s = store->idempotency_retention_s };
+    if (status >= 0) status = append_new(&append, request, &options, error);
     if (status < 0) return status;
     append->callback = callback;
     append->ctx = ctx;
     status = writer_put(store->writer, append, false, error);
     if (status < 0) append_free(append);
     return status;
+}
+
+/* ---- records ---- */
+
+varve_status store_records_write(varve_store *store, struct store_write *writes, size_t count, size_t *failed,
+                                 varve_error *error)
+{
+    struct append *append = NULL;
+    static const varve_append_request no_events;
+    const struct append_options options = { .writes = writes, .write_count = count };
+    *failed = 0;
+    varve_status status = refuse_read_only(store, error);
+    if (status >= 0) status = append_new(&append, &no_events, &options, error);
+    if (status < 0) return status;
+    status = put_and_wait(store, append, error);
+    *failed = append->work.failed_write;
+    for (size_t i = 0; i < count && status >= 0; i++)
+        writes[i].record.revision = append->work.writes[i].record.revision;
+    append_free(append);
+    return status;
+}
+
+varve_status store_records_list(varve_store *store, const struct store_record_range *range, store_record_visit visit,
+                                void *ctx, varve_time *now, varve_error *error)
+{
+    varve_time ignored;
+    return store->driver->records(store->log, range, visit, ctx, now == NULL ? &ignored : now, error);
+}
+
+struct one_record {
+    const struct store_record_range *range;
+    struct arena *memory;
+    struct store_record *record;
+    bool found, failed;
+};
+
+static varve_status take_record(void *ctx, const struct store_record *record)
+{
+    struct one_record *one = ctx;
+    if (!varve_str_eq(record->key, one->range->prefix)) return VARVE_DONE; /* a longer key */
+    *one->record = *record;
+    one->found = true;
+    one->failed = !arena_copy(one->memory, record->space, &one->record->space) ||
+                  !arena_copy(one->memory, record->key, &one->record->key) ||
+                  !arena_copy(one->memory, record->value, &one->record->value);
+    return VARVE_DONE;
+}
+
+varve_status store_record_get(varve_store *store, varve_str space, varve_str key, struct arena *memory,
+                              struct store_record *record, varve_time *now, varve_error *error)
+{
+    const struct store_record_range range = { .space = space, .prefix = key, .limit = 1 };
+    struct one_record one = { .range = &range, .memory = memory, .record = record };
+    varve_status status = store_records_list(store, &range, take_record, &one, now, error);
+    if (status >= 0 && one.failed) status = varve_error_set(error, VARVE_NOMEM, "no memory for a record");
+    if (status >= 0 && !one.found)
+        status = varve_error_set(error, VARVE_NOT_FOUND, "there is no record %.*s of %.*s", (int)key.len, key.ptr,
+                                 (int)space.len, space.ptr);
+    return status < 0 ? status : VARVE_OK;
 }
 
 void store_snapshot_put(varve_store *store, const struct store_snapshot *snapshot)

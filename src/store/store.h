@@ -9,6 +9,7 @@
 #ifndef VARVE_STORE_STORE_H
 #define VARVE_STORE_STORE_H
 
+#include "store/conditions.h"
 #include "store/thinning.h"
 #include "store/work.h"
 
@@ -36,8 +37,9 @@ struct store_driver {
     void (*close)(struct store_log *log);
 
     /*
-     * Checks and applies the appends in their order, in one transaction, and commits it durably. Each
-     * append's own outcome goes into it: a refused one has written nothing and disturbs no other. `head`
+     * Checks and applies the appends in their order, in one transaction, and commits it durably: ids first (a
+     * repeat), then what its writes expect, then its conditions. Each append's own outcome goes into it: a refused one
+     * has written nothing and disturbs no other, and sees what those before it wrote. `head`
      * becomes the new head. Where a snapshot is added, those of its stream that are surplus (thinning.h)
      * or of another state_version go in the same transaction; one of an unknown stream is dropped.
      * Returns OK when every outcome is set and durable. A failure means that nothing of the batch was
@@ -48,6 +50,11 @@ struct store_driver {
                            varve_error *error);
     /* Housekeeping between transactions, such as a checkpoint; bounded in time, failures are only logged. */
     void (*tend)(struct store_log *log);
+
+    /* Visits records in the order of their keys (bytes), but for those that have expired. `*now` is the time by the
+     * clock that expiry is judged by, that of `commit`. CORRUPT when a record fails its checksum. */
+    varve_status (*records)(struct store_log *log, const struct store_record_range *range, store_record_visit visit,
+                            void *ctx, varve_time *now, varve_error *error);
 
     /* The head as a reader sees it now. */
     varve_status (*head)(struct store_log *log, struct store_head *head, varve_error *error);

@@ -23,6 +23,35 @@ struct store_location {
 };
 
 /*
+ * A record: what a module above the log keeps in the log's own database, changed in the same transactions. `space`
+ * says whose it is, `key` orders it there, `value` is JSON. Each write gives it a new revision, which only grows.
+ */
+struct store_record {
+    varve_str space, key, value;
+    uint64_t revision;
+    varve_time expires_at; /* from then on it is as good as gone; 0: never */
+};
+
+/* What a write expects to find; otherwise it is refused. */
+enum store_expectation { STORE_EXPECT_ANY, STORE_EXPECT_NONE, STORE_EXPECT_REVISION };
+
+struct store_write {
+    struct store_record record; /* its revision is set when it is written */
+    enum store_expectation expect;
+    uint64_t expected; /* STORE_EXPECT_REVISION */
+    bool remove;       /* takes the record away instead */
+};
+
+/* Which records are wanted: those of a space whose keys begin with `prefix` and come after `after`, in order. */
+struct store_record_range {
+    varve_str space, prefix, after;
+    size_t limit; /* 0: all */
+};
+
+/* Called for each record, whose views are borrowed for the call; a positive return ends the visit. */
+typedef varve_status (*store_record_visit)(void *ctx, const struct store_record *record);
+
+/*
  * One append on its way through the writer. Events are complete and checked; their streams are
  * listed once each. The driver fills what stands below the line.
  */
@@ -32,8 +61,10 @@ struct store_append {
     const uint32_t *event_stream; /* for each event, its place in `streams` */
     const varve_condition *conditions;
     size_t condition_count;
-    const uint32_t *condition_stream; /* for each condition, its place in `streams` */
+    const uint32_t *condition_stream; /* for each condition on a stream, its place in `streams` */
     bool ids_are_new;                 /* just made by us: no use looking for a repeat */
+    struct store_write *writes;       /* records that change with it, or alone when there are no events */
+    size_t write_count;
 
     varve_stream_version *streams; /* in: names; out: each stream's version after the append */
     size_t stream_count;
@@ -44,6 +75,7 @@ struct store_append {
     varve_time recorded_at;
     varve_failed_condition *failed; /* room for condition_count; in order */
     size_t failed_count;
+    size_t failed_write; /* with CONFLICT: which write did not find what it expects, from 1; 0: none */
 };
 
 /*
@@ -71,7 +103,7 @@ struct store_head {
     varve_time recorded_at;
 };
 
-/* What one page of events is read by: the cursor's options and where it stands. */
+/* What one page of events is read by: the cursor's options (tags as `items`) and where it stands. */
 struct store_read {
     const varve_read_options *options;
     uint64_t next_version;   /* a stream: the next version wanted (backward: counting down) */

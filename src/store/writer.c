@@ -61,6 +61,14 @@ static void refuse(struct append *append, const varve_error *error)
     append->work.error = *error;
 }
 
+/* An append that was refused because its idempotency key is known has the first one's outcome. */
+static void resolve_keys(struct writer *writer, struct append *batch)
+{
+    for (struct append *append = batch; append != NULL; append = append->next)
+        if (append->key_write != 0 && append->work.failed_write == append->key_write)
+            append_resolve_key(append, writer->options.driver, writer->options.log);
+}
+
 /* Counts outcomes and makes the writer stop taking work after a fatal error. */
 static void account(struct writer *writer, struct append *batch, bool committed, const varve_error *fatal)
 {
@@ -109,6 +117,7 @@ static enum outcome commit(struct writer *writer, struct append *batch, struct s
     varve_error error = { 0 };
     varve_status status = options->driver->commit(options->log, &work, &head, &error);
     if (status >= 0) {
+        resolve_keys(writer, batch);
         account(writer, batch, true, NULL);
         watch_move(options->watch, head);
         return SETTLED;

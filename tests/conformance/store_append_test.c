@@ -255,12 +255,28 @@ static void wrong_input_is_refused_and_nothing_written(void **state)
         assert_true(strlen(error.message) > 10);
     }
     assert_int_equal(varve_append(fixture->store, &(varve_append_request){ 0 }, NULL, NULL), VARVE_INVALID);
-    const varve_condition match = { .kind = VARVE_FAIL_IF_MATCH };
     const varve_event fine = { .stream = VARVE_STR("a-1"), .type = VARVE_STR("E") };
-    varve_append_request later = { .events = &fine, .event_count = 1, .conditions = &match, .condition_count = 1 };
-    assert_int_equal(varve_append(fixture->store, &later, NULL, NULL), VARVE_UNSUPPORTED);
-    later = (varve_append_request){ .events = &fine, .event_count = 1, .idempotency_key = VARVE_STR("k") };
-    assert_int_equal(varve_append(fixture->store, &later, NULL, NULL), VARVE_UNSUPPORTED);
+    const varve_str nothing = VARVE_STR(""), name = VARVE_STR("n");
+    const varve_query_item any = { 0 }, unnamed = { .tags = &nothing, .tag_count = 1 };
+    const varve_query_item many = { .types = &name, .type_count = VARVE_QUERY_ITEMS_MAX + 1 };
+    const varve_condition conditions[] = {
+        { .kind = VARVE_FAIL_IF_MATCH },
+        { .kind = VARVE_FAIL_IF_MATCH, .stream = VARVE_STR("a-1"), .items = &any, .item_count = 1 },
+        { .kind = VARVE_FAIL_IF_MATCH, .items = &unnamed, .item_count = 1 },
+        { .kind = VARVE_FAIL_IF_MATCH, .items = &many, .item_count = 1 },
+        { .kind = VARVE_STREAM_NONE },
+        { .kind = (varve_condition_kind)77, .stream = VARVE_STR("a-1") },
+    };
+    for (size_t i = 0; i < sizeof conditions / sizeof conditions[0]; i++) {
+        const varve_append_request request = {
+            .events = &fine, .event_count = 1, .conditions = &conditions[i], .condition_count = 1
+        };
+        varve_status status = varve_append(fixture->store, &request, NULL, NULL);
+        if (status != VARVE_INVALID && status != VARVE_TOO_LARGE) fail_msg("condition %zu: status %d", i, status);
+    }
+    memset(long_name, 'k', sizeof long_name);
+    const varve_append_request keyed = { .events = &fine, .event_count = 1, .idempotency_key = { long_name, 256 } };
+    assert_int_equal(varve_append(fixture->store, &keyed, NULL, NULL), VARVE_INVALID);
     assert_int_equal(head_of(fixture->store), 0);
 }
 

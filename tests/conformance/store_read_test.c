@@ -140,7 +140,8 @@ static void recorded_time_never_decreases(void **state)
 static void contradicting_options_are_refused(void **state)
 {
     struct fixture *fixture = *state;
-    const varve_str name = VARVE_STR("a");
+    const varve_str name = VARVE_STR("a"), nothing = VARVE_STR("");
+    const varve_query_item item = { .tags = &name, .tag_count = 1 }, unnamed = { .tags = &nothing, .tag_count = 1 };
     const struct {
         varve_read_options options;
         varve_status status;
@@ -151,7 +152,8 @@ static void contradicting_options_are_refused(void **state)
         { { .stream = name, .categories = &name, .category_count = 1 }, VARVE_INVALID },
         { { .follow = true, .until_position = 3 }, VARVE_INVALID },
         { { .clock = VARVE_CLOCK_OCCURRED, .until_time = 1 }, VARVE_INVALID },
-        { { .tags = &name, .tag_count = 1 }, VARVE_UNSUPPORTED },
+        { { .tags = &name, .tag_count = 1, .items = &item, .item_count = 1 }, VARVE_INVALID },
+        { { .items = &unnamed, .item_count = 1 }, VARVE_INVALID },
         { { .after_position = 1 }, VARVE_REWOUND },
         { { .follow = true, .after_position = 9 }, VARVE_REWOUND },
     };

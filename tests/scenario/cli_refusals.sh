@@ -102,9 +102,9 @@ awk 'BEGIN {
     print "]}"
 }' >in
 expect 2 append - --store $s
-echo '{"events":[{"stream":"a-1","type":"X"}],"conditions":[{"fail_if_match":[{"types":["X"]}],"after":0}]}' >in
+echo '{"events":[{"stream":"a-1","type":"X"}],"conditions":[{"fail_if_match":[{"types":["X"]}]}]}' >in
 expect 2 append - --store $s
-echo '{"events":[{"stream":"a-1","type":"X"}],"idempotency_key":"k"}' >in
+echo '{"events":[{"stream":"a-1","type":"X"}],"conditions":[{"fail_if_match":[],"after":0}]}' >in
 expect 2 append - --store $s
 : >in
 expect 0 store verify --store $s -o json

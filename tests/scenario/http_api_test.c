@@ -170,7 +170,34 @@ static void the_log_is_read_in_pages_and_filtered(void **state)
     assert_int_equal(count_in("/log?categories=l", "\"type\":\"Q2\""), 0);
     assert_int_equal(count_in("/log?correlation_id=c+1", "\"type\":\"Q"), 1);
     get("/log?after=999999", 409, "{\"type\":\"urn:varve:problem:history-changed\",…");
-    get("/log?tags=a", 501, "{\"type\":\"urn:varve:problem:unsupported\",…");
+}
+
+static void what_matches_a_query_refuses_an_append(void **state)
+{
+    (void)state;
+    post("/append", NULL,
+         "{\"events\":[{\"stream\":\"seat-1\",\"type\":\"Taken\",\"tags\":[\"seat:1\",\"show:x\"]}],"
+         "\"conditions\":[{\"fail_if_match\":[{\"tags\":[\"seat:1\"]}],\"after\":0}]}",
+         200, "{\"first_position\":…");
+    post("/append", NULL,
+         "{\"events\":[{\"stream\":\"seat-1\",\"type\":\"Taken\",\"tags\":[\"seat:1\"]}],"
+         "\"conditions\":[{\"fail_if_match\":[{\"types\":[\"Taken\"],\"tags\":[\"seat:1\"]}],\"after\":0}]}",
+         412,
+         "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":…,\"status\":412,\"detail\":…,"
+         "\"failed\":[{\"fail_if_match\":[{\"types\":[\"Taken\"],\"tags\":[\"seat:1\"]}],\"position\":…}]}");
+    assert_int_equal(count_in("/log?tags=seat:1,show:x", "\"type\":\"Taken\""), 1);
+    assert_int_equal(count_in("/log?tags=seat:2", "\"type\":"), 0);
+}
+
+static void an_idempotency_key_gives_the_first_answer(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"events\":[{\"type\":\"A\"}]}", path[] = "/streams/keyed-1";
+    post(path, "Idempotency-Key: k-1", body, 200, "{\"stream\":\"keyed-1\",\"version\":1,…");
+    post(path, NULL, body, 200, "{\"stream\":\"keyed-1\",\"version\":2,…");
+    post(path, "Idempotency-Key: k-1", body, 200, "{\"stream\":\"keyed-1\",\"version\":1,…");
+    post(path, "Idempotency-Key: k-1", "{\"events\":[{\"type\":\"B\"}]}", 422,
+         "{\"type\":\"urn:varve:problem:idempotency-key-reused\",…");
 }
 
 /* A page of a filtered log ends after so many positions with what it found so far; only null is the end. */
@@ -443,7 +470,9 @@ static void bad_input_is_refused_and_nothing_is_written(void **state)
         { "/streams/bad-1?x=1", NULL, "{\"events\":[{\"type\":\"A\"}]}", 400 },
         { "/streams/bad-1", "Content-Type: text/plain", "{\"events\":[{\"type\":\"A\"}]}", 415 },
         { "/streams/bad-1", "Host: example.com", "{\"events\":[{\"type\":\"A\"}]}", 421 },
-        { "/streams/bad-1", "Idempotency-Key: k", "{\"events\":[{\"type\":\"A\"}]}", 501 },
+        { "/commands/Add", "Idempotency-Key: k", "{\"stream\":\"tally-bad\",\"data\":{\"amount\":1}}", 400 },
+        { "/append", "Idempotency-Key: k",
+          "{\"events\":[{\"stream\":\"bad-1\",\"type\":\"A\"}],\"idempotency_key\":\"l\"}", 400 },
         { "/append", NULL, "{\"events\":[{\"type\":\"A\"}]}", 400 },
         { "/append", NULL,
           "{\"events\":[{\"stream\":\"bad-1\",\"type\":\"A\"}],\"conditions\":[{\"stream\":\"bad-1\","
@@ -451,8 +480,8 @@ static void bad_input_is_refused_and_nothing_is_written(void **state)
           400 },
         { "/append", NULL,
           "{\"events\":[{\"stream\":\"bad-1\",\"type\":\"A\"}],"
-          "\"conditions\":[{\"fail_if_match\":[{\"types\":[\"A\"]}],\"after\":0}]}",
-          501 },
+          "\"conditions\":[{\"fail_if_match\":[],\"after\":0}]}",
+          400 },
         { "/commands/Add", NULL, "{\"data\":{\"amount\":1}}", 400 },
         { "/commands/Add", NULL, "{\"stream\":\"tally-bad\",\"data\":{\"amount\":1},\"expected_version\":\"x\"}", 400 },
         { "/commands/Add", NULL, "{\"type\":\"Add\",\"stream\":\"tally-bad\",\"data\":{\"amount\":1}}", 400 },
@@ -509,6 +538,8 @@ int main(void)
         cmocka_unit_test(a_stream_is_read_in_pages),
         cmocka_unit_test(stream_names_are_percent_encoded),
         cmocka_unit_test(the_log_is_read_in_pages_and_filtered),
+        cmocka_unit_test(what_matches_a_query_refuses_an_append),
+        cmocka_unit_test(an_idempotency_key_gives_the_first_answer),
         cmocka_unit_test(a_rare_type_is_found_page_by_page),
         cmocka_unit_test(a_command_is_executed),
         cmocka_unit_test(traces_are_forwarded),

@@ -2,9 +2,9 @@
 /* The writer's side: a batch of appends in one transaction, and checkpoints between transactions. */
 #include <limits.h>
 
-#include "base/assert.h"
 #include "event/codec.h"
-#include "store/sqlite/log.h"
+#include "store/sqlite/match.h"
+#include "store/sqlite/record.h"
 
 enum { GROWN_WAL = 4, RESTART_WAIT_MS = 50 };
 
@@ -23,6 +23,15 @@ static const char *const statements[W_STATEMENTS] = {
                     "correlation_id, tags, recorded_at, occurred_at, data, metadata, crc) "
                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     [W_ADD_TAG] = "INSERT OR IGNORE INTO event_tags (tag, position) VALUES (?1, ?2)",
+    [W_SEEK_TAG] = SEEK_TAG,
+    [W_TYPE_AT] = TYPE_AT,
+    [W_TYPES_AFTER] = TYPES_AFTER,
+    [W_FIND_RECORD] = "SELECT revision, coalesce(expires_at, 0) FROM records WHERE space = ?1 AND key = ?2",
+    [W_PUT_RECORD] = "INSERT OR REPLACE INTO records (space, key, value, revision, expires_at, crc) "
+                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [W_DROP_RECORD] = "DELETE FROM records WHERE space = ?1 AND key = ?2",
+    [W_DROP_EXPIRED] = "DELETE FROM records WHERE (space, key) IN "
+                       "(SELECT space, key FROM records WHERE expires_at <= ?1 LIMIT 100)",
     [W_ADD_SNAPSHOT] = "INSERT OR REPLACE INTO snapshots (stream, version, state_version, state, crc) "
                        "VALUES (?1, ?2, ?3, ?4, ?5)",
     [W_LIST_SNAPSHOTS] = "SELECT version, state_version FROM snapshots WHERE stream = ?1 ORDER BY version DESC",
@@ -169,37 +178,54 @@ static varve_status check_repeat(struct store_log *log, struct store_append *app
 
 /* ---- conditions ---- */
 
-static bool holds(const varve_condition *condition, uint64_t version)
+static varve_status check_conditions(struct store_log *log, struct store_append *append, varve_error *error)
 {
-    ASSERT(condition->kind != VARVE_FAIL_IF_MATCH); /* append_new refuses it */
-    switch (condition->kind) {
-    case VARVE_STREAM_ANY:
-        return true;
-    case VARVE_STREAM_AT:
-        return version == condition->version;
-    case VARVE_STREAM_NONE:
-        return version == 0;
-    case VARVE_STREAM_EXISTS:
-        return version > 0;
-    case VARVE_FAIL_IF_MATCH:
-        break;
+    const struct matcher matcher = {
+        .db = log->db,
+        .seek_tag = log->statements[W_SEEK_TAG],
+        .type_at = log->statements[W_TYPE_AT],
+        .types_after = log->statements[W_TYPES_AFTER],
+    };
+    for (size_t i = 0; i < append->condition_count; i++) {
+        const varve_condition *condition = &append->conditions[i];
+        uint64_t version = 0, position = 0;
+        bool holds;
+        if (condition->kind == VARVE_FAIL_IF_MATCH) {
+            varve_status status = match_next(&matcher, condition->items, condition->item_count, condition->after,
+                                             log->head.position, &position, error);
+            if (status < 0) return status;
+            holds = position == 0;
+        } else {
+            version = append->streams[append->condition_stream[i]].version;
+            holds = condition_holds(condition, version);
+        }
+        if (!holds) append_note_failed(append, i, version, position);
     }
-    return false;
+    append_settle_conditions(append);
+    return VARVE_OK;
 }
 
-static void check_conditions(struct store_append *append)
+/* ---- records ---- */
+
+static varve_status check_writes(struct store_log *log, struct store_append *append, varve_time now, varve_error *error)
 {
-    for (size_t i = 0; i < append->condition_count; i++) {
-        uint64_t version = append->streams[append->condition_stream[i]].version;
-        if (holds(&append->conditions[i], version)) continue;
-        append->failed[append->failed_count++] = (varve_failed_condition){ .index = i, .current_version = version };
+    for (size_t i = 0; i < append->write_count; i++) {
+        bool as_expected = false;
+        varve_status status = sqlite_check_write(log, &append->writes[i], now, &as_expected, error);
+        if (status < 0) return status;
+        if (as_expected) continue;
+        append_refuse_write(append, i);
+        break;
     }
-    if (append->failed_count == 0) return;
-    const varve_failed_condition *first = &append->failed[0];
-    varve_str stream = append->conditions[first->index].stream;
-    append->status = varve_error_set(&append->error, VARVE_CONFLICT, "stream %.*s is at version %llu", (int)stream.len,
-                                     stream.ptr, (unsigned long long)first->current_version);
-    append->error.detail = (int64_t)first->current_version;
+    return VARVE_OK;
+}
+
+static varve_status apply_writes(struct store_log *log, const struct store_append *append, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    for (size_t i = 0; i < append->write_count && status >= 0; i++)
+        status = sqlite_apply_write(log, &append->writes[i], error);
+    return status;
 }
 
 /* ---- events ---- */
@@ -297,6 +323,7 @@ varve_status sqlite_put_event(struct store_log *log, const varve_event *event, v
 
 static varve_status add_events(struct store_log *log, struct store_append *append, varve_time now, varve_error *error)
 {
+    if (append->event_count == 0) return VARVE_OK;
     append->first_position = log->head.position + 1;
     append->recorded_at = now > log->head.recorded_at ? now : log->head.recorded_at;
     for (size_t i = 0; i < append->event_count; i++) {
@@ -318,20 +345,21 @@ static varve_status apply(struct store_log *log, struct store_append *append, va
 {
     append->status = VARVE_OK;
     append->error = (varve_error){ 0 };
-    append->failed_count = 0;
-    if (!append->ids_are_new) {
-        varve_status status = check_repeat(log, append, error);
-        if (status < 0) return status;
-        if (append->status != VARVE_OK) return VARVE_OK;
-    }
+    append->failed_count = append->failed_write = 0;
+    varve_status status = VARVE_OK;
+    if (!append->ids_are_new) status = check_repeat(log, append, error);
+    if (status >= 0 && append->status == VARVE_OK) status = check_writes(log, append, now, error);
+    if (status < 0 || append->status != VARVE_OK) return status;
     for (size_t i = 0; i < append->stream_count; i++) {
         struct id_entry stream;
-        varve_status status = sqlite_look_up_stream(log, append->streams[i].stream, &stream, error);
+        status = sqlite_look_up_stream(log, append->streams[i].stream, &stream, error);
         if (status < 0) return status;
         append->streams[i].version = stream.version;
     }
-    check_conditions(append);
-    return append->status < 0 ? VARVE_OK : add_events(log, append, now, error);
+    status = check_conditions(log, append, error);
+    if (status < 0 || append->status < 0) return status;
+    status = add_events(log, append, now, error);
+    return status < 0 ? status : apply_writes(log, append, error);
 }
 
 static varve_status add_snapshot(struct store_log *log, const struct store_snapshot *snapshot, varve_error *error)
@@ -382,6 +410,7 @@ varve_status sqlite_commit(struct store_log *log, struct store_batch *batch, str
     for (size_t i = 0; i < batch->append_count && status >= 0; i++) status = apply(log, batch->appends[i], now, error);
     for (size_t i = 0; i < batch->snapshot_count && status >= 0; i++)
         status = add_snapshot(log, &batch->snapshots[i], error);
+    if (status >= 0 && now >= log->expiry_due) status = sqlite_drop_expired(log, now, error);
     if (status >= 0) {
         committing = true;
         status = sqlite_run(log, W_COMMIT, "committing", error);

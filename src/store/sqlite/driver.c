@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "store/sqlite/reader.h"
+#include "store/sqlite/record.h"
 
 enum {
     STREAMS_CACHED = 1 << 16,
@@ -341,6 +342,7 @@ const struct store_driver store_sqlite = {
     .close = sqlite_close,
     .commit = sqlite_commit,
     .tend = sqlite_tend,
+    .records = sqlite_records,
     .head = sqlite_head,
     .read = sqlite_read,
     .find = sqlite_find,

@@ -17,7 +17,7 @@
 
 #include "store/sqlite/intern.h"
 
-enum { FORMAT_VERSION = 1, BUSY_TIMEOUT_MS = 5000 };
+enum { FORMAT_VERSION = 2, BUSY_TIMEOUT_MS = 5000 };
 
 /* The writer's statements, prepared once. */
 enum writer_statement {
@@ -32,6 +32,13 @@ enum writer_statement {
     W_FIND_EVENT,
     W_ADD_EVENT,
     W_ADD_TAG,
+    W_SEEK_TAG,
+    W_TYPE_AT,
+    W_TYPES_AFTER,
+    W_FIND_RECORD,
+    W_PUT_RECORD,
+    W_DROP_RECORD,
+    W_DROP_EXPIRED,
     W_ADD_SNAPSHOT,
     W_LIST_SNAPSHOTS,
     W_DROP_SNAPSHOT,
@@ -55,6 +62,7 @@ struct store_log {
     int wal_pages;     /* in the write-ahead log after the latest commit */
     int wal_pages_tended;
     int checkpoint_pages;
+    varve_time expiry_due; /* when records are next looked through for those that have expired */
 
     pthread_mutex_t mutex;
     struct reader *idle; /* readers nobody uses at the moment */

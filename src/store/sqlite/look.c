@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "store/sqlite/match.h"
 #include "store/sqlite/reader.h"
 
 #define EVENTS_WITH_STREAM "SELECT " EVENT_COLUMNS ", s.name FROM events e JOIN streams s ON s.id = e.stream "
@@ -23,6 +24,12 @@ static const char *const statements[R_STATEMENTS] = {
     [R_TYPE_NAME] = "SELECT name FROM types WHERE id = ?1",
     [R_SNAPSHOT] = "SELECT n.version, n.state, n.crc, n.stream FROM streams s JOIN snapshots n ON n.stream = s.id "
                    "WHERE s.name = ?1 AND n.state_version = ?2 AND n.version <= ?3 ORDER BY n.version DESC",
+    [R_SEEK_TAG] = SEEK_TAG,
+    [R_TYPE_AT] = TYPE_AT,
+    [R_TYPES_AFTER] = TYPES_AFTER,
+    [R_RECORDS] = "SELECT space, key, value, revision, coalesce(expires_at, 0), crc FROM records "
+                  "WHERE space = ?1 AND key > ?2 AND key >= ?3 AND (expires_at IS NULL OR expires_at > ?4) "
+                  "ORDER BY key",
 };
 
 varve_status reader_statement(struct reader *reader, enum reader_statement which, sqlite3_stmt **statement,

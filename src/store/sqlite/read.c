@@ -2,6 +2,8 @@
 /* Pages of events. Positions, versions and correlation are found by index, other filters are applied to the rows. */
 #include "base/assert.h"
 #include "event/codec.h"
+#include "event/query.h"
+#include "store/sqlite/match.h"
 #include "store/sqlite/reader.h"
 
 /* Rows looked at for one page at most, so that a rare filter does not hold a snapshot for long. */
@@ -105,16 +107,31 @@ static bool any_of(const varve_str *wanted, size_t count, varve_str value)
     return count == 0;
 }
 
+/* Is the row's event one that an item of the query asks for? */
+static bool is_asked_for(sqlite3_stmt *row, const varve_read_options *options, varve_str type)
+{
+    varve_str packed = column(row, C_TAGS);
+    for (size_t i = 0; i < options->item_count; i++) {
+        const varve_query_item *item = &options->items[i];
+        size_t tags = 0;
+        if (!event_query_takes(item, type)) continue;
+        while (tags < item->tag_count && event_tags_have(packed, item->tags[tags])) tags++;
+        if (tags == item->tag_count) return true;
+    }
+    return false;
+}
+
 /* Looks at a row before it is copied: does it pass the filters? */
 static varve_status passes(struct reader *reader, sqlite3_stmt *row, const varve_read_options *options, bool *pass,
                            varve_error *error)
 {
     *pass = true;
-    if (options->type_count > 0) {
+    if (options->type_count > 0 || options->item_count > 0) {
         varve_str type;
         varve_status status = type_name(reader, sqlite3_column_int64(row, C_TYPE), &type, error);
         if (status < 0) return status;
-        *pass = any_of(options->types, options->type_count, type);
+        *pass = any_of(options->types, options->type_count, type) &&
+                (options->item_count == 0 || is_asked_for(row, options, type));
     }
     if (*pass && options->category_count > 0)
         *pass = any_of(options->categories, options->category_count, varve_stream_category(column(row, C_STREAM)));
@@ -234,11 +251,82 @@ static varve_status read_stream(struct reader *reader, const struct store_read *
     return fill(reader, rows, read, page, error);
 }
 
+static varve_status get_matcher(struct reader *reader, struct matcher *matcher, varve_error *error)
+{
+    matcher->db = reader->db;
+    varve_status status = reader_statement(reader, R_SEEK_TAG, &matcher->seek_tag, error);
+    if (status >= 0) status = reader_statement(reader, R_TYPE_AT, &matcher->type_at, error);
+    if (status >= 0) status = reader_statement(reader, R_TYPES_AFTER, &matcher->types_after, error);
+    return status;
+}
+
+/* Puts the event at a position that an index named onto the page, unless another filter is against it. */
+static varve_status take_position(struct reader *reader, sqlite3_stmt *row, uint64_t position,
+                                  const varve_read_options *options, struct store_page *page, bool *beyond,
+                                  varve_error *error)
+{
+    bool pass = false;
+    sqlite3_bind_int64(row, 1, (int64_t)position - 1);
+    sqlite3_bind_int64(row, 2, (int64_t)position);
+    int code = sqlite3_step(row);
+    varve_status status = VARVE_OK;
+    if (code == SQLITE_DONE)
+        status = varve_error_set(error, VARVE_CORRUPT, "the event at position %llu is missing",
+                                 (unsigned long long)position);
+    else if (code != SQLITE_ROW)
+        status = sqlite_failed(reader->db, "reading events", error);
+    else if (!(*beyond = beyond_time(row, options)))
+        status = passes(reader, row, options, &pass, error);
+    if (pass) {
+        status = sqlite_row_event(reader, row, options->stream, &page->arena, &page->events[page->count], error);
+        if (status >= 0) page->count++;
+    }
+    sqlite3_reset(row);
+    return status;
+}
+
+/* The log by tags: positions come from their index, so that what does not match is not looked at. */
+static varve_status read_by_tags(struct reader *reader, const struct store_read *read, struct store_page *page,
+                                 varve_error *error)
+{
+    const varve_read_options *options = read->options;
+    struct matcher matcher;
+    sqlite3_stmt *row = NULL;
+    bool beyond = false;
+    size_t bytes = 0;
+    varve_status status = get_matcher(reader, &matcher, error);
+    if (status >= 0) status = reader_statement(reader, R_LOG, &row, error);
+    if (status < 0) return status;
+    page->events = arena_alloc(&page->arena, read->event_limit * sizeof *page->events);
+    if (page->events == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a page of events");
+    page->capacity = read->event_limit;
+
+    for (size_t looked_at = 0; page->count < read->event_limit && bytes < read->byte_limit; looked_at++) {
+        size_t before = page->count;
+        uint64_t position = 0;
+        if (looked_at == PAGE_ROWS) break;
+        status = match_next(&matcher, options->items, options->item_count, page->scanned, read->until_position,
+                            &position, error);
+        if (status >= 0 && position > 0) status = take_position(reader, row, position, options, page, &beyond, error);
+        if (status < 0) return status;
+        if (position == 0 || beyond) {
+            page->scanned = read->until_position;
+            return VARVE_OK;
+        }
+        page->scanned = position;
+        if (page->count > before) bytes += page->events[before].data.len + page->events[before].metadata.len;
+    }
+    page->more = true;
+    return VARVE_OK;
+}
+
 static varve_status read_log(struct reader *reader, const struct store_read *read, struct store_page *page,
                              varve_error *error)
 {
     varve_str correlation = read->options->correlation_id;
     sqlite3_stmt *rows = NULL;
+    if (correlation.len == 0 && event_query_by_tags(read->options->items, read->options->item_count))
+        return read_by_tags(reader, read, page, error);
     varve_status status = reader_statement(reader, correlation.len > 0 ? R_CORRELATION : R_LOG, &rows, error);
     if (status < 0) return status;
     sqlite3_bind_int64(rows, 1, (int64_t)read->after_position);

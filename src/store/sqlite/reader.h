@@ -19,6 +19,10 @@ enum reader_statement {
     R_STREAM_VERSION,
     R_TYPE_NAME,
     R_SNAPSHOT,
+    R_SEEK_TAG,
+    R_TYPE_AT,
+    R_TYPES_AFTER,
+    R_RECORDS,
     R_STATEMENTS
 };
 

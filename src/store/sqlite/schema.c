@@ -28,6 +28,15 @@ static const char tables[] =
     "CREATE UNIQUE INDEX events_by_id ON events (id);"
     "CREATE INDEX events_by_correlation ON events (correlation_id) WHERE correlation_id IS NOT NULL;"
     "CREATE TABLE event_tags (tag TEXT NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (tag, position)) WITHOUT ROWID;"
+    "CREATE TABLE records ("
+    " space TEXT NOT NULL,"
+    " key TEXT NOT NULL,"
+    " value TEXT NOT NULL,"
+    " revision INTEGER NOT NULL,"
+    " expires_at INTEGER," /* NULL: never */
+    " crc INTEGER NOT NULL,"
+    " PRIMARY KEY (space, key)) WITHOUT ROWID;"
+    "CREATE INDEX records_by_expiry ON records (expires_at) WHERE expires_at IS NOT NULL;"
     /* For the newest state and, thinly, for the past; may be lost without harm. See snapshot.c. */
     "CREATE TABLE snapshots ("
     " stream INTEGER NOT NULL,"
