@@ -19,6 +19,9 @@ CLEAN = {
     "src/event/codec.h": header("VARVE_EVENT_CODEC_H"),
     "src/sql/sql.h": header("VARVE_SQL_SQL_H", "extern const struct sql_driver sql_sqlite;\n"),
     "src/sql/sqlite.c": SPDX + '#include "sql/sql.h"\n#include <sqlite3.h>\nconst struct sql_driver sql_sqlite;\n',
+    "src/sql/postgres_uri.h": header("VARVE_SQL_POSTGRES_URI_H"),
+    "src/store/postgres/log.c": SPDX + '#include "sql/postgres_uri.h"\n#include <libpq-fe.h>\n',
+    "src/engine/module_postgres.c": SPDX + "static const void *module[] = { &store_postgres, &sql_postgres };\n",
     "src/store/store.h": header("VARVE_STORE_STORE_H", "extern const struct store_driver store_sqlite;\n"),
     "src/store/writer.h": header("VARVE_STORE_WRITER_H"),
     "src/store/writer.c": SPDX + '#include <varve/store.h>\n#include "store/writer.h"\n#include "event/codec.h"\n',
@@ -31,9 +34,10 @@ CLEAN = {
     "src/engine/drivers.c": SPDX + "static const void *drivers[] = { &store_sqlite, &sql_sqlite };\n",
     "src/server/server.h": header("VARVE_SERVER_SERVER_H", "#include <varve.h>\n"),
     "src/cli/serve.c": SPDX + '#include "server/server.h"\n\nint serve(void)\n{\n    return puts("ready");\n}\n',
-    "src/store/CMakeLists.txt": "# SPDX-License-Identifier: Apache-2.0\nadd(writer.c sqlite/log.c)\n",
+    "src/store/CMakeLists.txt": "# SPDX-License-Identifier: Apache-2.0\nadd(writer.c sqlite/log.c postgres/log.c)\n",
     "CMakeLists.txt": "# SPDX-License-Identifier: Apache-2.0\n"
-                      "add(src/sql/sqlite.c src/command/lanes.c src/engine/drivers.c src/cli/serve.c)\n",
+                      "add(src/sql/sqlite.c src/command/lanes.c src/engine/drivers.c src/engine/module_postgres.c\n"
+                      "    src/cli/serve.c)\n",
     "src/command/CMakeLists.txt":
         "# SPDX-License-Identifier: Apache-2.0\nvarve_unit_test(lanes SOURCES bank_fixture.c)\n",
     "fuzz/fuzz.h": header("VARVE_FUZZ_FUZZ_H"),
@@ -56,6 +60,9 @@ ADDED = [
     ("floors", "src/store/sqlite/log.c", '#include "store/writer.h"\n'),
     ("floors", "src/store/sqlite/log.c", '#include "sql/sql.h"\n'),
     ("floors", "src/sql/sqlite.c", '#include "event/codec.h"\n'),
+    ("floors", "src/store/sqlite/log.c", '#include "sql/postgres_uri.h"\n'),
+    ("floors", "src/store/writer.c", '#include "sql/postgres_uri.h"\n'),
+    ("floors", "src/store/writer.c", "#include <libpq-fe.h>\n"),
     ("floors", "src/store/writer.c", '#include "store/sqlite/pages.h"\n'),
     ("floors", "src/engine/drivers.c", '#include "store/sqlite/pages.h"\n'),
     ("floors", "src/store/writer.c", '#include "../event/codec.h"\n'),

@@ -8,14 +8,15 @@
 
 /* What a store's URI scheme stands for. */
 struct driver {
-    const struct store_driver *store;
-    const struct sql_driver *sql; /* where read models of such a store live */
+    const struct store_driver *store; /* NULL when a module does not bring one */
+    const struct sql_driver *sql;     /* where read models of such a store live */
 };
 
 /*
- * Finds the drivers for a URI; `*rest` is what follows "scheme:", borrowed from `uri`. INVALID when
- * nothing is known by that name, UNSUPPORTED when it is designed but not built.
+ * Finds the drivers for a URI, and opens the module that has them where they are in one. `*rest` is where the
+ * place begins, borrowed from `uri`: what follows "sqlite:", or a URI of PostgreSQL whole. INVALID when
+ * nothing is known by that name, UNSUPPORTED when its module is not there.
  */
-varve_status driver_find(const char *uri, const struct driver **driver, const char **rest, varve_error *error);
+varve_status driver_find(const char *uri, struct driver *driver, const char **rest, varve_error *error);
 
 #endif

@@ -50,14 +50,14 @@ static varve_status open_lanes(varve_engine *engine, const varve_engine_options 
 
 static varve_status open_models(varve_engine *engine, const varve_engine_options *options, varve_error *error)
 {
-    const struct driver *driver = NULL;
+    struct driver driver = { 0 };
     const char *path = NULL;
     varve_buf location = { 0 };
     varve_status status = driver_find(options->store, &driver, &path, error);
     if (status < 0) return status;
     varve_buf_printf(&location, "%s.models", path);
     const struct models_options models_options = {
-        .sql = driver->sql,
+        .sql = driver.sql,
         .location = location.ptr,
         .read_only = options->read_only,
         .log = { options->log, options->log_ctx },
