@@ -6,4 +6,5 @@ extern const struct varve_module varve_module;
 
 __attribute__((visibility("default"))) const struct varve_module varve_module = {
     .version = VARVE_BUILD_VERSION,
+    .store = &store_postgres,
 };

@@ -75,3 +75,26 @@ bool event_query_by_tags(const varve_query_item *items, size_t count)
         if (items[i].tag_count == 0) return false;
     return count > 0;
 }
+
+static void write_names(const char *name, const varve_str *texts, size_t count, varve_buf *out)
+{
+    varve_buf_printf(out, "\"%s\":[", name);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) varve_buf_str(out, VARVE_STR(","));
+        varve_buf_json_string(out, texts[i]);
+    }
+    varve_buf_str(out, VARVE_STR("]"));
+}
+
+void event_query_write_json(const varve_query_item *items, size_t count, varve_buf *out)
+{
+    varve_buf_str(out, VARVE_STR("["));
+    for (size_t i = 0; i < count; i++) {
+        varve_buf_str(out, i == 0 ? VARVE_STR("{") : VARVE_STR(",{"));
+        write_names("types", items[i].types, items[i].type_count, out);
+        varve_buf_str(out, VARVE_STR(","));
+        write_names("tags", items[i].tags, items[i].tag_count, out);
+        varve_buf_str(out, VARVE_STR("}"));
+    }
+    varve_buf_str(out, VARVE_STR("]"));
+}

@@ -17,6 +17,9 @@ bool event_query_matches(const varve_query_item *items, size_t count, const varv
 /* May an event of this type be one that the item asks for? */
 bool event_query_takes(const varve_query_item *item, varve_str type);
 
+/* Appends the query as JSON: [{"types":[…],"tags":[…]}]. */
+void event_query_write_json(const varve_query_item *items, size_t count, varve_buf *out);
+
 /* Has every item a tag? One without is found only by looking at every event. */
 bool event_query_by_tags(const varve_query_item *items, size_t count);
 

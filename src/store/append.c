@@ -232,6 +232,7 @@ static varve_status take_writes(struct append *append, const varve_append_reques
     work->write_count = count;
     for (size_t i = 0; i < options->write_count; i++) {
         work->writes[i] = options->writes[i];
+        work->writes[i].record.revision = work->writes[i].tried = 0;
         append->bytes += options->writes[i].record.value.len;
         if (options->copy && !copy_record(&append->memory, &work->writes[i].record))
             return varve_error_set(error, VARVE_NOMEM, "no memory for %zu records", count);

@@ -52,8 +52,3 @@ void append_refuse_write(struct store_append *append, size_t i)
     append->status = varve_error_set(&append->error, VARVE_CONFLICT, "the record %.*s of %.*s is not as expected",
                                      (int)record->key.len, record->key.ptr, (int)record->space.len, record->space.ptr);
 }
-
-uint64_t record_next_revision(uint64_t revision, varve_time now)
-{
-    return revision >= (uint64_t)now ? revision + 1 : (uint64_t)now;
-}

@@ -17,8 +17,4 @@ void append_settle_conditions(struct store_append *append);
 /* Refuses the append because its i-th write does not find what it expects. */
 void append_refuse_write(struct store_append *append, size_t i);
 
-/* The revision that a record gets after `revision` (0: it is new): never one that it had before, even if it was removed
- * in between. `now` in microseconds. */
-uint64_t record_next_revision(uint64_t revision, varve_time now);
-
 #endif

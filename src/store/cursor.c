@@ -33,6 +33,7 @@ struct varve_cursor {
     uint64_t scanned;   /* the position up to which everything was given out or passed over */
     uint64_t page_end;  /* what `scanned` becomes once the page is given out */
     uint64_t seen_head; /* the head that the latest exhausted read went up to */
+    uint64_t history;   /* the watch's, when it was opened */
     bool exhausted;     /* nothing more up to seen_head */
     bool live;          /* CAUGHT_UP was told */
     struct waiter waiter;
@@ -134,8 +135,11 @@ static varve_status rewound(const char *what, varve_error *error)
 }
 
 /* A checkpoint is a position, the incarnation it was noted in, and the id of the event there. */
-static varve_status check_checkpoint(varve_store *store, const varve_read_options *options, varve_error *error)
+static varve_status check_checkpoint(varve_store *store, const varve_read_options *options, uint64_t *history,
+                                     varve_error *error)
 {
+    char incarnation[VARVE_UUID_TEXT_BYTES];
+    *history = watch_history(&store->watch, incarnation);
     varve_event event;
     varve_buf memory = { 0 };
     uint64_t head = 0;
@@ -144,7 +148,7 @@ static varve_status check_checkpoint(varve_store *store, const varve_read_option
     if (options->after_position > head)
         return varve_error_set(error, VARVE_REWOUND, "position %llu lies beyond the head, which is %llu",
                                (unsigned long long)options->after_position, (unsigned long long)head);
-    if (options->incarnation.len > 0 && !varve_str_is(options->incarnation, store->incarnation))
+    if (options->incarnation.len > 0 && !varve_str_is(options->incarnation, incarnation))
         return rewound("the checkpoint belongs to another incarnation", error);
     if (varve_uuid_is_nil(options->after_id)) return VARVE_OK;
     status = varve_event_find(store, options->after_id, &event, &memory, error);
@@ -154,18 +158,26 @@ static varve_status check_checkpoint(varve_store *store, const varve_read_option
     return status;
 }
 
+/* Whether the head that this process knows moves by itself. */
+static bool hears_of_news(const varve_store *store)
+{
+    return !store->read_only || (store->driver->capabilities & STORE_MANY_WRITERS) != 0;
+}
+
 varve_status varve_cursor_open(varve_cursor **out, varve_store *store, const varve_read_options *options,
                                varve_error *error)
 {
     varve_status status = check_options(options, error);
-    if (status >= 0) status = check_checkpoint(store, options, error);
+    uint64_t history = 0;
+    if (status >= 0) status = check_checkpoint(store, options, &history, error);
     if (status < 0) return status;
     varve_cursor *cursor = calloc(1, sizeof *cursor);
     if (cursor == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a cursor");
     cursor->store = store;
+    cursor->history = history;
     if (!copy_options(cursor, options)) status = varve_error_set(error, VARVE_NOMEM, "no memory for a cursor");
     if (status >= 0) status = resolve_time(cursor, error);
-    if (status >= 0 && options->follow && !store->read_only) {
+    if (status >= 0 && options->follow && hears_of_news(store)) {
         status = waiter_init(&cursor->waiter, &store->watch, error);
         cursor->has_waiter = status >= 0;
     }
@@ -251,17 +263,28 @@ static const varve_event *give(varve_cursor *cursor)
     return event;
 }
 
+/* The head to read up to: what this process knows, or when nothing tells it, what the database says. */
+static varve_status find_head(varve_cursor *cursor, uint64_t *head, varve_error *error)
+{
+    char incarnation[VARVE_UUID_TEXT_BYTES];
+    if (watch_history(&cursor->store->watch, incarnation) != cursor->history)
+        return rewound("the log became another while this cursor was open", error);
+    if (!cursor->has_waiter) return varve_store_head(cursor->store, head, error);
+    *head = watch_head(&cursor->store->watch).position;
+    return VARVE_OK;
+}
+
 /* Waits until the head is beyond what was seen, wait_ms at most, and says where it is. */
 static varve_status wait_for_more(varve_cursor *cursor, uint64_t *head, varve_error *error)
 {
     uint64_t now = clock_ns(), end = now + (uint64_t)cursor->options.wait_ms * 1000000u;
     for (;; now = clock_ns()) {
-        varve_status status = varve_store_head(cursor->store, head, error);
+        varve_status status = find_head(cursor, head, error);
         if (status < 0 || *head > cursor->seen_head || now >= end) return status;
         if (!cursor->has_waiter) {
             /* Another process writes: nothing tells us when, so look now and then. */
             nanosleep(&(struct timespec){ .tv_nsec = OTHER_PROCESS_POLL_MS * 1000000L }, NULL);
-        } else if (waiter_arm(&cursor->waiter, &cursor->store->watch, cursor->seen_head)) {
+        } else if (waiter_arm(&cursor->waiter, &cursor->store->watch, cursor->seen_head, cursor->history)) {
             waiter_wait(&cursor->waiter, (uint32_t)((end - now) / 1000000u) + 1);
         }
     }
@@ -270,7 +293,8 @@ static varve_status wait_for_more(varve_cursor *cursor, uint64_t *head, varve_er
 /* Before IDLE is told the waiter must be armed, or its descriptor would stay silent about what just came. */
 static bool may_idle(varve_cursor *cursor)
 {
-    return !cursor->has_waiter || waiter_arm(&cursor->waiter, &cursor->store->watch, cursor->seen_head);
+    return !cursor->has_waiter ||
+           waiter_arm(&cursor->waiter, &cursor->store->watch, cursor->seen_head, cursor->history);
 }
 
 varve_status varve_cursor_next(varve_cursor *cursor, const varve_event **event, varve_error *error)
@@ -290,7 +314,7 @@ varve_status varve_cursor_next(varve_cursor *cursor, const varve_event **event, 
             return VARVE_SKIPPED;
         }
         if (!cursor->exhausted) {
-            status = varve_store_head(cursor->store, &head, error);
+            status = find_head(cursor, &head, error);
         } else if (!cursor->options.follow) {
             return VARVE_DONE;
         } else if (!cursor->live) {
@@ -305,7 +329,7 @@ varve_status varve_cursor_next(varve_cursor *cursor, const varve_event **event, 
             release_page(cursor);
             return VARVE_IDLE;
         } else {
-            status = varve_store_head(cursor->store, &head, error);
+            status = find_head(cursor, &head, error);
         }
         if (status >= 0) status = fill(cursor, head, error);
         if (status < 0) return status;

@@ -7,6 +7,19 @@
 
 enum { DEFAULT_QUEUE_LIMIT = 8192, DEFAULT_CHECKPOINT_PAGES = 1000, DEFAULT_IDEMPOTENCY_RETENTION_S = 86400 };
 
+/* On a thread of the driver's, which may be quicker than the opening. */
+static void on_moved(void *ctx, struct store_head head)
+{
+    varve_store *store = ctx;
+    watch_move(&store->watch, head);
+}
+
+static void on_renewed(void *ctx, const char *incarnation)
+{
+    varve_store *store = ctx;
+    watch_renew(&store->watch, incarnation);
+}
+
 static varve_status open_log(varve_store *store, const varve_store_options *options, varve_error *error)
 {
     struct store_location location = {
@@ -15,16 +28,19 @@ static varve_status open_log(varve_store *store, const varve_store_options *opti
         .must_exist = options->must_exist || options->read_only,
         .durability = options->durability,
         .checkpoint_pages = options->checkpoint_pages == 0 ? DEFAULT_CHECKPOINT_PAGES : options->checkpoint_pages,
+        .told = { store, on_moved, on_renewed },
         .log = { options->log, options->log_ctx },
     };
+    char incarnation[VARVE_UUID_TEXT_BYTES];
     struct store_head head = { 0 };
-    varve_store_info info = { 0 };
+    watch_init(&store->watch);
     varve_status status = store->driver->open(&store->log, &location, error);
     if (status >= 0) status = store->driver->head(store->log, &head, error);
-    if (status >= 0) status = store->driver->info(store->log, &info, error);
+    if (status >= 0) status = store->driver->incarnation(store->log, incarnation, error);
     if (status < 0) return status;
-    memcpy(store->incarnation, info.incarnation, sizeof store->incarnation);
-    watch_init(&store->watch, head);
+    watch_move(&store->watch, head);
+    watch_renew(&store->watch, incarnation);
+    memcpy(store->incarnation, incarnation, sizeof incarnation);
     if (options->read_only) return VARVE_OK;
 
     struct writer_options writer_options = {
@@ -34,9 +50,7 @@ static varve_status open_log(varve_store *store, const varve_store_options *opti
         .queue_limit = options->queue_limit == 0 ? DEFAULT_QUEUE_LIMIT : options->queue_limit,
         .diagnostics = location.log,
     };
-    status = writer_open(&store->writer, &writer_options, error);
-    if (status < 0) watch_fini(&store->watch);
-    return status;
+    return writer_open(&store->writer, &writer_options, error);
 }
 
 varve_status store_open(varve_store **out, const struct store_driver *driver, const char *path,
@@ -58,9 +72,7 @@ varve_status store_open(varve_store **out, const struct store_driver *driver, co
         options->idempotency_retention_s == 0 ? DEFAULT_IDEMPOTENCY_RETENTION_S : options->idempotency_retention_s;
     varve_status status = open_log(store, options, error);
     if (status < 0) {
-        driver->close(store->log);
-        free(store->path);
-        free(store);
+        varve_store_close(store);
         return status;
     }
     *out = store;
@@ -232,7 +244,8 @@ varve_status store_version_at(varve_store *store, varve_str stream, varve_time a
 varve_status varve_store_head(varve_store *store, uint64_t *position, varve_error *error)
 {
     struct store_head head = { 0 };
-    if (store->read_only) {
+    /* On a store of this process alone nothing is newer than what is known; on others it may be. */
+    if (store->read_only || (store->driver->capabilities & STORE_MANY_WRITERS) != 0) {
         varve_status status = store->driver->head(store->log, &head, error);
         if (status < 0) return status;
     } else {

@@ -10,13 +10,15 @@
 #define VARVE_STORE_STORE_H
 
 #include "store/conditions.h"
+#include "store/record.h"
 #include "store/thinning.h"
 #include "store/work.h"
 
 /* Capabilities of a driver; the only reason for which the conformance suite leaves out a case. */
 enum {
-    STORE_ONE_WRITER = 1 << 0, /* one process at a time may open the log for writing */
-    STORE_IN_A_FILE = 1 << 1,  /* `path` names a file that can be copied and damaged */
+    STORE_ONE_WRITER = 1 << 0,   /* one process at a time may open the log for writing */
+    STORE_IN_A_FILE = 1 << 1,    /* `path` names a file that can be copied and damaged */
+    STORE_MANY_WRITERS = 1 << 2, /* several processes may: the driver tells of what others appended */
 };
 
 /* Gives a load its next event, complete and with everything the log sets; DONE after the last. */
@@ -42,7 +44,7 @@ struct store_driver {
      * has written nothing and disturbs no other, and sees what those before it wrote. `head`
      * becomes the new head. Where a snapshot is added, those of its stream that are surplus (thinning.h)
      * or of another state_version go in the same transaction; one of an unknown stream is dropped.
-     * Returns OK when every outcome is set and durable. A failure means that nothing of the batch was
+     * Returns OK when every outcome is set, and durable where it is a success. A failure means that nothing of the batch was
      * committed (FULL, BUSY, NOMEM: the next batch may succeed), or, with VARVE_ERROR_UNKNOWN_OUTCOME,
      * that nobody knows; with VARVE_ERROR_FATAL the writer must stop.
      */
@@ -76,13 +78,15 @@ struct store_driver {
      * NOT_FOUND when there is none; a damaged one is as good as none: an older one is looked for. */
     varve_status (*snapshot)(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
                              uint64_t *version, varve_buf *state, varve_error *error);
+    /* Which history the log is, as the driver last saw it. */
+    varve_status (*incarnation)(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], varve_error *error);
     /* Everything but read_only, which the store sets. */
     varve_status (*info)(struct store_log *log, varve_store_info *info, varve_error *error);
     /* As varve_store_verify. */
     varve_status (*verify)(struct store_log *log, const varve_verify_options *options, uint64_t *events,
                            varve_error *error);
 
-    /* As varve_store_backup; with `renew` the copy gets a new incarnation. */
+    /* As varve_store_backup; with `renew` the copy gets a new incarnation. NULL: a backup is an export. */
     varve_status (*copy)(struct store_log *log, const char *path, bool renew, const varve_progress_options *options,
                          varve_error *error);
     /* Fills a new or empty log with the events that `next` gives, exactly as they are, in one transaction, and gives it
@@ -93,5 +97,6 @@ struct store_driver {
 };
 
 extern const struct store_driver store_sqlite;
+extern const struct store_driver store_postgres; /* in its module */
 
 #endif

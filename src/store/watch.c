@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -11,9 +12,9 @@
 /* Waiters woken under one hold of the mutex, which the writer needs too. */
 enum { WOKEN_AT_ONCE = 32 };
 
-void watch_init(struct watch *watch, struct store_head head)
+void watch_init(struct watch *watch)
 {
-    *watch = (struct watch){ .head = head, .woken = head.position };
+    *watch = (struct watch){ 0 };
     pthread_mutex_init(&watch->mutex, NULL);
     pthread_cond_init(&watch->moved, NULL);
 }
@@ -50,12 +51,42 @@ static void unlink_waiter(struct waiter *waiter, struct watch *watch)
     waiter->armed = false;
 }
 
+/* The mutex is held. */
+static void tell(struct watch *watch)
+{
+    watch->news++;
+    if (watch->armed != NULL) pthread_cond_signal(&watch->moved);
+}
+
 void watch_move(struct watch *watch, struct store_head head)
 {
     pthread_mutex_lock(&watch->mutex);
-    watch->head = head;
-    if (watch->armed != NULL && head.position != watch->woken) pthread_cond_signal(&watch->moved);
+    if (head.position > watch->head.position) {
+        watch->head = head;
+        tell(watch);
+    }
     pthread_mutex_unlock(&watch->mutex);
+}
+
+void watch_renew(struct watch *watch, const char *incarnation)
+{
+    pthread_mutex_lock(&watch->mutex);
+    if (strcmp(watch->incarnation, incarnation) != 0) {
+        snprintf(watch->incarnation, sizeof watch->incarnation, "%s", incarnation);
+        watch->history++;
+        if (watch->history > 1) watch->head = (struct store_head){ 0 }; /* it may have been rolled back */
+        tell(watch);
+    }
+    pthread_mutex_unlock(&watch->mutex);
+}
+
+uint64_t watch_history(struct watch *watch, char incarnation[VARVE_UUID_TEXT_BYTES])
+{
+    pthread_mutex_lock(&watch->mutex);
+    memcpy(incarnation, watch->incarnation, VARVE_UUID_TEXT_BYTES);
+    uint64_t history = watch->history;
+    pthread_mutex_unlock(&watch->mutex);
+    return history;
 }
 
 static void *wake(void *argument)
@@ -63,8 +94,8 @@ static void *wake(void *argument)
     struct watch *watch = argument;
     pthread_mutex_lock(&watch->mutex);
     while (!watch->closing) {
-        if (watch->armed == NULL || watch->woken == watch->head.position) {
-            if (watch->armed == NULL) watch->woken = watch->head.position;
+        if (watch->armed == NULL || watch->woken == watch->news) {
+            if (watch->armed == NULL) watch->woken = watch->news;
             pthread_cond_wait(&watch->moved, &watch->mutex);
             continue;
         }
@@ -110,11 +141,11 @@ void waiter_fini(struct waiter *waiter, struct watch *watch)
     close(waiter->fd);
 }
 
-bool waiter_arm(struct waiter *waiter, struct watch *watch, uint64_t seen)
+bool waiter_arm(struct waiter *waiter, struct watch *watch, uint64_t seen, uint64_t history)
 {
     eventfd_t count;
     pthread_mutex_lock(&watch->mutex);
-    bool behind = watch->head.position > seen;
+    bool behind = watch->head.position > seen || watch->history != history;
     if (!behind && !waiter->armed) {
         (void)eventfd_read(waiter->fd, &count);
         waiter->armed = true;

@@ -15,10 +15,12 @@
 struct watch {
     pthread_mutex_t mutex;
     struct store_head head;
-    struct waiter *armed; /* whom the next move of the head wakes */
-    uint64_t woken;       /* the head that everybody was woken for */
-    pthread_cond_t moved; /* the waking thread waits here */
-    pthread_t thread;     /* started for the first waiter */
+    char incarnation[VARVE_UUID_TEXT_BYTES]; /* of the log */
+    uint64_t history;                        /* counts the incarnations seen */
+    struct waiter *armed;                    /* whom the next news wakes */
+    uint64_t news, woken;                    /* how often there was some, and for which of it everybody was woken */
+    pthread_cond_t moved;                    /* the waking thread waits here */
+    pthread_t thread;                        /* started for the first waiter */
     bool has_thread;
     bool closing;
 };
@@ -29,20 +31,27 @@ struct waiter {
     struct waiter *next, *previous;
 };
 
-void watch_init(struct watch *watch, struct store_head head);
+void watch_init(struct watch *watch);
 void watch_fini(struct watch *watch);
 
 struct store_head watch_head(struct watch *watch);
 
-/* Moves the head forward, and has whoever is armed woken. */
+/* Moves the head forward, never back, and has whoever is armed woken. */
 void watch_move(struct watch *watch, struct store_head head);
+
+/* The log is of this incarnation. When it was another one, whoever is armed is woken: positions mean something else now. */
+void watch_renew(struct watch *watch, const char *incarnation);
+
+/* Copies the incarnation and says the how-manieth it is. */
+uint64_t watch_history(struct watch *watch, char incarnation[VARVE_UUID_TEXT_BYTES]);
 
 /* UNAVAILABLE when the system has no descriptor or thread left. */
 varve_status waiter_init(struct waiter *waiter, struct watch *watch, varve_error *error);
 void waiter_fini(struct waiter *waiter, struct watch *watch);
 
-/* Clears the descriptor and arms the waiter; false, and not armed, when the head is beyond `seen` already. */
-bool waiter_arm(struct waiter *waiter, struct watch *watch, uint64_t seen);
+/* Clears the descriptor and arms the waiter; false, and not armed, when the head is beyond `seen` already, or the history
+ * is another. */
+bool waiter_arm(struct waiter *waiter, struct watch *watch, uint64_t seen, uint64_t history);
 
 /* Waits until the descriptor is readable, `wait_ms` at most. */
 void waiter_wait(const struct waiter *waiter, uint32_t wait_ms);

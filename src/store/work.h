@@ -12,6 +12,19 @@
 /* A driver's own handle on an open log. */
 struct store_log;
 
+/* The state of the log as the writer knows it. */
+struct store_head {
+    uint64_t position;
+    varve_time recorded_at;
+};
+
+/* Who hears of what other processes do to a log. Called on a thread of the driver's, while the log is open. */
+struct store_listener {
+    void *ctx;
+    void (*moved)(void *ctx, struct store_head head);    /* the head is at least there; NULL: nobody listens */
+    void (*renewed)(void *ctx, const char *incarnation); /* the log is another history from now on */
+};
+
 /* What a driver needs to know to open a log. Views live until open returns. */
 struct store_location {
     const char *path; /* what follows the scheme in the URI */
@@ -19,6 +32,7 @@ struct store_location {
     bool must_exist;
     varve_durability durability;
     uint32_t checkpoint_pages;
+    struct store_listener told; /* drivers with STORE_MANY_WRITERS */
     struct log log;
 };
 
@@ -40,6 +54,7 @@ struct store_write {
     enum store_expectation expect;
     uint64_t expected; /* STORE_EXPECT_REVISION */
     bool remove;       /* takes the record away instead */
+    uint64_t tried;    /* the driver's: the revision that an earlier try, of unknown outcome, gave it */
 };
 
 /* Which records are wanted: those of a space whose keys begin with `prefix` and come after `after`, in order. */
@@ -95,12 +110,6 @@ struct store_batch {
     size_t append_count;
     const struct store_snapshot *snapshots;
     size_t snapshot_count;
-};
-
-/* The state of the log as the writer knows it. */
-struct store_head {
-    uint64_t position;
-    varve_time recorded_at;
 };
 
 /* What one page of events is read by: the cursor's options (tags as `items`) and where it stands. */

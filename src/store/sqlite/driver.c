@@ -350,6 +350,7 @@ const struct store_driver store_sqlite = {
     .streams = sqlite_streams,
     .version_at = sqlite_version_at,
     .snapshot = sqlite_snapshot,
+    .incarnation = sqlite_incarnation,
     .info = sqlite_info,
     .verify = sqlite_verify,
     .copy = sqlite_copy,

@@ -153,6 +153,17 @@ static uint64_t file_bytes(const char *path, const char *suffix)
     return (uint64_t)file.st_size;
 }
 
+varve_status sqlite_incarnation(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], varve_error *error)
+{
+    struct reader *reader = NULL;
+    varve_status status = reader_take(log, &reader, error);
+    if (status >= 0)
+        status = scalar(reader, "SELECT value FROM meta WHERE key = 'incarnation'", NULL, incarnation,
+                        VARVE_UUID_TEXT_BYTES, error);
+    reader_give(log, reader);
+    return status;
+}
+
 varve_status sqlite_info(struct store_log *log, varve_store_info *info, varve_error *error)
 {
     struct store_head head;
@@ -165,10 +176,8 @@ varve_status sqlite_info(struct store_log *log, varve_store_info *info, varve_er
     status = scalar(reader, "SELECT coalesce(max(id), 0) FROM streams", &streams, NULL, 0, error);
     if (status >= 0)
         status = scalar(reader, "SELECT value FROM meta WHERE key = 'created_at'", &created_at, NULL, 0, error);
-    if (status >= 0)
-        status = scalar(reader, "SELECT value FROM meta WHERE key = 'incarnation'", NULL, info->incarnation,
-                        sizeof info->incarnation, error);
     reader_give(log, reader);
+    if (status >= 0) status = sqlite_incarnation(log, info->incarnation, error);
     snprintf(info->driver, sizeof info->driver, "sqlite");
     snprintf(info->driver_version, sizeof info->driver_version, "%s", sqlite3_libversion());
     info->format_version = FORMAT_VERSION;

@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/sqlite/record.h"
 
-#include "base/crc32c.h"
 #include "store/sqlite/reader.h"
 
 #define EXPIRY_EVERY (10 * (varve_time)1000000)
-
-/* Texts are followed by a zero byte, which none of them holds, so that each knows where it ends. */
-static uint32_t checksum(const struct store_record *record)
-{
-    uint64_t numbers[] = { record->revision, (uint64_t)record->expires_at };
-    unsigned char bytes[sizeof numbers];
-    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)(numbers[i / 8] >> i % 8 * 8);
-    uint32_t crc = crc32c(0, bytes, sizeof bytes);
-    const varve_str texts[] = { record->space, record->key, record->value };
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        crc = crc32c(crc, texts[i].ptr, texts[i].len);
-        crc = crc32c(crc, "", 1);
-    }
-    return crc;
-}
 
 /* ---- reading ---- */
 
@@ -50,7 +34,7 @@ static varve_status visit_records(struct reader *reader, sqlite3_stmt *rows, con
             .expires_at = sqlite3_column_int64(rows, 4),
         };
         if (!begins_with(record.key, range->prefix)) return VARVE_OK;
-        if (checksum(&record) != (uint32_t)sqlite3_column_int64(rows, 5))
+        if (record_checksum(&record) != (uint32_t)sqlite3_column_int64(rows, 5))
             return varve_error_set(error, VARVE_CORRUPT, "the record %.*s of %.*s fails its checksum",
                                    (int)record.key.len, record.key.ptr, (int)record.space.len, record.space.ptr);
         status = visit(ctx, &record);
@@ -113,7 +97,7 @@ varve_status sqlite_apply_write(struct store_log *log, const struct store_write 
         sqlite3_bind_null(statement, 5);
     else
         sqlite3_bind_int64(statement, 5, record->expires_at);
-    sqlite3_bind_int64(statement, 6, checksum(record));
+    sqlite3_bind_int64(statement, 6, record_checksum(record));
     return sqlite_run(log, W_PUT_RECORD, "writing a record", error);
 }
 

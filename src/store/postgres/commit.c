@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The writer's side. A batch is looked up, decided (batch.c) and written:
+ *
+ *   usually     look   what is not remembered, without a lock; nothing when all is
+ *               write  BEGIN, the order lock, "nobody appended since", the events, COMMIT: one round trip, so the
+ *                      lock is held for the work and the flush alone
+ *   contended   look   BEGIN, the order lock, everything
+ *               write  the events, COMMIT
+ *
+ * When somebody did append since, the first way has written nothing and the second one follows; it comes first as long
+ * as other processes keep appending. A connection that is lost leaves open what became of a transaction that was
+ * written: the batch is sent again, and the ids tell.
+ */
+#include <time.h>
+
+#include "base/clock.h"
+#include "event/query.h"
+#include "store/postgres/batch.h"
+#include "store/postgres/listen.h"
+#include "store/postgres/rows.h"
+
+enum {
+    NEWS_MAX = 5000,   /* events of other processes that are caught up with; with more the versions are forgotten */
+    RESEND_MS = 30000, /* how long a batch of unknown outcome is sent again */
+    FIRST_PAUSE_MS = 20,
+    LONGEST_PAUSE_MS = 1000,
+};
+
+#define EXPIRY_EVERY (10 * (varve_time)1000000)
+
+/* ---- looking ---- */
+
+static bool send_names(struct connection *writer, const struct batch *batch, struct array *names)
+{
+    struct values values = { 0 };
+    array_begin(names, TYPE_TEXT);
+    for (size_t i = 0; i < batch->stream_count; i++)
+        if (!batch->streams[i].is_known) array_text(names, batch->streams[i].name);
+    return values_array(&values, names) && connection_send(writer, S_VERSIONS, &values);
+}
+
+static bool send_ids(struct connection *writer, const struct batch *batch, struct array *ids)
+{
+    struct values values = { 0 };
+    array_begin(ids, TYPE_UUID);
+    for (size_t i = 0; i < batch->id_count; i++)
+        array_text(ids, (varve_str){ (const char *)batch->ids[i].id->bytes, sizeof batch->ids[i].id->bytes });
+    return values_array(&values, ids) && connection_send(writer, S_IDS, &values);
+}
+
+static bool send_records(struct connection *writer, const struct batch *batch, struct array *spaces, struct array *keys)
+{
+    struct values values = { 0 };
+    array_begin(spaces, TYPE_TEXT);
+    array_begin(keys, TYPE_TEXT);
+    for (size_t i = 0; i < batch->record_count; i++) {
+        array_text(spaces, batch->records[i].write->record.space);
+        array_text(keys, batch->records[i].write->record.key);
+    }
+    return values_array(&values, spaces) && values_array(&values, keys) &&
+           connection_send(writer, S_FIND_RECORDS, &values) && connection_send(writer, S_CLOCK, NULL);
+}
+
+static bool send_query(struct connection *writer, const struct batch_query *query, varve_buf *json)
+{
+    struct values values = { 0 };
+    const varve_condition *condition = query->condition;
+    varve_buf_reset(json);
+    event_query_write_json(condition->items, condition->item_count, json);
+    if (json->failed) return false;
+    values_text(&values, varve_buf_view(json));
+    values_int(&values, condition->after > INT64_MAX ? INT64_MAX : (int64_t)condition->after);
+    return connection_send(writer, S_NEXT_MATCH, &values);
+}
+
+/* What others appended since, in the order of positions: brings the remembered versions up to date. */
+static bool take_news(struct store_log *log, const PGresult *news)
+{
+    int count = PQntuples(news);
+    if (count > NEWS_MAX) return false;
+    for (int i = 0; i < count; i++)
+        versions_put(&log->versions, result_text(news, i, 1), (uint64_t)result_int(news, i, 2));
+    if (count > 0)
+        log->head = (struct store_head){ (uint64_t)result_int(news, count - 1, 0), result_time(news, count - 1, 3) };
+    return true;
+}
+
+/* Answers about streams, some of which may have moved on in what was news only just now. */
+static void take_versions(struct store_log *log, struct batch *batch, const PGresult *versions)
+{
+    for (int i = 0; versions != NULL && i < PQntuples(versions); i++) {
+        varve_str name = result_text(versions, i, 0);
+        struct batch_stream *stream = batch_find_stream(batch, name);
+        if (stream == NULL) continue;
+        stream->version = (uint64_t)result_int(versions, i, 1);
+        stream->is_known = true;
+        versions_put(&log->versions, name, stream->version);
+    }
+}
+
+static bool take_ids(struct batch *batch, const PGresult *ids)
+{
+    for (size_t i = 0; i < batch->id_count; i++) batch->ids[i].position = 0;
+    for (int i = 0; ids != NULL && i < PQntuples(ids); i++) {
+        struct batch_id *id = &batch->ids[result_int(ids, i, 0)];
+        id->position = (uint64_t)result_int(ids, i, 1);
+        id->version = (uint64_t)result_int(ids, i, 2);
+        id->recorded_at = result_time(ids, i, 4);
+        if (!arena_copy(&batch->memory, result_text(ids, i, 3), &id->stream)) return false;
+    }
+    return true;
+}
+
+static bool take_records(struct batch *batch, const PGresult *records, const PGresult *clock)
+{
+    if (records == NULL) return true;
+    batch->now = result_time(clock, 0, 0);
+    for (size_t i = 0; i < batch->record_count; i++) batch->records[i].known = 0;
+    for (int i = 0; i < PQntuples(records); i++) {
+        struct batch_record *record = &batch->records[result_int(records, i, 0)];
+        record->known = (uint64_t)result_int(records, i, 1);
+        record->expires_at = result_time(records, i, 2);
+        if (!arena_copy(&batch->memory, result_text(records, i, 3), &record->value)) return false;
+    }
+    return true;
+}
+
+/* Which streams are remembered; with what was remembered, how many are not. */
+static size_t recall_versions(struct store_log *log, struct batch *batch)
+{
+    size_t unknown = 0;
+    for (size_t i = 0; i < batch->stream_count; i++) {
+        struct batch_stream *stream = &batch->streams[i];
+        stream->is_known = versions_get(&log->versions, stream->name, &stream->version);
+        unknown += !stream->is_known;
+    }
+    return unknown;
+}
+
+/* After too much news: nothing is remembered, and the head is asked for. */
+static varve_status start_over(struct store_log *log, varve_error *error)
+{
+    PGresult *head = NULL;
+    versions_forget(&log->versions);
+    (void)connection_send(log->writer, S_HEAD, NULL);
+    varve_status status = connection_round(log->writer, &head, 1, "reading the head of the log", error);
+    if (status < 0) return status;
+    log->head = (struct store_head){ 0 };
+    if (PQntuples(head) == 1)
+        log->head = (struct store_head){ (uint64_t)result_int(head, 0, 0), result_time(head, 0, 1) };
+    PQclear(head);
+    return VARVE_OK;
+}
+
+/* The memory of one round of questions, and where their answers will stand. */
+struct questions {
+    struct array names, ids, spaces, keys;
+    varve_buf json;
+    size_t news, versions, found_ids, records, queries, count;
+};
+
+static void questions_fini(struct questions *questions)
+{
+    varve_buf_fini(&questions->names.bytes);
+    varve_buf_fini(&questions->ids.bytes);
+    varve_buf_fini(&questions->spaces.bytes);
+    varve_buf_fini(&questions->keys.bytes);
+    varve_buf_fini(&questions->json);
+}
+
+static bool ask(struct store_log *log, const struct batch *batch, bool locked, size_t unknown,
+                struct questions *questions)
+{
+    struct connection *writer = log->writer;
+    struct values since = { 0 };
+    bool sent = true;
+    values_int(&since, (int64_t)log->head.position);
+    values_int(&since, NEWS_MAX + 1);
+    if (locked) sent = connection_send(writer, S_BEGIN, NULL) && connection_send(writer, S_LOCK, NULL);
+    questions->news = writer->sent;
+    sent = sent && connection_send(writer, S_NEWS, &since);
+    questions->versions = writer->sent;
+    if (unknown > 0) sent = sent && send_names(writer, batch, &questions->names);
+    questions->found_ids = writer->sent;
+    if (batch->id_count > 0) sent = sent && send_ids(writer, batch, &questions->ids);
+    questions->records = writer->sent;
+    if (batch->record_count > 0) sent = sent && send_records(writer, batch, &questions->spaces, &questions->keys);
+    questions->queries = writer->sent;
+    for (size_t i = 0; i < batch->query_count; i++)
+        sent = sent && send_query(writer, &batch->queries[i], &questions->json);
+    questions->count = writer->sent;
+    return sent;
+}
+
+static varve_status take_answers(struct store_log *log, struct batch *batch, const struct questions *questions,
+                                 PGresult **results, bool *again, varve_error *error)
+{
+    *again = !take_news(log, results[questions->news]);
+    if (*again) return start_over(log, error);
+    bool taken =
+        take_ids(batch, batch->id_count > 0 ? results[questions->found_ids] : NULL) &&
+        (batch->record_count == 0 || take_records(batch, results[questions->records], results[questions->records + 1]));
+    if (!taken) return varve_error_set(error, VARVE_NOMEM, "no memory for what was looked up");
+    for (size_t i = 0; i < batch->query_count; i++) {
+        const PGresult *match = results[questions->queries + i];
+        batch->queries[i].match = PQgetisnull(match, 0, 0) ? 0 : (uint64_t)result_int(match, 0, 0);
+    }
+    if (questions->found_ids > questions->versions) take_versions(log, batch, results[questions->versions]);
+    for (size_t i = 0; i < batch->stream_count; i++) /* the news may be of one that was remembered */
+        (void)versions_get(&log->versions, batch->streams[i].name, &batch->streams[i].version);
+    return VARVE_OK;
+}
+
+/* Learns everything that the batch depends on; under the order lock, or without and then true for batch->head only. */
+static varve_status look(struct store_log *log, struct batch *batch, bool locked, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    for (bool again = true; again && status >= 0;) {
+        size_t unknown = recall_versions(log, batch);
+        if (!locked && unknown + batch->id_count + batch->record_count + batch->query_count == 0) break;
+        struct questions questions = { 0 };
+        PGresult **results = NULL;
+        bool sent = ask(log, batch, locked, unknown, &questions);
+        results = arena_array(&batch->memory, questions.count + 1, sizeof *results);
+        size_t wanted = results == NULL ? 0 : questions.count;
+        status = connection_round(log->writer, results, wanted, "looking up what appends depend on", error);
+        if (status >= 0 && (!sent || results == NULL))
+            status = varve_error_set(error, VARVE_NOMEM, "no memory to look up what appends depend on");
+        if (status >= 0) status = take_answers(log, batch, &questions, results, &again, error);
+        results_clear(results, wanted);
+        questions_fini(&questions);
+        locked = false; /* a second look is under the lock already */
+        if (again && status >= 0) (void)recall_versions(log, batch);
+    }
+    batch->head = log->head;
+    return status;
+}
+
+/* ---- writing ---- */
+
+static bool send_events(struct connection *writer, const struct batch *batch, struct rows *rows)
+{
+    struct values values = { 0 };
+    if (batch->accepted_count == 0) return true;
+    rows_begin(rows);
+    for (size_t i = 0; i < batch->accepted_count; i++) {
+        varve_event event = *batch->accepted[i].event;
+        event.position = batch->head.position + i + 1;
+        event.version = batch->accepted[i].version;
+        rows_add(rows, &event);
+    }
+    values_time(&values, batch->head.recorded_at);
+    values_int(&values, (int64_t)batch->head.position);
+    return rows_send(rows, writer, S_ADD_EVENTS, &values);
+}
+
+static bool send_writes(struct connection *writer, const struct batch *batch)
+{
+    bool sent = true;
+    for (size_t i = 0; i < batch->record_count && sent; i++) {
+        const struct batch_record *written = &batch->records[i];
+        const struct store_record *record = &written->write->record;
+        uint64_t known = batch_known_revision(batch, i);
+        struct values values = { 0 };
+        if (!written->decided || (written->write->remove && known == 0)) continue;
+        values_text(&values, record->space);
+        values_text(&values, record->key);
+        if (!written->write->remove) {
+            values_text(&values, record->value);
+            values_int(&values, (int64_t)record->revision);
+            if (record->expires_at == 0)
+                values_null(&values);
+            else
+                values_time(&values, record->expires_at);
+            values_int(&values, record_checksum(record));
+        }
+        if (known == 0)
+            values_null(&values);
+        else
+            values_int(&values, (int64_t)known);
+        sent = connection_send(writer, written->write->remove ? S_DROP_RECORD : S_PUT_RECORD, &values);
+    }
+    return sent;
+}
+
+/* Writes what was decided and commits. Without the lock it fails with STATE_STALE when the decision is out of date. */
+static varve_status write_batch(struct store_log *log, struct batch *batch, bool locked, varve_error *error)
+{
+    struct connection *writer = log->writer;
+    struct rows rows = { 0 };
+    struct values head = { 0 };
+    bool sent = true;
+    values_int(&head, (int64_t)batch->head.position);
+    if (!locked)
+        sent = connection_send(writer, S_BEGIN, NULL) && connection_send(writer, S_LOCK, NULL) &&
+               connection_send(writer, S_ASSERT_HEAD, &head);
+    if (batch->resent) sent = sent && connection_send(writer, S_WAIT_DURABLE, NULL);
+    size_t place = writer->sent;
+    sent = sent && send_events(writer, batch, &rows) && send_writes(writer, batch);
+    sent = connection_send(writer, sent ? S_COMMIT : S_ROLLBACK, NULL) && sent;
+    PGresult *results[8] = { 0 };
+    writer->unreplicated = false;
+    varve_status status = connection_round(writer, results, place + 1, "appending", error);
+    if (status >= 0 && !sent) status = varve_error_set(error, VARVE_NOMEM, "no memory to write a batch");
+    if (status >= 0 && batch->accepted_count > 0) {
+        varve_time recorded_at = result_time(results[place], 0, 0);
+        batch_settle(batch, recorded_at);
+        log->head = (struct store_head){ batch->head.position + batch->accepted_count, recorded_at };
+        for (size_t i = 0; i < batch->accepted_count; i++)
+            versions_put(&log->versions, batch->accepted[i].event->stream, batch->accepted[i].version);
+    }
+    results_clear(results, sizeof results / sizeof results[0]);
+    rows_fini(&rows);
+    return status;
+}
+
+/* ---- the transaction ---- */
+
+static void roll_back(struct store_log *log)
+{
+    if (log->writer == NULL || PQtransactionStatus(log->writer->pq) == PQTRANS_IDLE) return;
+    char state[6];
+    memcpy(state, log->writer->state, sizeof state);
+    (void)connection_send(log->writer, S_ROLLBACK, NULL);
+    (void)connection_round(log->writer, NULL, 0, "rolling back", NULL);
+    memcpy(log->writer->state, state, sizeof state);
+}
+
+/* Who holds the order lock, for the message of who waited for it in vain. */
+static void name_lock_holder(struct store_log *log, varve_error *error)
+{
+    PGresult *holder = NULL;
+    (void)connection_send(log->writer, S_LOCK_HOLDER, NULL);
+    if (connection_round(log->writer, &holder, 1, "looking for the order lock's holder", NULL) < 0) return;
+    int64_t pid = PQntuples(holder) > 0 ? result_int(holder, 0, 0) : 0;
+    PQclear(holder);
+    if (pid == 0) return;
+    varve_error_set(
+        error, VARVE_BUSY,
+        "another transaction holds the order lock for too long (server process %lld): append last, and commit "
+        "soon after it",
+        (long long)pid);
+    if (error != NULL) error->detail = pid;
+}
+
+/* One try at the whole batch. `written`: a transaction was sent, so that its outcome is open if the connection is lost. */
+static varve_status try_batch(struct store_log *log, struct batch *batch, bool locked, bool *written,
+                              varve_error *error)
+{
+    *written = false;
+    varve_status status = look(log, batch, locked, error);
+    if (status < 0) return status;
+    batch_decide(batch);
+    if (batch->accepted_count + batch->write_count == 0 && !batch->resent) {
+        roll_back(log);
+        return VARVE_OK;
+    }
+    *written = true;
+    return write_batch(log, batch, locked, error);
+}
+
+static void pause_ms(uint32_t ms)
+{
+    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L }, NULL);
+}
+
+/* Tries until the outcome is known, or for RESEND_MS. */
+static varve_status commit_appends(struct store_log *log, const struct store_batch *work, struct batch *batch,
+                                   bool *unknown, varve_error *error)
+{
+    uint64_t deadline = clock_ns() + RESEND_MS * 1000000ull;
+    uint32_t pause = FIRST_PAUSE_MS;
+    bool locked = log->contended;
+    *unknown = false;
+    for (;;) {
+        bool written = false;
+        varve_status status = VARVE_OK;
+        uint64_t before = log->head.position;
+        if (log->writer == NULL) status = log_connect(log, &log->writer, error);
+        if (status >= 0) status = try_batch(log, batch, locked, &written, error);
+        if (status >= 0) {
+            log->contended = locked && batch->head.position != before;
+            return VARVE_OK;
+        }
+        if (log->writer != NULL && !connection_is_lost(log->writer)) {
+            bool stale = strcmp(log->writer->state, STATE_STALE) == 0;
+            roll_back(log);
+            if (stale) {
+                locked = log->contended = true;
+                continue;
+            }
+            if (status == VARVE_BUSY) name_lock_holder(log, error);
+            return status;
+        }
+        /* A connection to open or lost. */
+        connection_close(log->writer);
+        log->writer = NULL;
+        *unknown = *unknown || written;
+        if (status != VARVE_UNAVAILABLE || clock_ns() > deadline) return status;
+        if (*unknown && !batch->resent) {
+            batch_fini(batch);
+            status = batch_init(batch, work, true, error);
+            if (status < 0) return status;
+        }
+        locked = true;
+        pause_ms(pause);
+        pause = pause * 2 < LONGEST_PAUSE_MS ? pause * 2 : LONGEST_PAUSE_MS;
+    }
+}
+
+static varve_status judge(const struct store_log *log, struct batch *batch, varve_status status, bool unknown,
+                          varve_error *error)
+{
+    bool unreplicated = status >= 0 && log->writer != NULL && log->writer->unreplicated;
+    if (unreplicated)
+        varve_error_set(error, VARVE_INDETERMINATE,
+                        "the server gave up waiting for a synchronous standby: written, but on this server only");
+    else if (status < 0 && unknown)
+        varve_error_set(error, VARVE_INDETERMINATE, "the connection was lost during a commit: %s", error->message);
+    else if (status >= 0 || (status != VARVE_UNAVAILABLE && status != VARVE_BUSY))
+        return status;
+    if (error->status == VARVE_INDETERMINATE) error->flags |= VARVE_ERROR_UNKNOWN_OUTCOME;
+    /* Known for each append, if only that it is not known: smaller pieces would fare no better. */
+    batch_refuse(batch, error);
+    return VARVE_OK;
+}
+
+varve_status postgres_commit(struct store_log *log, struct store_batch *work, struct store_head *head,
+                             varve_error *error)
+{
+    struct batch batch;
+    bool unknown = false;
+    varve_error problem = { 0 };
+    varve_status status = batch_init(&batch, work, false, &problem);
+    if (status >= 0) {
+        if (work->append_count > 0) status = commit_appends(log, work, &batch, &unknown, &problem);
+        status = judge(log, &batch, status, unknown, &problem);
+        batch_fini(&batch);
+    }
+    if (status < 0) {
+        if (error != NULL) *error = problem;
+        return status;
+    }
+    *head = log->head;
+    if (log->listener != NULL) listener_announce(log->listener, log->head);
+    postgres_put_snapshots(log, work);
+    return VARVE_OK;
+}
+
+void postgres_tend(struct store_log *log)
+{
+    varve_error error = { 0 };
+    varve_time now = varve_time_now();
+    if (log->writer == NULL || now < log->expiry_due) return;
+    log->expiry_due = now + EXPIRY_EVERY;
+    (void)connection_send(log->writer, S_DROP_EXPIRED, NULL);
+    if (connection_round(log->writer, NULL, 0, "removing records that have expired", &error) < 0)
+        log_line(&log->diagnostics, VARVE_LOG_WARNING, "%s", error.message);
+}

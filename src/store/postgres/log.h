@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The PostgreSQL store driver's inside.
+ *
+ * Everything is in one schema. Positions are dense and in commit order because each append takes a transaction-level
+ * advisory lock, the order lock, and assigns them under it: PostgreSQL makes a transaction visible before it releases
+ * its locks. One connection writes (commit.c), some read (pool), one hears of other processes' commits (listen.c).
+ */
+#ifndef VARVE_STORE_POSTGRES_LOG_H
+#define VARVE_STORE_POSTGRES_LOG_H
+
+#include "store/store.h"
+
+#include <pthread.h>
+
+#include "sql/postgres_uri.h"
+#include "store/postgres/connection.h"
+#include "store/postgres/versions.h"
+
+enum { SCHEMA_VERSION = 1 };
+
+struct listener;
+
+struct store_log {
+    char *uri; /* without our own parameters */
+    char schema[POSTGRES_NAME_BYTES];
+    bool read_only;
+    bool created; /* by this handle */
+    struct log diagnostics;
+    struct store_listener told; /* who hears of other processes' commits */
+
+    pthread_mutex_t mutex;                   /* guards what follows */
+    char incarnation[VARVE_UUID_TEXT_BYTES]; /* as last seen */
+    struct connection *idle;                 /* readers nobody uses at the moment */
+    size_t readers;                          /* how many there are, idle or not */
+    pthread_cond_t given;                    /* a reader came back */
+
+    /* The writer thread's own. */
+    struct connection *writer; /* NULL: to be opened when it is needed */
+    struct store_head head;    /* the newest that the versions below are true for */
+    struct versions versions;
+    bool contended;   /* another process wrote since our latest batch: look things up under the lock */
+    bool has_expired; /* there may be records to be taken away */
+    varve_time expiry_due;
+
+    struct listener *listener;
+};
+
+/* ---- schema.c ---- */
+
+/* Makes sure that the schema holds a store of this version; creates it, or brings an older one up to date, when `may_change`.
+ * INCOMPATIBLE: it is no store, or newer. NOT_FOUND: there is none. */
+varve_status schema_open(struct store_log *log, struct connection *connection, bool may_change, varve_error *error);
+/* Reads the store's incarnation, and gives it a new one first when the server has been promoted since (another
+ * timeline: what an asynchronous standby had not received is gone). Tells whoever listens of a change. */
+varve_status schema_check_history(struct store_log *log, struct connection *connection, varve_error *error);
+varve_status schema_renew(struct connection *connection, varve_error *error);
+
+/* ---- driver.c ---- */
+
+varve_status postgres_open(struct store_log **log, const struct store_location *location, varve_error *error);
+void postgres_close(struct store_log *log);
+/* A connection on the store's schema, with its statements prepared. */
+varve_status log_connect(struct store_log *log, struct connection **connection, varve_error *error);
+/* A reader from the pool; waits while too many are in use. Give it back with reader_give. */
+varve_status reader_take(struct store_log *log, struct connection **reader, varve_error *error);
+void reader_give(struct store_log *log, struct connection *reader);
+/* One statement on a reader; the caller clears the result. A connection that is lost while it only reads is replaced once. */
+varve_status log_query(struct store_log *log, enum statement statement, const struct values *values, const char *doing,
+                       PGresult **result, varve_error *error);
+
+/* ---- commit.c ---- */
+
+varve_status postgres_commit(struct store_log *log, struct store_batch *batch, struct store_head *head,
+                             varve_error *error);
+void postgres_tend(struct store_log *log);
+
+/* ---- read.c ---- */
+
+varve_status postgres_read(struct store_log *log, const struct store_read *read, struct store_page *page,
+                           varve_error *error);
+varve_status postgres_find(struct store_log *log, varve_uuid id, struct store_page *page, varve_error *error);
+/* The event of a row (columns as EVENT_COLUMNS), its memory the arena's. CORRUPT when its checksum is wrong. */
+varve_status row_event(const PGresult *rows, int row, struct arena *arena, varve_event *event, varve_error *error);
+/* Appends the events of a result (columns as EVENT_COLUMNS) to the page, checked. `bytes` grows by their payload. */
+varve_status page_add(struct store_page *page, PGresult *result, size_t *bytes, varve_error *error);
+
+/* ---- look.c ---- */
+
+varve_status postgres_head(struct store_log *log, struct store_head *head, varve_error *error);
+varve_status postgres_incarnation(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], varve_error *error);
+varve_status postgres_stream_version(struct store_log *log, varve_str stream, uint64_t *version, varve_error *error);
+varve_status postgres_streams(struct store_log *log, varve_str category, varve_str after, uint64_t limit,
+                              varve_stream_visit visit, void *ctx, varve_error *error);
+varve_status postgres_version_at(struct store_log *log, varve_str stream, varve_time at, uint64_t *version,
+                                 varve_error *error);
+varve_status postgres_snapshot(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
+                               uint64_t *version, varve_buf *state, varve_error *error);
+varve_status postgres_info(struct store_log *log, varve_store_info *info, varve_error *error);
+varve_status postgres_records(struct store_log *log, const struct store_record_range *range, store_record_visit visit,
+                              void *ctx, varve_time *now, varve_error *error);
+
+/* ---- snapshot.c ---- */
+
+void postgres_put_snapshots(struct store_log *log, const struct store_batch *batch);
+
+/* ---- verify.c ---- */
+
+varve_status postgres_verify(struct store_log *log, const varve_verify_options *options, uint64_t *events,
+                             varve_error *error);
+
+/* ---- load.c ---- */
+
+varve_status postgres_load(const struct store_location *location, store_next_event next, void *ctx, varve_error *error);
+varve_status postgres_renew(const struct store_location *location, varve_error *error);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events on their way into the tables, as arrays of columns. */
+#ifndef VARVE_STORE_POSTGRES_ROWS_H
+#define VARVE_STORE_POSTGRES_ROWS_H
+
+#include "store/postgres/connection.h"
+
+enum { ROWS_COLUMNS = 14 };
+
+/* Starts from {0}; ends with rows_fini; rows_begin empties it and keeps its memory. */
+struct rows {
+    struct array columns[ROWS_COLUMNS], tags, tag_positions;
+    size_t count;
+    varve_buf scratch;
+};
+
+void rows_begin(struct rows *rows);
+/* Adds an event with its position and version. Its recorded_at is a column of S_LOAD_EVENTS only. */
+void rows_add(struct rows *rows, const varve_event *event);
+/* Sends S_ADD_EVENTS or S_LOAD_EVENTS, whose first parameters are in `values`, and the tags. False when it could not. */
+bool rows_send(struct rows *rows, struct connection *connection, enum statement statement, struct values *values);
+void rows_fini(struct rows *rows);
+
+#endif
