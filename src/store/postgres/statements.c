@@ -70,7 +70,7 @@ const struct statement_text statements[S_COUNT] = {
     [S_ADD_SNAPSHOT] = { "add_snapshot",
                          "INSERT INTO snapshots (stream, version, state_version, state, crc) "
                          "SELECT $1::text, $2::bigint, $3::bigint, $4::text, $5::bigint "
-                         "WHERE EXISTS (SELECT FROM events WHERE stream = $1 AND version = $2) "
+                         "WHERE EXISTS (SELECT FROM events WHERE stream = $1 AND version = 1) "
                          "ON CONFLICT (stream, version) DO UPDATE SET state_version = excluded.state_version, "
                          "state = excluded.state, crc = excluded.crc" },
     [S_DROP_SNAPSHOTS] = { "drop_snapshots", "DELETE FROM snapshots WHERE stream = $1::text "
