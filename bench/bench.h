@@ -47,6 +47,7 @@ struct row {
 };
 
 extern const struct row append_one, append_threads, append_callbacks;
+extern const struct row commands_threads, commands_callbacks, hot_aggregate;
 extern const struct row read_log, fold_c, fold_lua;
 extern const struct row projection_catch_up;
 extern const struct row http_append;

@@ -16,7 +16,8 @@
 enum { ROUNDS = 7, QUICK_ROUNDS = 3, ROUNDS_MAX = 99, ENOUGH_ROUNDS = 3, ROW_SECONDS = 25, FLUSHES = 500 };
 
 static const struct row *const rows[] = {
-    &append_one, &append_threads, &append_callbacks, &read_log, &fold_c, &fold_lua, &projection_catch_up, &http_append,
+    &append_one, &append_threads, &append_callbacks, &commands_threads,    &commands_callbacks, &hot_aggregate,
+    &read_log,   &fold_c,         &fold_lua,         &projection_catch_up, &http_append,
 };
 
 enum { ROWS = sizeof rows / sizeof rows[0] };
