@@ -8,6 +8,7 @@ APP    ?= examples/orders
 STORE  ?= sqlite:build/run/orders.db
 JOBS   ?= $(shell nproc)
 SECONDS ?= 30
+MOST   ?= 1e7
 export CMAKE_GENERATOR ?= $(if $(shell command -v ninja),Ninja,Unix Makefiles)
 
 long      = OFF
@@ -17,7 +18,7 @@ run_ctest = ctest --test-dir build/test --output-on-failure --no-tests=error --p
 quietly   = >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 
 .DEFAULT_GOAL := build
-.PHONY: build run test test-long fuzz lint bench install clean help release test-build
+.PHONY: build run test test-long fuzz lint bench bench-growth install clean help release test-build
 
 ## build      the release: build/varve, build/libvarve.so, build/libvarve.a
 build:
@@ -72,6 +73,13 @@ bench:
 	@$(MAKE) --no-print-directory release
 	@cmake --build build --parallel $(JOBS) --target run-bench
 
+## bench-growth  grows a log to $(MOST) events and measures what a call costs on the way; 10 GB, many minutes
+bench-growth:
+	@tools/deps bench
+	@$(MAKE) --no-print-directory release
+	@cmake --build build --parallel $(JOBS) --target varve-bench
+	@cd build/bench && exec ./varve-bench --most $(MOST) growth
+
 ## install    program, library, headers, pkg-config file under $(PREFIX); DESTDIR stages it
 install: build
 	@cmake --install build
@@ -85,4 +93,4 @@ clean:
 help:
 	@sed -n 's/^## /make /p' Makefile
 	@echo 'variables: PREFIX=$(PREFIX) DESTDIR= PORT=$(PORT) APP=$(APP) STORE=$(STORE) JOBS=$(JOBS)' \
-	  'SECONDS=$(SECONDS)'
+	  'SECONDS=$(SECONDS) MOST=$(MOST)'

@@ -22,6 +22,7 @@ struct bench {
     const char *folder; /* of its own, on the disk that is measured */
     struct corpus corpus;
     bool quick;
+    uint64_t most_events; /* how far a log is grown */
     bool log_written;     /* the corpus, at bench_log */
 };
 
@@ -61,6 +62,6 @@ extern const struct row commands_threads, commands_callbacks, hot_aggregate;
 extern const struct row read_log, fold_c, fold_lua;
 extern const struct row projection_catch_up;
 extern const struct row http_append;
-extern const struct report memory_report;
+extern const struct report memory_report, growth_report;
 
 #endif

@@ -15,13 +15,14 @@
 #include "bench/print.h"
 
 enum { ROUNDS = 7, QUICK_ROUNDS = 3, ROUNDS_MAX = 99, ENOUGH_ROUNDS = 3, ROW_SECONDS = 25, FLUSHES = 500 };
+enum { MOST = 1000000, QUICK_MOST = 100000 };
 
 static const struct row *const rows[] = {
     &append_one, &append_threads, &append_callbacks, &commands_threads,    &commands_callbacks, &hot_aggregate,
     &read_log,   &fold_c,         &fold_lua,         &projection_catch_up, &http_append,
 };
 
-static const struct report *const reports[] = { &memory_report };
+static const struct report *const reports[] = { &memory_report, &growth_report };
 
 enum { ROWS = sizeof rows / sizeof rows[0], REPORTS = sizeof reports / sizeof reports[0] };
 
@@ -202,9 +203,9 @@ static void print_row(const struct row *row, const struct result *result)
 
 static void print_usage(FILE *out)
 {
-    fprintf(out, "usage: varve-bench [--quick] [--rounds N] [--dir FOLDER] [ROW…]\n\n"
+    fprintf(out, "usage: varve-bench [--quick] [--rounds N] [--most EVENTS] [--dir FOLDER] [ROW…]\n\n"
                  "Measures varve beside its limits on the disk that FOLDER (default: .) is on.\n"
-                 "\nrows:\n");
+                 "EVENTS is how far growth goes; 1e6 by default, and 1e7 needs about 10 GB.\n\nrows:\n");
     for (size_t i = 0; i < ROWS; i++)
         fprintf(out, "  %-16s %s (%s, floor %.2f)\n", rows[i]->name, rows[i]->what, rows[i]->unit, rows[i]->floor);
     for (size_t i = 0; i < REPORTS; i++) fprintf(out, "  %-16s %s\n", reports[i]->name, reports[i]->what);
@@ -213,6 +214,7 @@ static void print_usage(FILE *out)
 struct command_line {
     bool quick, help, wanted[ROWS], reported[REPORTS];
     unsigned rounds;
+    uint64_t most;
     const char *parent;
 };
 
@@ -229,11 +231,11 @@ static bool want(struct command_line *line, const char *name)
 
 static bool parse(struct command_line *line, int argc, char **argv)
 {
-    static const struct option options[] = { { "quick", no_argument, NULL, 'q' },
-                                             { "rounds", required_argument, NULL, 'r' },
-                                             { "dir", required_argument, NULL, 'd' },
-                                             { "help", no_argument, NULL, 'h' },
-                                             { 0 } };
+    static const struct option options[] = {
+        { "quick", no_argument, NULL, 'q' },      { "rounds", required_argument, NULL, 'r' },
+        { "most", required_argument, NULL, 'm' }, { "dir", required_argument, NULL, 'd' },
+        { "help", no_argument, NULL, 'h' },       { 0 }
+    };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
         case 'q':
@@ -241,6 +243,9 @@ static bool parse(struct command_line *line, int argc, char **argv)
             break;
         case 'r':
             line->rounds = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'm':
+            line->most = (uint64_t)strtod(optarg, NULL); /* so that 1e7 can be said */
             break;
         case 'd':
             line->parent = optarg;
@@ -254,6 +259,7 @@ static bool parse(struct command_line *line, int argc, char **argv)
     }
     if (line->rounds == 0) line->rounds = line->quick ? QUICK_ROUNDS : ROUNDS;
     if (line->rounds > ROUNDS_MAX) line->rounds = ROUNDS_MAX;
+    if (line->most == 0) line->most = line->quick ? QUICK_MOST : MOST;
     for (int i = optind; i < argc; i++)
         if (!want(line, argv[i])) return false;
     for (size_t i = 0; i < ROWS && optind == argc; i++) line->wanted[i] = true;
@@ -313,6 +319,7 @@ int main(int argc, char **argv)
     }
     bench->folder = folder;
     bench->quick = line.quick;
+    bench->most_events = line.most;
     corpus_init(&bench->corpus, line.quick ? 10000 : 100000, line.quick ? 20000 : 200000);
     bool all = run(bench, &line);
     place_close(folder);
