@@ -73,7 +73,7 @@ bench:
 	@$(MAKE) --no-print-directory release
 	@cmake --build build --parallel $(JOBS) --target run-bench
 
-## bench-growth  grows a log to $(MOST) events and measures what a call costs on the way; 10 GB, many minutes
+## bench-growth  grows a log to $(MOST) events and measures what a call costs on the way; 5 GB, many minutes
 bench-growth:
 	@tools/deps bench
 	@$(MAKE) --no-print-directory release

@@ -205,7 +205,7 @@ static void print_usage(FILE *out)
 {
     fprintf(out, "usage: varve-bench [--quick] [--rounds N] [--most EVENTS] [--dir FOLDER] [ROW…]\n\n"
                  "Measures varve beside its limits on the disk that FOLDER (default: .) is on.\n"
-                 "EVENTS is how far growth goes; 1e6 by default, and 1e7 needs about 10 GB.\n\nrows:\n");
+                 "EVENTS is how far growth goes; 1e6 by default, and 1e7 needs about 5 GB.\n\nrows:\n");
     for (size_t i = 0; i < ROWS; i++)
         fprintf(out, "  %-16s %s (%s, floor %.2f)\n", rows[i]->name, rows[i]->what, rows[i]->unit, rows[i]->floor);
     for (size_t i = 0; i < REPORTS; i++) fprintf(out, "  %-16s %s\n", reports[i]->name, reports[i]->what);
