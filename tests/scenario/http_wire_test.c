@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -309,6 +310,50 @@ static void a_request_that_takes_too_long_to_arrive_is_refused(void **state)
     server_close(small.server);
 }
 
+/* Sends one byte now and then, however it is taken, until each connection has ended. */
+static void dribble(const int *fds, const char *bytes, size_t count)
+{
+    size_t ended = 0;
+    bool over[8] = { false };
+    while (ended < count) {
+        for (size_t i = 0; i < count; i++) {
+            char ignored[512];
+            struct pollfd end = { .fd = fds[i], .events = POLLIN };
+            if (over[i]) continue;
+            (void)send(fds[i], &bytes[i], 1, MSG_NOSIGNAL);
+            if (poll(&end, 1, 10) == 1 && recv(fds[i], ignored, sizeof ignored, 0) <= 0) over[i] = true;
+            ended += over[i];
+        }
+    }
+}
+
+/* The idle time alone would never end these. */
+static void a_request_that_comes_byte_by_byte_is_cut_off(void **state)
+{
+    static const char *const begun[] = {
+        "GET /",
+        "GET /health/live HTTP/1.1\r\n" HOST "X-Slow: ",
+        "GET /health/live HTTP/1.1\r\n" HOST "\r\nGET /health/live HTTP/1.1\r\n",
+        "POST /streams/slow-1 HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n1;",
+    };
+    enum { SLOW = sizeof begun / sizeof *begun };
+    struct server_options options = { .idle_s = 5, .arrival_ms = 200 };
+    struct fixture small = fixture_beside(&fixture, &options);
+    struct reply reply = { 0 };
+    int fds[SLOW];
+    (void)state;
+    for (size_t i = 0; i < SLOW; i++) {
+        fds[i] = wire_open(&small);
+        wire_send(fds[i], begun[i]);
+    }
+    dribble(fds, "aaaa", SLOW);
+    http_send(&small, "GET", "/metrics", NULL, NULL, &reply);
+    assert_non_null(strstr(reply.body.ptr, "\nvarve_http_connections_cut_total 4\n"));
+    for (size_t i = 0; i < SLOW; i++) close(fds[i]);
+    reply_fini(&reply);
+    server_close(small.server);
+}
+
 static void *close_server(void *arg)
 {
     server_close(arg);
@@ -421,6 +466,7 @@ int main(void)
         cmocka_unit_test(a_batch_whose_answers_are_not_read_stops_only_itself),
         cmocka_unit_test(bodies_take_bounded_memory),
         cmocka_unit_test(a_request_that_takes_too_long_to_arrive_is_refused),
+        cmocka_unit_test(a_request_that_comes_byte_by_byte_is_cut_off),
         cmocka_unit_test(a_server_that_closes_begins_nothing_more_of_a_batch),
         cmocka_unit_test(a_server_that_closes_answers_what_is_under_way),
     };
