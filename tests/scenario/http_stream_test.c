@@ -253,6 +253,42 @@ static void many_streams_get_every_event_and_nobody_waits_for_a_reader_that_does
     append("f-3", "Fan");
 }
 
+/* A server that has room for two streams takes a third one once it has given up on readers that do not read. */
+static void a_reader_that_stops_reading_is_cut_off(void **state)
+{
+    struct server_options options = { .connections = 4, .threads = 1, .idle_s = 3, .heartbeat_ms = 600000 };
+    struct fixture beside = fixture_beside(&fixture, &options);
+    struct fixture usual = fixture;
+    varve_buf text = { 0 };
+    int fds[2];
+    (void)state;
+    append_many("bulk-2", "Unread", BULK_EVENTS, BULK_BYTES);
+    fixture = beside;
+    for (size_t i = 0; i < 2; i++) {
+        int small = 65536;
+        fds[i] = subscribe("/log?types=Unread", "");
+        assert_int_equal(setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+        varve_buf_reset(&text);
+        assert_true(wire_until(fds[i], &text, "HTTP/1.1 200 "));
+    }
+    for (bool taken = false, refused = false; !taken;) {
+        int late = subscribe("/log?types=Never", "");
+        varve_buf_reset(&text);
+        assert_true(wire_until(late, &text, "\r\n\r\n"));
+        taken = strncmp(text.ptr, "HTTP/1.1 200 ", 13) == 0;
+        refused = refused || strncmp(text.ptr, "HTTP/1.1 503 ", 13) == 0;
+        assert_true(refused);
+        close(late);
+    }
+    varve_buf_reset(&text);
+    wire_rest(fds[0], &text);
+    assert_null(strstr(text.ptr, "caught_up"));
+    fixture = usual;
+    for (size_t i = 0; i < 2; i++) close(fds[i]);
+    varve_buf_fini(&text);
+    server_close(beside.server);
+}
+
 /* The cursor goes idle in a backlog where nothing matches, and its descriptor does not tell that there is more. */
 static void a_backlog_without_a_match_is_gone_through_without_a_pause(void **state)
 {
@@ -363,6 +399,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_rare_filter_moves_on_over_a_busy_log),
         cmocka_unit_test(a_wrong_start_is_refused),
         cmocka_unit_test(many_streams_get_every_event_and_nobody_waits_for_a_reader_that_does_not),
+        cmocka_unit_test(a_reader_that_stops_reading_is_cut_off),
         cmocka_unit_test(a_backlog_without_a_match_is_gone_through_without_a_pause),
         cmocka_unit_test(an_ending_server_feeds_no_backlog),
         cmocka_unit_test(a_large_backlog_comes_whole_and_in_order),

@@ -98,6 +98,57 @@ static void expect_cut(const char *bytes)
     varve_buf_fini(&text);
 }
 
+/* What a proxy in front might frame in another way: refused or cut off, and never an append. */
+static void a_request_that_is_framed_wrongly_appends_nothing(void **state)
+{
+#define POST    "POST /streams/frame-1 HTTP/1.1\r\n" HOST JSON
+#define CHUNKED POST "Transfer-Encoding: chunked\r\n\r\n"
+    static const char *const requests[] = {
+        POST "Content-Length: 25, 25\r\n\r\n" EVENT,
+        POST "Content-Length: +25\r\n\r\n" EVENT,
+        POST "Content-Length: 25abc\r\n\r\n" EVENT,
+        POST "Content-Length:\r\n\r\n" EVENT,
+        POST "Content-Length: 99999999999999999999999999\r\n\r\n" EVENT,
+        POST "Content-Length: 18446744073709551641\r\n\r\n" EVENT, /* 25 and 2 to the power of 64 */
+        POST "Content-Length: 25\r\nTransfer-Encoding: identity\r\n\r\n" EVENT,
+        POST "Content-Length : 25\r\n\r\n" EVENT,
+        POST " Content-Length: 25\r\n\r\n" EVENT,
+        POST "X-Folded: a\r\n Content-Length: 25\r\n\r\n",
+        POST "Transfer-Encoding: xchunked\r\n\r\n19\r\n" EVENT "\r\n0\r\n\r\n",
+        POST "Transfer-Encoding: chunked, identity\r\n\r\n19\r\n" EVENT "\r\n0\r\n\r\n",
+        POST "Transfer-Encoding: \"chunked\"\r\n\r\n19\r\n" EVENT "\r\n0\r\n\r\n",
+        POST "Transfer-Encoding: \vchunked\r\n\r\n19\r\n" EVENT "\r\n0\r\n\r\n",
+        POST "Transfer-Encoding : chunked\r\n\r\n19\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "0x19\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "+19\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "-19\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED " 19\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "10000000000000019\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "18\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "\r\n19\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "nineteen\r\n" EVENT "\r\n0\r\n\r\n",
+        "POST /streams/frame-1\r\n" HOST JSON "Content-Length: 25\r\n\r\n" EVENT,
+        "POST /streams/frame-1 HTTP/9.9\r\n" HOST JSON "Content-Length: 25\r\n\r\n" EVENT,
+        "POST /streams/frame-1 HTTP/1.1 HTTP/1.1\r\n" HOST JSON "Content-Length: 25\r\n\r\n" EVENT,
+    };
+    uint64_t before = head();
+    (void)state;
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        varve_buf text = { 0 };
+        int fd = wire_open(&fixture);
+        wire_send(fd, requests[i]);
+        shutdown(fd, SHUT_WR); /* nothing more comes, also where it waits for more */
+        bool answered = wire_until(fd, &text, "\r\n\r\n");
+        bool refused =
+            !answered || strncmp(text.ptr, "HTTP/1.1 4", 10) == 0 || strncmp(text.ptr, "HTTP/1.1 505 ", 13) == 0;
+        if (!refused || head() != before) fail_msg("%s\nanswered %s", requests[i], answered ? text.ptr : "nothing");
+        close(fd);
+        varve_buf_fini(&text);
+    }
+#undef CHUNKED
+#undef POST
+}
+
 static void a_stranger_is_turned_away_before_the_body(void **state)
 {
     (void)state;
@@ -456,6 +507,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_that_is_ambiguous_is_refused),
+        cmocka_unit_test(a_request_that_is_framed_wrongly_appends_nothing),
         cmocka_unit_test(a_stranger_is_turned_away_before_the_body),
         cmocka_unit_test(chunks_and_pieces_make_one_body),
         cmocka_unit_test(one_connection_carries_many_requests),
