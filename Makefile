@@ -13,8 +13,9 @@ export CMAKE_GENERATOR ?= $(if $(shell command -v ninja),Ninja,Unix Makefiles)
 long      = OFF
 configure = cmake -S . -Wno-dev
 compile   = cmake --build $(1) --parallel $(JOBS)
-run_ctest = ctest --test-dir build/test --output-on-failure --no-tests=error --parallel $(JOBS)
-run_races = $(unmoved) ctest --test-dir build/race -L race --output-on-failure --no-tests=error --parallel $(JOBS)
+with      = --output-on-failure --no-tests=error --no-label-summary --parallel $(JOBS)
+run_ctest = ctest --test-dir build/test $(with)
+run_races = $(unmoved) ctest --test-dir build/race -L race $(with)
 # gcc 12's ThreadSanitizer cannot start where the kernel scatters mappings over more than 28 bits (vm.mmap_rnd_bits):
 # "unexpected memory mapping". Where a container forbids to switch that off, it runs as it is.
 unmoved   = $(shell setarch -R true 2>/dev/null && echo setarch -R)
