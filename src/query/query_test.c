@@ -285,11 +285,9 @@ static void an_answer_and_a_status_are_written_as_json(void **state)
     varve_buf_fini(&out);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         CASE(json_values_keep_their_type),
         CASE(an_events_own_fields_can_be_used),
         CASE(rows_of_any_kind_become_json),
@@ -301,5 +299,5 @@ int main(void)
         CASE(a_query_that_fails_while_it_runs_is_the_applications),
         cmocka_unit_test(an_answer_and_a_status_are_written_as_json),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    RUN_ON_ALL_DATABASES(tests);
 }

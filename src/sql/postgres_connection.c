@@ -28,7 +28,8 @@ static const struct {
         { "08", VARVE_IO },
         { "57", VARVE_IO }, /* admin_shutdown, crash_shutdown, cannot_connect_now */
         { "58", VARVE_IO },
-        { "XX", VARVE_CORRUPT },
+        { "XX001", VARVE_CORRUPT },
+        { "XX002", VARVE_CORRUPT },
     };
 
 varve_status postgres_class(const char *sqlstate)

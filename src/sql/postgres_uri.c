@@ -18,7 +18,7 @@ static bool is_plain(varve_str name)
 varve_status postgres_uri_split(const char *uri, varve_buf *plain, char schema[POSTGRES_NAME_BYTES], varve_error *error)
 {
     static const char key[] = "schema=";
-    varve_str name = VARVE_STR(POSTGRES_SCHEMA_DEFAULT);
+    varve_str name = VARVE_STR(SQL_SCHEMA_DEFAULT);
     size_t path = strcspn(uri, "?");
     char before = '?';
     varve_buf_add(plain, uri, path);

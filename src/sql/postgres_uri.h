@@ -6,10 +6,9 @@
 #ifndef VARVE_SQL_POSTGRES_URI_H
 #define VARVE_SQL_POSTGRES_URI_H
 
-#include <varve/event.h>
+#include "sql/sql.h"
 
-#define POSTGRES_SCHEMA_DEFAULT "varve"
-#define POSTGRES_NAME_BYTES     64 /* PostgreSQL cuts names off after 63 */
+#define POSTGRES_NAME_BYTES 64 /* PostgreSQL cuts names off after 63 */
 
 /*
  * Appends the URI without the parameter to `plain` and copies the schema's name, the default when none is named.

@@ -63,7 +63,8 @@ enum {
     SQL_KEEPS_KINDS = 1 << 3, /* a value is what it was bound as; else it is what the statement's types make of it */
 };
 
-#define SQL_ATTACH_MAX 10
+#define SQL_ATTACH_MAX     10
+#define SQL_SCHEMA_DEFAULT "varve" /* of a URI without the parameter */
 
 struct sql_driver {
     const char *name; /* "sqlite": also the dialect's name in `-- @…` blocks */
@@ -88,8 +89,8 @@ struct sql_driver {
     /* A transaction: one snapshot for all reads from the first on, all or nothing for writes. A writing session
      * whose connection was lost connects again here. */
     varve_status (*begin)(struct sql_session *session, varve_error *error);
-    /* On failure the transaction is still open and must be rolled back. With VARVE_ERROR_UNKNOWN_OUTCOME it may have been
-     * committed: the database has to be asked once the session works again. */
+    /* On failure the transaction is still open and must be rolled back. With VARVE_ERROR_UNKNOWN_OUTCOME it may
+     * have been committed: the database has to be asked once the session works again. */
     varve_status (*commit)(struct sql_session *session, varve_error *error);
     /* Does nothing when no transaction is open. Statements are reset. */
     void (*rollback)(struct sql_session *session);

@@ -35,16 +35,20 @@ static void ignore_notice(void *ctx, const char *message)
     (void)message;
 }
 
-static void run(const char *uri, const char *script)
+/* Runs statements; the number that the last one comes to, 0 where it is none. */
+static long long run(const char *uri, const char *script)
 {
+    long long number = 0;
     PGconn *connection = PQconnectdb(uri);
     if (PQstatus(connection) != CONNECTION_OK) give_up(uri, PQerrorMessage(connection));
     PQsetNoticeProcessor(connection, ignore_notice, NULL);
     PGresult *result = PQexec(connection, script);
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) give_up(script, PQresultErrorMessage(result));
+    if (status == PGRES_TUPLES_OK && PQntuples(result) > 0) number = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
     PQclear(result);
     PQfinish(connection);
+    return number;
 }
 
 void postgres_init(struct postgres *postgres)
@@ -71,6 +75,11 @@ const char *postgres_uri(struct postgres *postgres, const char *schema)
 void postgres_exec(struct postgres *postgres, const char *script)
 {
     run(postgres_uri(postgres, NULL), script);
+}
+
+long long postgres_number(struct postgres *postgres, const char *question)
+{
+    return run(postgres_uri(postgres, NULL), question);
 }
 
 void postgres_fini(struct postgres *postgres)

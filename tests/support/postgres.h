@@ -18,6 +18,8 @@ void postgres_init(struct postgres *postgres);
 const char *postgres_uri(struct postgres *postgres, const char *schema);
 /* Runs statements in the database as its superuser; ends the test program when that fails. */
 void postgres_exec(struct postgres *postgres, const char *script);
+/* The number that a question comes to, in the first row's first column; ends the test program when there is none. */
+long long postgres_number(struct postgres *postgres, const char *question);
 /* Drops the database, whoever is connected to it. */
 void postgres_fini(struct postgres *postgres);
 
