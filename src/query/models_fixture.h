@@ -17,7 +17,6 @@
 #include <varve.h>
 #include <cmocka.h>
 
-#include "engine/drivers.h"
 #include "query/models.h"
 #include "sql/sql.h"
 #include "store/access.h"
@@ -240,33 +239,24 @@ static inline struct seen await(struct fixture *fixture, varve_projection_state 
     }
 }
 
-/* Runs the cases, made with CASE, on every driver. */
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-#ifdef VARVE_WITH_POSTGRES
-#define DATABASES "sqlite:any", "postgresql://any"
-#else
-#define DATABASES "sqlite:any"
-#endif
+static inline int run_on(const struct sql_driver *sql, struct CMUnitTest *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        cases[i].initial_state = (void *)(uintptr_t)sql;
+    }
+    return _cmocka_run_group_tests(sql->name, cases, count, NULL, NULL);
+}
 
-#define RUN_ON_ALL_DATABASES(cases)                                                     \
-    do {                                                                                \
-        static const char *const uris[] = { DATABASES };                                \
-        int failed = 0;                                                                 \
-        for (size_t u = 0; u < sizeof uris / sizeof uris[0]; u++) {                     \
-            struct driver driver = { 0 };                                               \
-            const char *rest = NULL;                                                    \
-            varve_error error = { 0 };                                                  \
-            if (driver_find(uris[u], &driver, &rest, &error) < 0) {                     \
-                fprintf(stderr, "%s\n", error.message);                                 \
-                return 1;                                                               \
-            }                                                                           \
-            for (size_t i = 0; i < sizeof(cases) / sizeof((cases)[0]); i++) {           \
-                (cases)[i].initial_state = (void *)(uintptr_t)driver.sql;               \
-            }                                                                           \
-            failed += cmocka_run_group_tests_name(driver.sql->name, cases, NULL, NULL); \
-        }                                                                               \
-        return failed;                                                                  \
-    } while (0)
+/* Runs the cases, made with CASE, on every driver; returns how many failed. */
+static inline int run_on_all(struct CMUnitTest *cases, size_t count)
+{
+    int failed = run_on(&sql_sqlite, cases, count);
+#ifdef VARVE_WITH_POSTGRES
+    failed += run_on(postgres_sql(), cases, count);
+#endif
+    return failed;
+}
 
 #endif

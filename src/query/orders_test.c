@@ -123,5 +123,5 @@ int main(int argc, char **argv)
         return 2;
     }
     orders_folder = argv[1];
-    RUN_ON_ALL_DATABASES(tests);
+    return run_on_all(tests, sizeof tests / sizeof *tests);
 }

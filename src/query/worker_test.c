@@ -176,5 +176,5 @@ int main(void)
         CASE(a_batch_of_rare_events_ends_early),
         CASE(a_log_that_cannot_be_followed_for_a_while_is_tried_again),
     };
-    RUN_ON_ALL_DATABASES(tests);
+    return run_on_all(tests, sizeof tests / sizeof *tests);
 }

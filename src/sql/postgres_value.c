@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/json.h"
@@ -61,15 +62,23 @@ static varve_status bind_text(struct postgres_parameter *parameter, const struct
     return VARVE_OK;
 }
 
-static void bind_real(struct postgres_parameter *parameter, double real)
+/* The digits as written where the type keeps them; else the fewest that read back as the same number, in any locale. */
+static void bind_real(struct postgres_parameter *parameter, const struct sql_value *value)
 {
-    varve_buf_printf(&parameter->own, "%.17g", real);
-    size_t len = parameter->own.failed ? 0 : parameter->own.len;
-    for (size_t i = 0; isfinite(real) && i < len; i++) {
-        char *at = &parameter->own.ptr[i];
-        bool point = (*at < '0' || *at > '9') && *at != '-' && *at != '+' && *at != 'e';
-        if (point) *at = '.'; /* whatever the locale writes */
+    char text[40];
+    if (value->text.len > 0 && (parameter->type == NUMERIC || is_text(parameter->type) || is_json(parameter->type))) {
+        varve_buf_str(&parameter->own, value->text);
+        return;
     }
+    int precision = 15;
+    do {
+        snprintf(text, sizeof text, "%.*g", precision, value->real);
+    } while (isfinite(value->real) && precision++ < 17 && strtod(text, NULL) != value->real);
+    for (char *at = text; isfinite(value->real) && *at != '\0'; at++) {
+        bool point = (*at < '0' || *at > '9') && *at != '-' && *at != '+' && *at != 'e';
+        if (point) *at = '.';
+    }
+    varve_buf_str(&parameter->own, varve_str_of(text));
 }
 
 varve_status postgres_value_bind(struct postgres_parameter *parameter, const struct sql_value *value,
@@ -87,7 +96,7 @@ varve_status postgres_value_bind(struct postgres_parameter *parameter, const str
         varve_buf_printf(&parameter->own, "%lld", (long long)value->integer);
         break;
     case SQL_REAL:
-        bind_real(parameter, value->real);
+        bind_real(parameter, value);
         break;
     case SQL_BOOLEAN:
         varve_buf_str(&parameter->own, is_number(parameter->type)

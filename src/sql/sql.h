@@ -51,7 +51,7 @@ struct sql_value {
     enum sql_kind kind;
     int64_t integer; /* SQL_INTEGER; SQL_BOOLEAN: 0 or 1 */
     double real;
-    varve_str text; /* SQL_TEXT, SQL_BLOB, SQL_JSON */
+    varve_str text; /* SQL_TEXT, SQL_BLOB, SQL_JSON; SQL_REAL on its way in: its digits as written, or empty */
 };
 
 /* Capabilities; the only reason for which the conformance suite leaves out a case. */

@@ -7,10 +7,31 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "engine/drivers.h"
+
 static void give_up(const char *what, const char *why)
 {
     fprintf(stderr, "%s: %s\n", what, why);
     exit(1);
+}
+
+static struct driver find_drivers(void)
+{
+    struct driver driver = { 0 };
+    const char *rest = NULL;
+    varve_error error = { 0 };
+    if (driver_find("postgresql://any", &driver, &rest, &error) < 0) give_up("postgres.so", error.message);
+    return driver;
+}
+
+const struct sql_driver *postgres_sql(void)
+{
+    return find_drivers().sql;
+}
+
+const struct store_driver *postgres_store(void)
+{
+    return find_drivers().store;
 }
 
 static void find_server(struct postgres *postgres)

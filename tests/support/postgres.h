@@ -3,6 +3,13 @@
 #ifndef VARVE_TESTS_SUPPORT_POSTGRES_H
 #define VARVE_TESTS_SUPPORT_POSTGRES_H
 
+struct sql_driver;
+struct store_driver;
+
+/* The drivers in the module; the test program ends as failed when it cannot be opened. */
+const struct sql_driver *postgres_sql(void);
+const struct store_driver *postgres_store(void);
+
 struct postgres {
     char database[32];
     char server[256]; /* the server's URI */
