@@ -104,7 +104,7 @@ static size_t count_generations(struct fixture *fixture)
 #ifdef VARVE_WITH_POSTGRES
     if (!in_files(fixture)) {
         return (size_t)postgres_number(&fixture->postgres,
-                                       "SELECT count(*) FROM pg_namespace WHERE starts_with(nspname, 'varve$counts$')");
+                                       "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^varve[$]counts[$][0-9]+$'");
     }
 #endif
     for (int i = 1; i < 100; i++) {
@@ -155,11 +155,11 @@ static void old_generations_and_what_a_crash_left_are_removed(void **state)
     stop(fixture);
     leave(fixture, "models/counts.7.db", "varve$counts$7");
     leave(fixture, "models/other.8.db", "varve$other$8");
-    leave(fixture, "models/counts.db.old", "varve$counts");
+    leave(fixture, "models/counts.db.old", "varve$counts$old");
     start_well(fixture, count_projection);
     assert_int_equal(count_generations(fixture), 1);
     assert_true(is_there(fixture, "models/other.8.db", "varve$other$8"));
-    assert_true(is_there(fixture, "models/counts.db.old", "varve$counts"));
+    assert_true(is_there(fixture, "models/counts.db.old", "varve$counts$old"));
     assert_string_equal(ask(fixture, "counts", "a-0", position), "[{\"n\":10,\"total\":10}]");
 }
 
@@ -365,6 +365,28 @@ static void a_missing_or_damaged_schema_is_built_anew(void **state)
     assert_string_equal(ask(fixture, "counts", "a-4", position), "[{\"n\":100,\"total\":100}]");
 }
 
+/* People's tools have a name that stays. */
+static void a_model_has_a_name_that_stays(void **state)
+{
+    static const char question[] = "SELECT n FROM varve$counts.counts WHERE stream = 'a-4'";
+    struct fixture *fixture = *state;
+    if (in_files(fixture)) {
+        skip();
+    }
+    start_well(fixture, count_projection);
+    uint64_t position = append_many(fixture, 10);
+    ask(fixture, "counts", "a-4", position);
+    assert_int_equal(postgres_number(&fixture->postgres, question), 1);
+    models_rebuild(fixture->models, VARVE_STR("counts"), NULL);
+    await(fixture, VARVE_PROJECTION_LIVE);
+    position = append_many(fixture, 10);
+    ask(fixture, "counts", "a-4", position);
+    assert_int_equal(postgres_number(&fixture->postgres, question), 2);
+    assert_int_equal(postgres_number(&fixture->postgres, "SELECT count(*) FROM pg_views WHERE schemaname ="
+                                                         " 'varve$counts' AND definition LIKE '%varve$counts$2%'"),
+                     1);
+}
+
 /* Until there are leases, the schema's lock keeps a second process from applying events beside the first. */
 static void a_model_that_another_process_writes_is_left_alone(void **state)
 {
@@ -567,6 +589,7 @@ int main(void)
         CASE(a_rebuild_outlives_what_passes),
 #ifdef VARVE_WITH_POSTGRES
         CASE(a_missing_or_damaged_schema_is_built_anew),
+        CASE(a_model_has_a_name_that_stays),
         CASE(a_model_that_another_process_writes_is_left_alone),
         CASE(lost_connections_are_made_again),
 #endif

@@ -7,6 +7,7 @@
  *   home       a folder                                    the store's schema, HOME
  *   generation NAME.NUMBER.db, and what SQLite adds to it  the schema HOME$NAME$NUMBER
  *   serves     the symbolic link NAME.db names it          its row in HOME.read_models names it
+ *   for tools  that link                                   HOME$NAME: views of its tables
  */
 #ifndef VARVE_QUERY_PLACE_H
 #define VARVE_QUERY_PLACE_H

@@ -165,14 +165,43 @@ static varve_status serving(const struct place *place, struct sql_session *sessi
     return status == VARVE_NOT_FOUND || status == VARVE_INVALID ? VARVE_OK : status;
 }
 
+/*
+ * The switch, in one transaction: the row that says which generation serves, and the views under a name that stays, for
+ * people's tools. Who reads through those views holds it up, but not for ever: it fails, and is tried again.
+ */
+static void write_switch(const struct place *place, varve_str name, uint64_t number, varve_buf *script)
+{
+    varve_str home = home_of(place);
+    varve_buf views = { 0 };
+    varve_buf_printf(&views, "%.*s$%.*s", (int)home.len, home.ptr, (int)name.len, name.ptr);
+    const char *stable = views.failed ? "" : views.ptr;
+    varve_buf_printf(script,
+                     "BEGIN; SET LOCAL lock_timeout = 2000;"
+                     "INSERT INTO read_models VALUES ('%.*s', %llu)"
+                     " ON CONFLICT (projection) DO UPDATE SET serving = excluded.serving;"
+                     "DO $do$ DECLARE made name; BEGIN"
+                     " IF to_regnamespace('\"%s\"') IS NULL THEN CREATE SCHEMA \"%s\"; END IF;",
+                     (int)name.len, name.ptr, (unsigned long long)number, stable, stable);
+    varve_buf_printf(script,
+                     " FOR made IN SELECT relname FROM pg_class WHERE relkind = 'v'"
+                     " AND relnamespace = '\"%s\"'::regnamespace LOOP"
+                     " EXECUTE format('DROP VIEW %%I.%%I', '%s', made); END LOOP;",
+                     stable, stable);
+    varve_buf_printf(script,
+                     " FOR made IN SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm')"
+                     " AND relnamespace = '\"%s$%llu\"'::regnamespace AND NOT starts_with(relname, 'varve_') LOOP"
+                     " EXECUTE format('CREATE VIEW %%I.%%I AS SELECT * FROM %%I.%%I', '%s', made, '%s$%llu', made);"
+                     " END LOOP; END $do$; COMMIT",
+                     stable, (unsigned long long)number, stable, stable, (unsigned long long)number);
+    script->failed = script->failed || views.failed;
+    varve_buf_fini(&views);
+}
+
 static varve_status publish(const struct place *place, varve_str name, uint64_t number, varve_error *error)
 {
     struct sql_session *session = NULL;
     varve_buf script = { 0 };
-    varve_buf_printf(&script,
-                     "INSERT INTO read_models VALUES ('%.*s', %llu)"
-                     " ON CONFLICT (projection) DO UPDATE SET serving = excluded.serving",
-                     (int)name.len, name.ptr, (unsigned long long)number);
+    write_switch(place, name, number, &script);
     varve_status status = script.failed ? no_memory(error) : open_home(place, SQL_READ_WRITE, &session, error);
     if (status == VARVE_OK) {
         status = place->sql->exec(session, script.ptr, error);

@@ -27,8 +27,8 @@ varve_status postgres_value_bind(struct postgres_parameter *parameter, const str
 
 /*
  * A result's value, borrowed from the result, or from `arena` for bytes (NULL when memory is out). A numeric that is
- * whole and fits is an integer, another one is JSON: its digits, none of which is lost. Types that have no kind of their
- * own (dates, UUIDs …) are their text.
+ * whole and fits is an integer, another one is JSON: its digits, none of which is lost. Types that have no kind of
+ * their own (dates, UUIDs …) are their text.
  */
 void postgres_value_read(const PGresult *result, int row, int column, struct arena *arena, struct sql_value *value);
 
