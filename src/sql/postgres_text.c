@@ -167,6 +167,8 @@ varve_status postgres_text_read(struct postgres_text *text, varve_str source, en
     struct reading reading;
     const char *copied = source.ptr;
     bool any = false, ended = false, good = true;
+    if (source.len > 0 && memchr(source.ptr, '\0', source.len) != NULL)
+        return refuse(NULL, VARVE_INVALID, "the statement holds a NUL character", error);
     start(&reading, source);
     for (; good && reading.word.kind != POSTGRES_END; advance(&reading)) {
         varve_str at = reading.word.text;
@@ -183,7 +185,11 @@ varve_status postgres_text_read(struct postgres_text *text, varve_str source, en
         if (!parameter && schema == NULL) continue;
         varve_buf_add(&text->sql, copied, (size_t)(at.ptr - copied));
         if (parameter) {
-            varve_buf_printf(&text->sql, "$%d", number_of(text, (varve_str){ at.ptr + 1, at.len - 1 }));
+            /* x$1 would be a name. */
+            bool runs_on =
+                reading.last.kind == POSTGRES_WORD && reading.last.text.ptr + reading.last.text.len == at.ptr;
+            varve_buf_printf(&text->sql, "%s$%d", runs_on ? " " : "",
+                             number_of(text, (varve_str){ at.ptr + 1, at.len - 1 }));
         } else {
             varve_buf_printf(&text->sql, "\"%s\"", schema);
         }
