@@ -269,14 +269,23 @@ void generation_remove(struct generation *generation)
     }
 }
 
+/* What fails for input or output leaves open how far the model is: a commit may have come through, and a server
+ * that went down may have taken the last ones back. */
+static varve_status note(struct generation *generation, varve_status status, varve_error *error)
+{
+    status = unless_unopened(status, error);
+    generation->uncertain = generation->uncertain || status == VARVE_IO;
+    return status;
+}
+
 varve_status generation_begin(struct generation *generation, varve_error *error)
 {
-    return unless_unopened(generation->home->place.sql->begin(generation->session, error), error);
+    return note(generation, generation->home->place.sql->begin(generation->session, error), error);
 }
 
 varve_status generation_apply(struct generation *generation, const varve_event *event, varve_error *error)
 {
-    return unless_unopened(projection_apply(generation->projection, event, error), error);
+    return note(generation, projection_apply(generation->projection, event, error), error);
 }
 
 void generation_rollback(struct generation *generation)
@@ -287,18 +296,13 @@ void generation_rollback(struct generation *generation)
 static varve_status commit_as(struct generation *generation, const char *incarnation, uint64_t position, varve_uuid id,
                               varve_error *error)
 {
-    varve_error refusal = { 0 };
-    varve_status status = write_checkpoint(generation, incarnation, position, id, &refusal);
+    varve_status status = write_checkpoint(generation, incarnation, position, id, error);
     if (status == VARVE_OK) {
-        status = generation->home->place.sql->commit(generation->session, &refusal);
+        status = generation->home->place.sql->commit(generation->session, error);
     }
     if (status < 0) {
-        generation->uncertain = (refusal.flags & VARVE_ERROR_UNKNOWN_OUTCOME) != 0;
         generation_rollback(generation);
-        if (error != NULL) {
-            *error = refusal;
-        }
-        return unless_unopened(status, error);
+        return note(generation, status, error);
     }
     generation->checkpoint.position = position;
     generation->checkpoint.id = id;
@@ -322,7 +326,7 @@ varve_status generation_settle(struct generation *generation, varve_error *error
         generation->checkpoint = checkpoint;
         generation->uncertain = false;
     }
-    return status;
+    return unless_unopened(status, error);
 }
 
 varve_status generation_commit(struct generation *generation, uint64_t position, varve_uuid id, varve_error *error)

@@ -34,7 +34,7 @@ struct generation {
     struct sql_statement *update;
     struct projection *projection; /* NULL: made by another version or for other statements; nothing can be added */
     struct checkpoint checkpoint;  /* as committed */
-    bool uncertain;                /* a commit may have been the last word of a lost connection */
+    bool uncertain;                /* it may not be: see generation_settle */
 };
 
 /* Makes an empty generation at position 0. VARVE_INVALID with file:line, FULL, IO … On failure nothing is left. */
@@ -57,7 +57,7 @@ varve_status generation_apply(struct generation *generation, const varve_event *
 /* Commits with the checkpoint at this event. On failure everything since the beginning is rolled back. */
 varve_status generation_commit(struct generation *generation, uint64_t position, varve_uuid id, varve_error *error);
 void generation_rollback(struct generation *generation);
-/* After a commit of unknown outcome: reads the checkpoint again, as it was committed or not. Else does nothing. */
+/* After VARVE_IO, which leaves open what was committed: reads the checkpoint again. Else does nothing. */
 varve_status generation_settle(struct generation *generation, varve_error *error);
 
 /* Marks a generation that no longer fits the log: it can be read, but stands at no position of this history. */

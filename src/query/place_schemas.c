@@ -166,8 +166,9 @@ static varve_status serving(const struct place *place, struct sql_session *sessi
 }
 
 /*
- * The switch, in one transaction: the row that says which generation serves, and the views under a name that stays, for
- * people's tools. Who reads through those views holds it up, but not for ever: it fails, and is tried again.
+ * The switch, in one transaction: the row that says which generation serves, and the views under a name that stays,
+ * for people's tools. It is flushed, and the new generation with it, because the old one goes next. Who reads through
+ * those views holds it up, but not for ever: it fails, and is tried again.
  */
 static void write_switch(const struct place *place, varve_str name, uint64_t number, varve_buf *script)
 {
@@ -176,7 +177,7 @@ static void write_switch(const struct place *place, varve_str name, uint64_t num
     varve_buf_printf(&views, "%.*s$%.*s", (int)home.len, home.ptr, (int)name.len, name.ptr);
     const char *stable = views.failed ? "" : views.ptr;
     varve_buf_printf(script,
-                     "BEGIN; SET LOCAL lock_timeout = 2000;"
+                     "BEGIN; SET LOCAL lock_timeout = 2000; SET LOCAL synchronous_commit = on;"
                      "INSERT INTO read_models VALUES ('%.*s', %llu)"
                      " ON CONFLICT (projection) DO UPDATE SET serving = excluded.serving;"
                      "DO $do$ DECLARE made name; BEGIN"

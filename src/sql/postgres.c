@@ -245,9 +245,6 @@ static varve_status session_commit(struct sql_session *session, varve_error *err
     PGresult *result = PQexec(session->connection, "COMMIT");
     if (PQresultStatus(result) != PGRES_COMMAND_OK) {
         status = postgres_failure(session->connection, result, error);
-        /* Without an answer it may have happened. */
-        if (error != NULL && PQstatus(session->connection) != CONNECTION_OK)
-            error->flags |= VARVE_ERROR_UNKNOWN_OUTCOME;
     } else if (strcmp(PQcmdStatus(result), "COMMIT") != 0) {
         status = varve_error_set(error, VARVE_APPLICATION, "the transaction had failed and was rolled back");
     } else {

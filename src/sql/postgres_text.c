@@ -185,9 +185,10 @@ varve_status postgres_text_read(struct postgres_text *text, varve_str source, en
         if (!parameter && schema == NULL) continue;
         varve_buf_add(&text->sql, copied, (size_t)(at.ptr - copied));
         if (parameter) {
-            /* x$1 would be a name. */
-            bool runs_on =
-                reading.last.kind == POSTGRES_WORD && reading.last.text.ptr + reading.last.text.len == at.ptr;
+            /* x$1 would be a name, $$1 the beginning of a string. */
+            bool runs_on = reading.last.kind != POSTGRES_END &&
+                           reading.last.text.ptr + reading.last.text.len == at.ptr &&
+                           (reading.last.kind != POSTGRES_SIGN || postgres_word_sign(reading.last, '$'));
             varve_buf_printf(&text->sql, "%s$%d", runs_on ? " " : "",
                              number_of(text, (varve_str){ at.ptr + 1, at.len - 1 }));
         } else {

@@ -28,7 +28,7 @@ static void names_are_replaced_where_they_stand_for_something(void **state)
         { "SELECT ':a', \":a\", E'\\':a', $$:a$$, $x$ :a $$ $x$ -- :a\n/* :a /* */ :a */, :b",
           "SELECT ':a', \":a\", E'\\':a', $$:a$$, $x$ :a $$ $x$ -- :a\n/* :a /* */ :a */, $1", 1 },
         { "SELECT :a::text, x::int, y[1:2]", "SELECT $1::text, x::int, y[1:2]", 1 },
-        { "SELECT x[low:high], y[1:high]", "SELECT x[low $1], y[1$1]", 1 },
+        { "SELECT x[low:high], y[1:high]", "SELECT x[low $1], y[1 $1]", 1 },
         { "SELECT 'it''s :a', :a;", "SELECT 'it''s :a', $1;", 1 },
         { "SELECT caf\xc3\xa9 = :caf\xc3\xa9", "SELECT caf\xc3\xa9 = $1", 1 },
         { "SELECT * FROM orders.orders, \"orders\".lines, OR"

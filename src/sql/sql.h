@@ -89,8 +89,8 @@ struct sql_driver {
     /* A transaction: one snapshot for all reads from the first on, all or nothing for writes. A writing session
      * whose connection was lost connects again here. */
     varve_status (*begin)(struct sql_session *session, varve_error *error);
-    /* On failure the transaction is still open and must be rolled back. With VARVE_ERROR_UNKNOWN_OUTCOME it may
-     * have been committed: the database has to be asked once the session works again. */
+    /* On failure the transaction is still open and must be rolled back. After VARVE_IO nobody knows: it may have been
+     * committed, and what was committed just before may be undone; the database has to be asked. */
     varve_status (*commit)(struct sql_session *session, varve_error *error);
     /* Does nothing when no transaction is open. Statements are reset. */
     void (*rollback)(struct sql_session *session);
