@@ -113,7 +113,7 @@ typedef struct varve_subscription_batch {
 
 VARVE_API void varve_subscription_batch_fini(varve_subscription_batch *batch);
 
-/* Appends {"events":[{"attempt","event":{…}}],"position","lease_until"}. */
+/* Appends {"events":[…],"position","lease_until"}, each event as varve_event_write_json, with its "attempt". */
 VARVE_API void varve_subscription_batch_write_json(const varve_subscription_batch *batch, varve_buf *out);
 
 /*

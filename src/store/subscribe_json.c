@@ -135,10 +135,11 @@ void varve_subscription_batch_write_json(const varve_subscription_batch *batch, 
 {
     varve_buf_str(out, VARVE_STR("{\"events\":["));
     for (size_t i = 0; i < batch->count; i++) {
-        varve_buf_printf(out, "%s{\"attempt\":%lu,\"event\":", i == 0 ? "" : ",",
-                         (unsigned long)batch->deliveries[i].attempt);
+        varve_buf_add(out, ",", i == 0 ? 0 : 1);
         varve_event_write_json(&batch->deliveries[i].event, out);
-        varve_buf_str(out, VARVE_STR("}"));
+        if (out->failed) return;
+        out->len--; /* the brace: one more member */
+        varve_buf_printf(out, ",\"attempt\":%lu}", (unsigned long)batch->deliveries[i].attempt);
     }
     varve_buf_printf(out, "],\"position\":%llu", (unsigned long long)batch->position);
     write_time("lease_until", batch->lease_until, out);
