@@ -67,7 +67,7 @@ static void preconditions_decide(void **state)
     struct reply reply = { 0 };
     (void)state;
     post("/streams/cond-1", "If-Match: \"1\"", event, 412,
-         "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":\"an append condition does not hold\","
+         "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":\"a condition does not hold\","
          "\"status\":412,\"detail\":…");
     post("/streams/cond-1", "If-Match: *", event, 412, "{…");
     post("/streams/cond-1", "If-Match: \"0\"", event, 200, "{\"stream\":\"cond-1\",\"version\":1,…");
