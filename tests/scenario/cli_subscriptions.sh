@@ -91,8 +91,8 @@ live()
     expect 2 subscription read mail --consumer ann --wait-ms 60001 "$@"
 }
 
-live --store sqlite:t.db
-serve "$app" --store sqlite:served.db
+live --store "$(store t)"
+serve "$app" --store "$(store served)"
 live --server "$url"
 
 # Both tell the same of what became of it.
@@ -102,7 +102,7 @@ for words in 'list' 'parked mail'; do
         expect 0 subscription $words -o $format --server "$url"
         cp out remote
         # shellcheck disable=SC2086
-        expect 0 subscription $words -o $format --store sqlite:served.db
+        expect 0 subscription $words -o $format --store "$(store served)"
         cmp -s out remote || fail "a server answers differently"
     done
 done
@@ -118,7 +118,7 @@ expect 0 subscription delete mail -o json --server "$url"
 out_is '{"name":"mail","outcome":"deleted"}'
 expect 3 subscription delete mail --server "$url"
 stop
-expect 0 subscription delete mail -o json --store sqlite:t.db
+expect 0 subscription delete mail -o json --store "$(store t)"
 out_is '{"name":"mail","outcome":"deleted"}'
-expect 3 subscription delete mail --store sqlite:t.db
-expect 3 subscription list --store sqlite:none.db
+expect 3 subscription delete mail --store "$(store t)"
+expect 3 subscription list --store "$(store none)"

@@ -423,13 +423,11 @@ static void operators_get_their_numbers(void **state)
 
 static void what_takes_no_writes_is_not_ready(void **state)
 {
-    char uri[256];
     varve_error error = { 0 };
     struct reply reply = { 0 };
-    varve_engine_options options = { .store = uri, .read_only = true };
+    varve_engine_options options = { .store = fixture.uri, .read_only = true };
     struct server_options server = { 0 };
     (void)state;
-    snprintf(uri, sizeof uri, "sqlite:%s", scratch_path(&fixture.scratch, "store.db"));
     assert_int_equal(varve_engine_open(&server.engine, &options, &error), VARVE_OK);
     assert_int_equal(varve_engine_start(server.engine, &error), VARVE_OK);
     struct fixture beside = fixture_beside(&fixture, &server);
