@@ -406,7 +406,7 @@ static void operators_get_their_numbers(void **state)
     (void)state;
     get("/health/live", 200, "{\"status\":\"live\"}");
     get("/health/ready", 200, "{\"status\":\"ready\",\"last_position\":…");
-    get("/version", 200, "{\"name\":\"varve\",\"version\":\"" VARVE_VERSION "\",\"store\":{\"driver\":\"sqlite\",…");
+    get("/version", 200, "{\"name\":\"varve\",\"version\":\"" VARVE_VERSION "\",\"store\":{\"driver\":\"…");
     http_send(&fixture, "GET", "/metrics", NULL, NULL, &reply);
     assert_int_equal(reply.status, 200);
     assert_memory_equal(reply_header(&reply, "Content-Type"), "text/plain; version=0.0.4", 25);
