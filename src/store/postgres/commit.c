@@ -365,6 +365,21 @@ static void pause_ms(uint32_t ms)
     nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L }, NULL);
 }
 
+/* Has a connection to the server that the log is on now. What is remembered of another history is forgotten. */
+static varve_status be_connected(struct store_log *log, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    if (log->writer != NULL && log_has_left(log, log->writer)) {
+        connection_close(log->writer);
+        log->writer = NULL;
+    }
+    if (log->writer == NULL) status = log_connect(log, &log->writer, error);
+    if (status < 0 || log->head_history == log->writer->history) return status;
+    status = start_over(log, error);
+    if (status >= 0) log->head_history = log->writer->history;
+    return status;
+}
+
 /* Tries until the outcome is known, or for RESEND_MS. */
 static varve_status commit_appends(struct store_log *log, const struct store_batch *work, struct batch *batch,
                                    bool *unknown, varve_error *error)
@@ -375,9 +390,8 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
     *unknown = false;
     for (;;) {
         bool written = false;
-        varve_status status = VARVE_OK;
+        varve_status status = be_connected(log, error);
         uint64_t before = log->head.position;
-        if (log->writer == NULL) status = log_connect(log, &log->writer, error);
         if (status >= 0) status = try_batch(log, batch, locked, &written, error);
         if (status >= 0) {
             log->contended = locked && batch->head.position != before;
@@ -431,6 +445,7 @@ varve_status postgres_commit(struct store_log *log, struct store_batch *work, st
 {
     struct batch batch;
     bool unknown = false;
+    uint64_t history = log->head_history;
     varve_error problem = { 0 };
     varve_status status = batch_init(&batch, work, false, &problem);
     if (status >= 0) {
@@ -442,9 +457,11 @@ varve_status postgres_commit(struct store_log *log, struct store_batch *work, st
         if (error != NULL) *error = problem;
         return status;
     }
-    *head = log->head;
-    if (log->listener != NULL) listener_announce(log->listener, log->head);
-    postgres_put_snapshots(log, work);
+    /* What belongs to a history that was left behind is nobody's news, and no state of this one. */
+    bool left = log->writer == NULL || log_has_left(log, log->writer);
+    *head = left ? (struct store_head){ 0 } : log->head;
+    if (log->listener != NULL && !left) listener_announce(log->listener, log->head, log->head_history);
+    if (!left && history == log->head_history) postgres_put_snapshots(log, work);
     return VARVE_OK;
 }
 
