@@ -6,6 +6,9 @@
 
 enum { CHECKPOINT_PAGES = 1000 };
 
+/* Beyond all numbers of streams that are there. */
+#define NEW_STREAMS (INT64_C(1) << 40)
+
 /* What a writer that is the only one can know of a stream. */
 struct bare_stream {
     int64_t id;
@@ -18,7 +21,7 @@ struct bare {
     sqlite3_stmt *begin, *commit, *insert;
     struct bare_stream *streams; /* by number */
     int64_t types[CORPUS_TYPES];
-    int64_t position;
+    int64_t position, first_position; /* the latest, and that at the opening */
     int64_t recorded_at;
     uint8_t id[16]; /* counts up: as kind to the index as ids in order of time can be */
     int wal_pages, wal_pages_tended;
@@ -65,6 +68,7 @@ static int count_pages(void *ctx, sqlite3 *db, const char *name, int pages)
 static varve_status learn(struct bare *bare, varve_error *error)
 {
     sqlite3_stmt *rows = NULL;
+    for (uint64_t i = 0; i < bare->corpus->streams; i++) bare->streams[i].id = NEW_STREAMS + (int64_t)i;
     varve_status status = prepare(bare->db,
                                   "SELECT s.name, s.id, max(e.version) FROM streams s JOIN events e ON e.stream = s.id "
                                   "GROUP BY s.id",
@@ -83,7 +87,7 @@ static varve_status learn(struct bare *bare, varve_error *error)
     if (status >= 0) status = prepare(bare->db, "SELECT max(position), max(recorded_at) FROM events", &rows, error);
     if (status < 0) return status;
     if (sqlite3_step(rows) == SQLITE_ROW) {
-        bare->position = sqlite3_column_int64(rows, 0);
+        bare->position = bare->first_position = sqlite3_column_int64(rows, 0);
         bare->recorded_at = sqlite3_column_int64(rows, 1);
     }
     sqlite3_finalize(rows);
@@ -162,6 +166,16 @@ varve_status bare_append(struct bare *bare, uint64_t first, uint64_t count, uint
         sqlite3_wal_checkpoint_v2(bare->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
         bare->wal_pages_tended = bare->wal_pages;
     }
+    return status;
+}
+
+varve_status bare_undo(struct bare *bare, varve_error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    varve_status status = prepare(bare->db, "DELETE FROM events WHERE position > ?1", &statement, error);
+    if (status >= 0) sqlite3_bind_int64(statement, 1, bare->first_position);
+    if (status >= 0) status = run(bare->db, statement, error);
+    sqlite3_finalize(statement);
     return status;
 }
 

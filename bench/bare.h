@@ -19,6 +19,9 @@ void bare_close(struct bare *bare);
 /* Appends `count` events of the corpus from number `first` on, `batch` a commit, with the store's checkpoints. */
 varve_status bare_append(struct bare *bare, uint64_t first, uint64_t count, uint64_t batch, varve_error *error);
 
+/* Takes back whatever was appended since bare_open. */
+varve_status bare_undo(struct bare *bare, varve_error *error);
+
 /*
  * Reads the columns of every event of the log at `path` in order, with the names of their streams;
  * or with `stream` that stream's, without. Sets how many there were; `touched` keeps the compiler

@@ -22,7 +22,8 @@ struct bench {
     const char *folder; /* of its own, on the disk that is measured */
     struct corpus corpus;
     bool quick;
-    bool log_written; /* the corpus, at bench_log */
+    uint64_t most_events; /* how far a log is grown */
+    bool log_written;     /* the corpus, at bench_log */
 };
 
 /*
@@ -30,6 +31,9 @@ struct bench {
  * bench's folder. `path` is where it is then.
  */
 varve_status bench_log(struct bench *bench, const char *name, char path[PLACE_BYTES], varve_error *error);
+
+/* VARVE_UNAVAILABLE once the bench was interrupted; what takes long asks now and then. */
+varve_status bench_go_on(varve_error *error);
 
 /*
  * `ours` and `limit` are called in turns and do the same work, each with files of its own; each call
@@ -46,9 +50,18 @@ struct row {
     void (*close)(void *state);
 };
 
+/* What is no rate beside a limit: prints a table of its own. */
+struct report {
+    const char *name;
+    const char *what;
+    varve_status (*run)(struct bench *bench, varve_error *error);
+};
+
 extern const struct row append_one, append_threads, append_callbacks;
+extern const struct row commands_threads, commands_callbacks, hot_aggregate;
 extern const struct row read_log, fold_c, fold_lua;
 extern const struct row projection_catch_up;
 extern const struct row http_append;
+extern const struct report memory_report, growth_report;
 
 #endif

@@ -12,14 +12,19 @@
 #include "base/clock.h"
 #include "bench/bench.h"
 #include "bench/measure.h"
+#include "bench/print.h"
 
 enum { ROUNDS = 7, QUICK_ROUNDS = 3, ROUNDS_MAX = 99, ENOUGH_ROUNDS = 3, ROW_SECONDS = 25, FLUSHES = 500 };
+enum { MOST = 1000000, QUICK_MOST = 100000 };
 
 static const struct row *const rows[] = {
-    &append_one, &append_threads, &append_callbacks, &read_log, &fold_c, &fold_lua, &projection_catch_up, &http_append,
+    &append_one, &append_threads, &append_callbacks, &commands_threads,    &commands_callbacks, &hot_aggregate,
+    &read_log,   &fold_c,         &fold_lua,         &projection_catch_up, &http_append,
 };
 
-enum { ROWS = sizeof rows / sizeof rows[0] };
+static const struct report *const reports[] = { &memory_report, &growth_report };
+
+enum { ROWS = sizeof rows / sizeof rows[0], REPORTS = sizeof reports / sizeof reports[0] };
 
 /* Ctrl-C ends the round under way, so that the folder goes. */
 static volatile sig_atomic_t interrupted;
@@ -28,6 +33,11 @@ static void interrupt(int signal)
 {
     (void)signal;
     interrupted = 1;
+}
+
+varve_status bench_go_on(varve_error *error)
+{
+    return interrupted ? varve_error_set(error, VARVE_UNAVAILABLE, "interrupted") : VARVE_OK;
 }
 
 /* What a row came to: medians over the rounds. */
@@ -111,7 +121,7 @@ static varve_status measure(const struct row *row, struct bench *bench, unsigned
     while (status >= 0 && rounds.count < wanted && (rounds.count < ENOUGH_ROUNDS || clock_ns() < end)) {
         fprintf(stderr, "varve-bench: %s, round %u of %u\n", row->name, rounds.count + 1, wanted);
         status = measure_round(row, state, &rounds, error);
-        if (status >= 0 && interrupted) status = varve_error_set(error, VARVE_UNAVAILABLE, "interrupted");
+        if (status >= 0) status = bench_go_on(error);
     }
     row->close(state);
     if (status < 0) return status;
@@ -146,7 +156,7 @@ static void processor(char *name, size_t size)
     if (info != NULL) fclose(info);
 }
 
-static varve_status print_head(const struct bench *bench, unsigned rounds, varve_error *error)
+static varve_status print_head(const struct bench *bench, varve_error *error)
 {
     char when[VARVE_TIME_TEXT_BYTES], cpu[128];
     uint64_t p50 = 0, p99 = 0;
@@ -160,34 +170,17 @@ static varve_status print_head(const struct bench *bench, unsigned rounds, varve
            sqlite3_libversion());
     printf("on %s; a bare flush (pwrite and fdatasync of 4 KiB) takes %.2f ms, p99 %.2f ms: %.0f/s\n",
            place_kind(bench->folder), (double)p50 / 1e6, (double)p99 / 1e6, 1e9 / (double)p50);
-    printf("%llu events over %llu streams, about 250 bytes of data each; medians of %u rounds\n\n",
-           (unsigned long long)bench->corpus.events, (unsigned long long)bench->corpus.streams, rounds);
-    printf("%-16s %15s %8s %8s %5s %15s  %13s  %5s  %-9s  %5s  %s\n", "row", "varve", "p50", "p99", "batch", "limit",
-           "CPU, us", "ratio", "from-to", "floor", "verdict");
     fflush(stdout);
     return VARVE_OK;
 }
 
-static void print_number(double number, const char *unit, int width)
+static void print_row_head(const struct bench *bench, unsigned rounds)
 {
-    char digits[32], text[48];
-    int len = snprintf(digits, sizeof digits, "%.0f", number), at = 0;
-    for (int i = 0; i < len; i++) {
-        if (i > 0 && (len - i) % 3 == 0) text[at++] = ',';
-        text[at++] = digits[i];
-    }
-    text[at] = '\0';
-    printf(" %*s%s", width - (int)strlen(unit), text, unit);
-}
-
-static void print_time(double ns)
-{
-    char text[16] = "-";
-    if (ns >= 1e6)
-        snprintf(text, sizeof text, "%.1f ms", ns / 1e6);
-    else if (ns > 0)
-        snprintf(text, sizeof text, "%.0f us", ns / 1e3);
-    printf(" %8s", text);
+    printf("\n%llu events over %llu streams, about 250 bytes of data each; medians of %u rounds\n\n",
+           (unsigned long long)bench->corpus.events, (unsigned long long)bench->corpus.streams, rounds);
+    printf("%-16s %15s %8s %8s %5s %15s  %13s  %5s  %-9s  %5s  %s\n", "row", "varve", "p50", "p99", "batch", "limit",
+           "CPU, us", "ratio", "from-to", "floor", "verdict");
+    fflush(stdout);
 }
 
 static void print_row(const struct row *row, const struct result *result)
@@ -210,36 +203,39 @@ static void print_row(const struct row *row, const struct result *result)
 
 static void print_usage(FILE *out)
 {
-    fprintf(out, "usage: varve-bench [--quick] [--rounds N] [--dir FOLDER] [ROW…]\n\n"
-                 "Measures varve beside its limits on the disk that FOLDER (default: .) is on.\n\nrows:\n");
+    fprintf(out, "usage: varve-bench [--quick] [--rounds N] [--most EVENTS] [--dir FOLDER] [ROW…]\n\n"
+                 "Measures varve beside its limits on the disk that FOLDER (default: .) is on.\n"
+                 "EVENTS is how far growth goes; 1e6 by default, and 1e7 needs about 5 GB.\n\nrows:\n");
     for (size_t i = 0; i < ROWS; i++)
         fprintf(out, "  %-16s %s (%s, floor %.2f)\n", rows[i]->name, rows[i]->what, rows[i]->unit, rows[i]->floor);
+    for (size_t i = 0; i < REPORTS; i++) fprintf(out, "  %-16s %s\n", reports[i]->name, reports[i]->what);
 }
 
 struct command_line {
-    bool quick, help, wanted[ROWS];
+    bool quick, help, wanted[ROWS], reported[REPORTS];
     unsigned rounds;
+    uint64_t most;
     const char *parent;
 };
 
 static bool want(struct command_line *line, const char *name)
 {
-    for (size_t i = 0; i < ROWS; i++) {
-        if (strcmp(rows[i]->name, name) != 0) continue;
-        line->wanted[i] = true;
-        return true;
-    }
-    fprintf(stderr, "varve-bench: there is no row %s\n", name);
-    return false;
+    bool found = false;
+    for (size_t i = 0; i < ROWS; i++)
+        if (strcmp(rows[i]->name, name) == 0) line->wanted[i] = found = true;
+    for (size_t i = 0; i < REPORTS; i++)
+        if (strcmp(reports[i]->name, name) == 0) line->reported[i] = found = true;
+    if (!found) fprintf(stderr, "varve-bench: there is no row %s\n", name);
+    return found;
 }
 
 static bool parse(struct command_line *line, int argc, char **argv)
 {
-    static const struct option options[] = { { "quick", no_argument, NULL, 'q' },
-                                             { "rounds", required_argument, NULL, 'r' },
-                                             { "dir", required_argument, NULL, 'd' },
-                                             { "help", no_argument, NULL, 'h' },
-                                             { 0 } };
+    static const struct option options[] = {
+        { "quick", no_argument, NULL, 'q' },      { "rounds", required_argument, NULL, 'r' },
+        { "most", required_argument, NULL, 'm' }, { "dir", required_argument, NULL, 'd' },
+        { "help", no_argument, NULL, 'h' },       { 0 }
+    };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
         case 'q':
@@ -247,6 +243,9 @@ static bool parse(struct command_line *line, int argc, char **argv)
             break;
         case 'r':
             line->rounds = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'm':
+            line->most = (uint64_t)strtod(optarg, NULL); /* so that 1e7 can be said */
             break;
         case 'd':
             line->parent = optarg;
@@ -260,31 +259,43 @@ static bool parse(struct command_line *line, int argc, char **argv)
     }
     if (line->rounds == 0) line->rounds = line->quick ? QUICK_ROUNDS : ROUNDS;
     if (line->rounds > ROUNDS_MAX) line->rounds = ROUNDS_MAX;
+    if (line->most == 0) line->most = line->quick ? QUICK_MOST : MOST;
     for (int i = optind; i < argc; i++)
         if (!want(line, argv[i])) return false;
     for (size_t i = 0; i < ROWS && optind == argc; i++) line->wanted[i] = true;
+    for (size_t i = 0; i < REPORTS && optind == argc; i++) line->reported[i] = true;
     return true;
+}
+
+static bool say_failure(const char *name, const varve_error *error)
+{
+    printf("%-16s failed: %s\n", name, error->message);
+    fflush(stdout);
+    return false;
 }
 
 static bool run(struct bench *bench, const struct command_line *line)
 {
-    bool all = true;
+    bool all = true, begun = false;
     varve_error error = { 0 };
-    if (print_head(bench, line->rounds, &error) < 0) {
+    if (print_head(bench, &error) < 0) {
         fprintf(stderr, "varve-bench: %s\n", error.message);
         return false;
     }
     for (size_t i = 0; i < ROWS && !interrupted; i++) {
         struct result result;
         if (!line->wanted[i]) continue;
+        if (!begun) print_row_head(bench, line->rounds);
+        begun = true;
         error = (varve_error){ 0 };
-        if (measure(rows[i], bench, line->rounds, &result, &error) >= 0) {
+        if (measure(rows[i], bench, line->rounds, &result, &error) >= 0)
             print_row(rows[i], &result);
-            continue;
-        }
-        printf("%-16s failed: %s\n", rows[i]->name, error.message);
-        fflush(stdout);
-        all = false;
+        else
+            all = say_failure(rows[i]->name, &error);
+    }
+    for (size_t i = 0; i < REPORTS && !interrupted; i++) {
+        error = (varve_error){ 0 };
+        if (line->reported[i] && reports[i]->run(bench, &error) < 0) all = say_failure(reports[i]->name, &error);
     }
     return all;
 }
@@ -308,6 +319,7 @@ int main(int argc, char **argv)
     }
     bench->folder = folder;
     bench->quick = line.quick;
+    bench->most_events = line.most;
     corpus_init(&bench->corpus, line.quick ? 10000 : 100000, line.quick ? 20000 : 200000);
     bool all = run(bench, &line);
     place_close(folder);

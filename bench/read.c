@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "bench/bare.h"
 #include "bench/bench.h"
+#include "bench/measure.h"
+#include "bench/orders.h"
 #include "lua/decider.h"
 
 static varve_status no_memory(varve_error *error)
@@ -24,10 +26,13 @@ static varve_status wrong_count(uint64_t got, uint64_t wanted, varve_error *erro
 
 /* ---- the whole log ---- */
 
+enum { PAGE_EVENTS = 1000 };
+
 struct reading {
     char path[PLACE_BYTES];
     varve_store *store;
     uint64_t events;
+    uint64_t *ns;     /* the time each page of ours took */
     uint64_t touched; /* keeps what is read from being left out */
 };
 
@@ -35,6 +40,7 @@ static void close_reading(void *state)
 {
     struct reading *reading = state;
     varve_store_close(reading->store);
+    free(reading->ns);
     free(reading);
 }
 
@@ -44,7 +50,9 @@ static varve_status open_reading(void **state, struct bench *bench, varve_error 
     if (reading == NULL) return no_memory(error);
     char uri[PLACE_BYTES + 8];
     reading->events = bench->corpus.events;
-    varve_status status = bench_log(bench, "read.db", reading->path, error);
+    reading->ns = calloc(reading->events / PAGE_EVENTS + 1, sizeof *reading->ns);
+    varve_status status = reading->ns == NULL ? no_memory(error) : VARVE_OK;
+    if (status >= 0) status = bench_log(bench, "read.db", reading->path, error);
     if (status >= 0) {
         snprintf(uri, sizeof uri, "sqlite:%s", reading->path);
         const varve_store_options options = { .uri = uri, .must_exist = true };
@@ -64,14 +72,19 @@ static varve_status ours_reading(void *state, struct sample *sample, varve_error
     const varve_read_options whole = { 0 };
     const varve_event *event = NULL;
     varve_cursor *cursor = NULL;
-    uint64_t events = 0, start = clock_ns();
+    uint64_t events = 0, start = clock_ns(), page_start = start;
     varve_status status = varve_cursor_open(&cursor, reading->store, &whole, error);
     while (status >= 0 && (status = varve_cursor_next(cursor, &event, error)) == VARVE_OK) {
-        events++;
         reading->touched += (uint8_t)event->data.ptr[0] + event->stream.len;
+        if (++events % PAGE_EVENTS != 0 || events > reading->events) continue;
+        uint64_t now = clock_ns();
+        reading->ns[events / PAGE_EVENTS - 1] = now - page_start;
+        page_start = now;
     }
     sample->seconds = (double)(clock_ns() - start) / 1e9;
     sample->units = (double)events;
+    sample->p50_ns = measure_percentile(reading->ns, reading->events / PAGE_EVENTS, 0.50);
+    sample->p99_ns = measure_percentile(reading->ns, reading->events / PAGE_EVENTS, 0.99);
     varve_cursor_close(cursor);
     return status < 0 ? status : wrong_count(events, reading->events, error);
 }
@@ -90,55 +103,15 @@ static varve_status limit_reading(void *state, struct sample *sample, varve_erro
 
 #define FOLDED "order-000001"
 
-enum { FOLDED_EVENTS = 10000, FOLDS = 10 };
+enum { FOLDED_EVENTS = 10000, FOLDS = 20 };
 
 struct folding {
     char path[PLACE_BYTES];
     varve_engine *engine;
     struct lua_decider *lua; /* NULL: the decider is in C */
     uint64_t folds;          /* a sample */
+    uint64_t ns[FOLDS];      /* the time each of ours took */
     uint64_t touched;
-};
-
-/* The state of the decider in C, which looks at an event's bytes and parses nothing. */
-struct totals {
-    uint64_t events, bytes;
-};
-
-static varve_status evolve(void *state, const varve_event *event, varve_error *error)
-{
-    struct totals *totals = state;
-    (void)error;
-    totals->events += event->data.len > 0 && event->data.ptr[0] == '{';
-    totals->bytes += event->data.len;
-    return VARVE_OK;
-}
-
-static varve_status decide(const void *state, const varve_command *command, varve_decision *decision,
-                           varve_error *error)
-{
-    (void)state;
-    (void)decision;
-    return varve_error_set(error, VARVE_NOT_FOUND, "there is no command %.*s", (int)command->type.len,
-                           command->type.ptr);
-}
-
-static varve_status encode(const void *state, varve_buf *json, varve_error *error)
-{
-    const struct totals *totals = state;
-    (void)error;
-    varve_buf_printf(json, "{\"events\":%llu,\"bytes\":%llu}", (unsigned long long)totals->events,
-                     (unsigned long long)totals->bytes);
-    return VARVE_OK;
-}
-
-static const varve_decider decider = {
-    .category = "order",
-    .state_size = sizeof(struct totals),
-    .snapshot_every = VARVE_NO_SNAPSHOTS,
-    .evolve = evolve,
-    .decide = decide,
-    .encode = encode,
 };
 
 static const char lua_source[] = "local function add(state, event)\n"
@@ -179,7 +152,7 @@ static varve_status open_folding(void **state, struct bench *bench, bool lua, va
     if (status >= 0 && lua) status = lua_decider_open(&folding->lua, "order.lua", varve_str_of(lua_source), error);
     if (status >= 0)
         status = lua ? lua_decider_add(folding->lua, folding->engine, error)
-                     : varve_engine_add_decider(folding->engine, &decider, NULL, error);
+                     : varve_engine_add_decider(folding->engine, &orders_decider_without_snapshots, NULL, error);
     if (status >= 0) status = varve_engine_start(folding->engine, error);
     if (status < 0) {
         close_folding(folding);
@@ -206,12 +179,16 @@ static varve_status ours_folding(void *state, struct sample *sample, varve_error
     uint64_t events = 0, start = clock_ns();
     for (uint64_t i = 0; i < folding->folds && status >= 0; i++) {
         varve_aggregate aggregate = { 0 };
+        uint64_t called = clock_ns();
         status = varve_aggregate_show(folding->engine, VARVE_STR(FOLDED), NULL, &aggregate, error);
+        folding->ns[i] = clock_ns() - called;
         events += aggregate.events_replayed;
         varve_aggregate_fini(&aggregate);
     }
     sample->seconds = (double)(clock_ns() - start) / 1e9;
     sample->units = (double)events;
+    sample->p50_ns = measure_percentile(folding->ns, folding->folds, 0.50);
+    sample->p99_ns = measure_percentile(folding->ns, folding->folds, 0.99);
     return status < 0 ? status : wrong_count(events, folding->folds * FOLDED_EVENTS, error);
 }
 

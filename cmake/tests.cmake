@@ -19,13 +19,19 @@ function(varve_needs_postgres)
   endif()
 endfunction()
 
-# varve_unit_test(NAME [POSTGRES] [LIBRARIES lib…] [SOURCES file…] [ARGS word…]): NAME_test.c of this folder, a cmocka
-# program; with POSTGRES it runs on a PostgreSQL server too (tests/support/postgres.h).
+# The tests with the label race, which `make test` builds and runs once more under ThreadSanitizer.
+if(BUILD_TESTING)
+  add_custom_target(race-tests)
+endif()
+
+# varve_unit_test(NAME [POSTGRES] [RACE] [LIBRARIES lib…] [SOURCES file…] [ARGS argument…]): NAME_test.c of this
+# folder, a cmocka program. POSTGRES: it runs on a PostgreSQL server too (tests/support/postgres.h). RACE: threads meet
+# in it, so that ThreadSanitizer has something to say.
 function(varve_unit_test name)
   if(NOT BUILD_TESTING)
     return()
   endif()
-  cmake_parse_arguments(arg "POSTGRES" "" "LIBRARIES;SOURCES;ARGS" ${ARGN})
+  cmake_parse_arguments(arg "POSTGRES;RACE" "" "LIBRARIES;SOURCES;ARGS" ${ARGN})
   get_filename_component(folder ${CMAKE_CURRENT_SOURCE_DIR} NAME)
   set(target ${folder}_${name}_test)
   add_executable(${target} ${name}_test.c ${arg_SOURCES})
@@ -40,5 +46,9 @@ function(varve_unit_test name)
       target_link_libraries(${target} PRIVATE test_postgres)
       add_dependencies(${target} varve_postgres)
     endif()
+  endif()
+  if(arg_RACE)
+    set_tests_properties(${folder}/${name} PROPERTIES LABELS race)
+    add_dependencies(race-tests ${target})
   endif()
 endfunction()

@@ -78,6 +78,7 @@ typedef struct varve_progress_options {
 
 /*
  * Writes a copy of the store, as it is at one moment, to the new file `path`, while writing goes on.
+ * On SQLite it is a store itself; on PostgreSQL it is an export, with the events alone.
  * The file appears whole and flushed, or not at all. VARVE_INVALID when `path` exists already,
  * or a journal that an older store of that name has left; VARVE_FULL, VARVE_IO. Progress counts database pages.
  */

@@ -455,8 +455,8 @@ static void empty_the_index_of_streams(const char *path)
                                   "DROP INDEX events_by_stream;"
                                   "CREATE INDEX events_by_stream ON events (stream, version) WHERE version < 0;"
                                   "PRAGMA writable_schema = 1;"
-                                  "UPDATE sqlite_schema SET sql = 'CREATE INDEX events_by_stream ON events "
-                                  "(stream, version)' WHERE name = 'events_by_stream'",
+                                  "UPDATE sqlite_schema SET sql = 'CREATE UNIQUE INDEX events_by_stream ON "
+                                  "events (stream, version)' WHERE name = 'events_by_stream'",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);

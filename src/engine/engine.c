@@ -55,7 +55,8 @@ static varve_status open_models(varve_engine *engine, const varve_engine_options
     varve_buf location = { 0 };
     varve_status status = driver_find(options->store, &driver, &path, error);
     if (status < 0) return status;
-    varve_buf_printf(&location, "%s.models", path);
+    /* Files beside the log's, or schemas beside its schema. */
+    varve_buf_printf(&location, (driver.sql->capabilities & SQL_IN_A_FILE) != 0 ? "%s.models" : "%s", path);
     const struct models_options models_options = {
         .sql = driver.sql,
         .location = location.ptr,

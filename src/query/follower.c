@@ -182,7 +182,10 @@ varve_status follower_advance(struct follower *follower, bool flush, varve_error
     bool alone = false;
     uint64_t suspect = follower->suspect;
     if (follower->cursor == NULL) {
-        status = open_cursor(follower, error);
+        status = generation_settle(follower->generation, error);
+        if (status == VARVE_OK) {
+            status = open_cursor(follower, error);
+        }
     }
     uint64_t began = follower_scanned(follower);
     while (status == VARVE_OK && !alone && has_room(follower, &batch, began)) {

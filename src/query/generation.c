@@ -1,131 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "query/generation.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
-
-#define NUMBER_DIGITS_MAX 18u
-
-void generation_path(const char *folder, varve_str name, uint64_t number, varve_buf *path)
-{
-    varve_buf_printf(path, "%s/%.*s.%llu.db", folder, (int)name.len, name.ptr, (unsigned long long)number);
-}
-
-static void link_path(const char *folder, varve_str name, const char *suffix, varve_buf *path)
-{
-    varve_buf_printf(path, "%s/%.*s.db%s", folder, (int)name.len, name.ptr, suffix);
-}
-
-/* The number in "NAME.12.db…"; 0 when the file is none of this projection's. `*rest` is what follows ".db". */
-static uint64_t number_in(const char *file, varve_str name, const char **rest)
-{
-    uint64_t number = 0;
-    if (strncmp(file, name.ptr, name.len) != 0 || file[name.len] != '.') {
-        return 0;
-    }
-    const char *digits = file + name.len + 1;
-    size_t len = strspn(digits, "0123456789");
-    if (len == 0 || len > NUMBER_DIGITS_MAX || strncmp(digits + len, ".db", 3) != 0) {
-        return 0;
-    }
-    for (size_t i = 0; i < len; i++) {
-        number = number * 10 + (uint64_t)(digits[i] - '0');
-    }
-    *rest = digits + len + 3;
-    return number;
-}
 
 static varve_status no_memory(varve_error *error)
 {
     return varve_error_set(error, VARVE_NOMEM, "no memory for a read model");
 }
 
-varve_status generation_find(uint64_t *number, const char *folder, varve_str name, varve_error *error)
-{
-    char target[128];
-    const char *rest = NULL;
-    varve_status status = VARVE_OK;
-    varve_buf path = { 0 };
-    *number = 0;
-    link_path(folder, name, "", &path);
-    ssize_t len = path.failed ? -1 : readlink(path.ptr, target, sizeof target - 1);
-    if (path.failed) {
-        status = no_memory(error);
-    } else if (len >= 0) {
-        target[len] = '\0';
-        uint64_t named = number_in(target, name, &rest);
-        *number = named > 0 && *rest == '\0' ? named : 0;
-    } else if (errno != ENOENT) {
-        status = varve_error_set(error, VARVE_IO, "%s: %s", path.ptr, strerror(errno));
-    }
-    varve_buf_fini(&path);
-    return status;
-}
-
-uint64_t generation_serving(const char *folder, varve_str name)
-{
-    uint64_t number = 0;
-    generation_find(&number, folder, name, NULL);
-    return number;
-}
-
-static bool is_side_file(const struct sql_driver *sql, const char *suffix)
-{
-    if (*suffix == '\0') {
-        return true;
-    }
-    for (const char *const *side = sql->side_files; side != NULL && *side != NULL; side++) {
-        if (strcmp(suffix, *side) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 uint64_t generation_clean(const struct generation_home *home, uint64_t serving)
 {
-    uint64_t highest = serving;
-    DIR *folder = opendir(home->folder);
-    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        const char *rest = NULL;
-        uint64_t number = number_in(entry->d_name, home->file->name, &rest);
-        highest = number > highest ? number : highest;
-        if (number > 0 && number != serving && is_side_file(home->sql, rest)) {
-            unlinkat(dirfd(folder), entry->d_name, 0);
-        }
-    }
-    if (folder != NULL) {
-        closedir(folder);
-    }
-    return highest + 1;
-}
-
-static void remove_files(const struct generation_home *home, uint64_t number)
-{
-    varve_buf path = { 0 };
-    generation_path(home->folder, home->file->name, number, &path);
-    size_t len = path.len;
-    if (!path.failed) {
-        unlink(path.ptr);
-    }
-    for (const char *const *side = home->sql->side_files; side != NULL && *side != NULL; side++) {
-        path.len = len;
-        varve_buf_str(&path, varve_str_of(*side));
-        if (!path.failed) {
-            unlink(path.ptr);
-        }
-    }
-    varve_buf_fini(&path);
+    return home->place.kind->clean(&home->place, home->file->name, serving) + 1;
 }
 
 varve_status checkpoint_prepare(struct sql_statement **statement, const struct sql_driver *sql,
                                 struct sql_session *session, const char *schema, varve_error *error)
 {
     varve_buf text = { 0 };
-    varve_buf_printf(&text, "SELECT version, incarnation, position, event_id FROM \"%s\".varve_checkpoint", schema);
+    varve_buf_str(&text, VARVE_STR("SELECT version, incarnation, position, event_id FROM "));
+    if (schema != NULL) {
+        varve_buf_printf(&text, "\"%s\".", schema);
+    }
+    varve_buf_str(&text, VARVE_STR("varve_checkpoint"));
     varve_status status = text.failed ? varve_error_set(error, VARVE_NOMEM, "no memory to read a checkpoint")
                                       : sql->prepare(statement, session, varve_buf_view(&text), SQL_OURS, error);
     varve_buf_fini(&text);
@@ -172,35 +68,24 @@ static varve_status unless_unopened(varve_status status, varve_error *error)
     return VARVE_IO;
 }
 
-static varve_status open_session(struct generation *generation, varve_error *error)
+/* Opens a session on a generation; a failure names it. */
+static varve_status open_session(const struct generation_home *home, uint64_t number, enum sql_mode mode,
+                                 struct sql_session **session, varve_error *error)
 {
-    const struct generation_home *home = generation->home;
-    varve_buf path = { 0 };
-    generation_path(home->folder, home->file->name, generation->number, &path);
+    const struct place *place = &home->place;
+    varve_buf location = { 0 }, label = { 0 };
     varve_error refusal = { 0 };
-    varve_status status =
-        path.failed ? no_memory(&refusal) : home->sql->open(&generation->session, path.ptr, SQL_READ_WRITE, &refusal);
-    if (status < 0) {
-        varve_error_set(error, status, "%s: %s", path.failed ? home->folder : path.ptr, refusal.message);
+    place->kind->locate(place, home->file->name, number, &location);
+    place->kind->label(place, home->file->name, number, &label);
+    varve_status status = VARVE_OK;
+    if (location.failed || label.failed) {
+        status = no_memory(error);
+    } else if ((status = place->sql->open(session, location.ptr, mode, &refusal)) < 0) {
+        varve_error_set(error, status, "%s: %s", label.ptr, refusal.message);
         status = unless_unopened(status, error);
     }
-    varve_buf_fini(&path);
-    return status;
-}
-
-/* VARVE_CORRUPT when the generation has no file; opening would make one. */
-static varve_status check_file(const struct generation_home *home, uint64_t number, varve_error *error)
-{
-    varve_status status = VARVE_OK;
-    varve_buf path = { 0 };
-    generation_path(home->folder, home->file->name, number, &path);
-    if (path.failed) {
-        status = no_memory(error);
-    } else if (access(path.ptr, F_OK) < 0) {
-        status = errno == ENOENT ? VARVE_CORRUPT : VARVE_IO;
-        varve_error_set(error, status, "%s: %s", path.ptr, strerror(errno));
-    }
-    varve_buf_fini(&path);
+    varve_buf_fini(&location);
+    varve_buf_fini(&label);
     return status;
 }
 
@@ -208,7 +93,7 @@ static varve_status check_file(const struct generation_home *home, uint64_t numb
 static varve_status prepare(struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
-    return home->sql->prepare(
+    return home->place.sql->prepare(
         &generation->update, generation->session,
         VARVE_STR("UPDATE varve_checkpoint SET incarnation = :incarnation, position = :position, event_id = :id"),
         SQL_OURS, error);
@@ -218,13 +103,13 @@ static varve_status prepare(struct generation *generation, varve_error *error)
 static varve_status open_projection(struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
-    return projection_open(&generation->projection, home->file, home->sql, generation->session, error);
+    return projection_open(&generation->projection, home->file, home->place.sql, generation->session, error);
 }
 
 static varve_status write_checkpoint(struct generation *generation, const char *incarnation, uint64_t position,
                                      varve_uuid id, varve_error *error)
 {
-    const struct sql_driver *sql = generation->home->sql;
+    const struct sql_driver *sql = generation->home->place.sql;
     char text[VARVE_UUID_TEXT_BYTES] = "";
     if (position > 0) {
         varve_uuid_format(id, text);
@@ -249,7 +134,7 @@ static varve_status write_checkpoint(struct generation *generation, const char *
 static varve_status fill(struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
-    const struct sql_driver *sql = home->sql;
+    const struct sql_driver *sql = home->place.sql;
     varve_buf row = { 0 };
     varve_buf_printf(&row, "INSERT INTO varve_checkpoint VALUES ('%.*s', %u, '%s', 0, '')", (int)home->file->name.len,
                      home->file->name.ptr, home->file->version, home->incarnation);
@@ -257,7 +142,7 @@ static varve_status fill(struct generation *generation, varve_error *error)
     if (status == VARVE_OK) {
         status = sql->exec(generation->session,
                            "CREATE TABLE varve_checkpoint (projection TEXT NOT NULL, version INTEGER NOT NULL,"
-                           " incarnation TEXT NOT NULL, position INTEGER NOT NULL, event_id TEXT NOT NULL)",
+                           " incarnation TEXT NOT NULL, position BIGINT NOT NULL, event_id TEXT NOT NULL)",
                            error);
     }
     if (status == VARVE_OK) {
@@ -294,7 +179,7 @@ varve_status generation_create(struct generation **out, const struct generation_
     if (generation == NULL) {
         return no_memory(error);
     }
-    varve_status status = open_session(generation, error);
+    varve_status status = open_session(home, number, SQL_READ_WRITE, &generation->session, error);
     if (status == VARVE_OK) {
         status = fill(generation, error);
     }
@@ -323,17 +208,17 @@ varve_status generation_open(struct generation **out, const struct generation_ho
     if (generation == NULL) {
         return no_memory(error);
     }
-    varve_status status = check_file(home, number, error);
+    varve_status status = home->place.kind->check(&home->place, home->file->name, number, error);
     if (status == VARVE_OK) {
-        status = open_session(generation, error);
+        status = open_session(home, number, SQL_READ_WRITE, &generation->session, error);
     }
     if (status == VARVE_OK) {
-        status = checkpoint_prepare(&read, home->sql, generation->session, "main", error);
+        status = checkpoint_prepare(&read, home->place.sql, generation->session, NULL, error);
     }
     if (status == VARVE_OK) {
-        status = checkpoint_read(read, home->sql, home->incarnation, &generation->checkpoint, error);
+        status = checkpoint_read(read, home->place.sql, home->incarnation, &generation->checkpoint, error);
     }
-    home->sql->finalize(read);
+    home->place.sql->finalize(read);
     if (status == VARVE_OK) {
         status = prepare(generation, error);
     }
@@ -357,15 +242,22 @@ varve_status generation_open(struct generation **out, const struct generation_ho
     return status;
 }
 
+/* Everything but the session, which is handed out. */
+static struct sql_session *take_apart(struct generation *generation)
+{
+    struct sql_session *session = generation->session;
+    projection_close(generation->projection);
+    generation->home->place.sql->finalize(generation->update);
+    free(generation);
+    return session;
+}
+
 void generation_close(struct generation *generation)
 {
-    if (generation == NULL) {
-        return;
+    if (generation != NULL) {
+        const struct sql_driver *sql = generation->home->place.sql;
+        sql->close(take_apart(generation));
     }
-    projection_close(generation->projection);
-    generation->home->sql->finalize(generation->update);
-    generation->home->sql->close(generation->session);
-    free(generation);
 }
 
 void generation_remove(struct generation *generation)
@@ -373,24 +265,32 @@ void generation_remove(struct generation *generation)
     if (generation != NULL) {
         const struct generation_home *home = generation->home;
         uint64_t number = generation->number;
-        generation_close(generation);
-        remove_files(home, number);
+        home->place.kind->remove(&home->place, take_apart(generation), home->file->name, number);
     }
+}
+
+/* What fails for input or output leaves open how far the model is: a commit may have come through, and a server
+ * that went down may have taken the last ones back. */
+static varve_status note(struct generation *generation, varve_status status, varve_error *error)
+{
+    status = unless_unopened(status, error);
+    generation->uncertain = generation->uncertain || status == VARVE_IO;
+    return status;
 }
 
 varve_status generation_begin(struct generation *generation, varve_error *error)
 {
-    return unless_unopened(generation->home->sql->begin(generation->session, error), error);
+    return note(generation, generation->home->place.sql->begin(generation->session, error), error);
 }
 
 varve_status generation_apply(struct generation *generation, const varve_event *event, varve_error *error)
 {
-    return unless_unopened(projection_apply(generation->projection, event, error), error);
+    return note(generation, projection_apply(generation->projection, event, error), error);
 }
 
 void generation_rollback(struct generation *generation)
 {
-    generation->home->sql->rollback(generation->session);
+    generation->home->place.sql->rollback(generation->session);
 }
 
 static varve_status commit_as(struct generation *generation, const char *incarnation, uint64_t position, varve_uuid id,
@@ -398,15 +298,35 @@ static varve_status commit_as(struct generation *generation, const char *incarna
 {
     varve_status status = write_checkpoint(generation, incarnation, position, id, error);
     if (status == VARVE_OK) {
-        status = generation->home->sql->commit(generation->session, error);
+        status = generation->home->place.sql->commit(generation->session, error);
     }
     if (status < 0) {
         generation_rollback(generation);
-        return unless_unopened(status, error);
+        return note(generation, status, error);
     }
     generation->checkpoint.position = position;
     generation->checkpoint.id = id;
     return VARVE_OK;
+}
+
+varve_status generation_settle(struct generation *generation, varve_error *error)
+{
+    const struct generation_home *home = generation->home;
+    struct sql_statement *read = NULL;
+    struct checkpoint checkpoint;
+    if (!generation->uncertain) {
+        return VARVE_OK;
+    }
+    varve_status status = checkpoint_prepare(&read, home->place.sql, generation->session, NULL, error);
+    if (status == VARVE_OK) {
+        status = checkpoint_read(read, home->place.sql, home->incarnation, &checkpoint, error);
+    }
+    home->place.sql->finalize(read);
+    if (status == VARVE_OK) {
+        generation->checkpoint = checkpoint;
+        generation->uncertain = false;
+    }
+    return unless_unopened(status, error);
 }
 
 varve_status generation_commit(struct generation *generation, uint64_t position, varve_uuid id, varve_error *error)
@@ -427,45 +347,32 @@ varve_status generation_disown(struct generation *generation, varve_error *error
 varve_status generation_publish(const struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
-    varve_str name = home->file->name;
-    varve_status status = VARVE_OK;
-    varve_buf link = { 0 }, beside = { 0 }, target = { 0 };
-    link_path(home->folder, name, "", &link);
-    link_path(home->folder, name, ".new", &beside);
-    varve_buf_printf(&target, "%.*s.%llu.db", (int)name.len, name.ptr, (unsigned long long)generation->number);
-    if (link.failed || beside.failed || target.failed) {
-        status = no_memory(error);
-    } else if ((unlink(beside.ptr) < 0 && errno != ENOENT) || symlink(target.ptr, beside.ptr) < 0 ||
-               rename(beside.ptr, link.ptr) < 0) {
-        status = varve_error_set(error, VARVE_IO, "%s: %s", link.ptr, strerror(errno));
-    }
-    varve_buf_fini(&link);
-    varve_buf_fini(&beside);
-    varve_buf_fini(&target);
-    return status;
+    return home->place.kind->publish(&home->place, home->file->name, generation->number, error);
 }
 
 varve_status generation_peek(const struct generation_home *home, struct checkpoint *checkpoint, varve_error *error)
 {
+    const struct sql_driver *sql = home->place.sql;
     struct sql_session *session = NULL;
     struct sql_statement *read = NULL;
-    varve_buf path = { 0 };
+    uint64_t number = 0;
     *checkpoint = (struct checkpoint){ 0 };
-    uint64_t number = generation_serving(home->folder, home->file->name);
+    varve_status status = home->place.kind->serving(&home->place, NULL, NULL, home->file->name, &number, error);
+    if (status < 0) {
+        return status;
+    }
     if (number == 0) {
         return varve_error_set(error, VARVE_NOT_FOUND, "projection %.*s has no read model yet",
                                (int)home->file->name.len, home->file->name.ptr);
     }
-    generation_path(home->folder, home->file->name, number, &path);
-    varve_status status = path.failed ? no_memory(error) : home->sql->open(&session, path.ptr, SQL_READ_ONLY, error);
+    status = open_session(home, number, SQL_READ_ONLY, &session, error);
     if (status == VARVE_OK) {
-        status = checkpoint_prepare(&read, home->sql, session, "main", error);
+        status = checkpoint_prepare(&read, sql, session, NULL, error);
     }
     if (status == VARVE_OK) {
-        status = checkpoint_read(read, home->sql, home->incarnation, checkpoint, error);
+        status = checkpoint_read(read, sql, home->incarnation, checkpoint, error);
     }
-    home->sql->finalize(read);
-    home->sql->close(session);
-    varve_buf_fini(&path);
+    sql->finalize(read);
+    sql->close(session);
     return status;
 }

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A generation: one running copy of a read model, a database file of its own.
+ * A generation: one running copy of a read model, a database of its own: a file or a schema (place.h).
  *
- * The models' folder holds NAME.NUMBER.db for each generation of each projection, and NAME.db, a
- * symbolic link to the one that serves. A number is never used twice for something that has served.
- * Beside the author's tables a file has one row of varve_checkpoint: which projection and version
- * made it and up to which event of which incarnation, written in the transaction of the changes.
+ * Each generation of a projection has a number, which is never used twice for something that has served.
+ * Beside the author's tables it has one row of varve_checkpoint: which projection and version made
+ * it and up to which event of which incarnation, written in the transaction of the changes.
  */
 #ifndef VARVE_QUERY_GENERATION_H
 #define VARVE_QUERY_GENERATION_H
 
+#include "query/place.h"
 #include "query/projection.h"
 
 /* Where a projection's generations are, and what they are made for. Borrowed by each of them. */
 struct generation_home {
-    const struct sql_driver *sql;
-    const char *folder;
+    struct place place;
     const struct sqlfile *file;
     const char *incarnation; /* of the log */
 };
@@ -35,20 +34,21 @@ struct generation {
     struct sql_statement *update;
     struct projection *projection; /* NULL: made by another version or for other statements; nothing can be added */
     struct checkpoint checkpoint;  /* as committed */
+    bool uncertain;                /* it may not be: see generation_settle */
 };
 
-/* Makes an empty generation at position 0. VARVE_INVALID with file:line, FULL, IO … On failure no file is left. */
+/* Makes an empty generation at position 0. VARVE_INVALID with file:line, FULL, IO … On failure nothing is left. */
 varve_status generation_create(struct generation **generation, const struct generation_home *home, uint64_t number,
                                varve_error *error);
 /*
- * Opens one that exists. VARVE_CORRUPT when its file is missing, damaged or has no checkpoint. A file
- * that is there and cannot be opened is VARVE_IO, as everywhere below.
+ * Opens one that exists. VARVE_CORRUPT when it is missing, damaged or has no checkpoint. One that is
+ * there and cannot be opened is VARVE_IO, as everywhere below, or VARVE_BUSY when another process has it.
  */
 varve_status generation_open(struct generation **generation, const struct generation_home *home, uint64_t number,
                              varve_error *error);
 /* NULL is allowed. */
 void generation_close(struct generation *generation);
-/* Closes it and removes its files; who is still reading them can go on. NULL is allowed. */
+/* Closes and removes it; who is still reading it can go on. NULL is allowed. */
 void generation_remove(struct generation *generation);
 
 varve_status generation_begin(struct generation *generation, varve_error *error);
@@ -57,6 +57,8 @@ varve_status generation_apply(struct generation *generation, const varve_event *
 /* Commits with the checkpoint at this event. On failure everything since the beginning is rolled back. */
 varve_status generation_commit(struct generation *generation, uint64_t position, varve_uuid id, varve_error *error);
 void generation_rollback(struct generation *generation);
+/* After VARVE_IO, which leaves open what was committed: reads the checkpoint again. Else does nothing. */
+varve_status generation_settle(struct generation *generation, varve_error *error);
 
 /* Marks a generation that no longer fits the log: it can be read, but stands at no position of this history. */
 varve_status generation_disown(struct generation *generation, varve_error *error);
@@ -64,19 +66,13 @@ varve_status generation_disown(struct generation *generation, varve_error *error
 /* Makes this generation the one that serves, atomically. VARVE_IO. */
 varve_status generation_publish(const struct generation *generation, varve_error *error);
 
-/* Finds the number of the generation that serves; 0 when there is none. VARVE_IO or NOMEM when that cannot be told. */
-varve_status generation_find(uint64_t *number, const char *folder, varve_str name, varve_error *error);
-/* The same, 0 when it cannot be told. */
-uint64_t generation_serving(const char *folder, varve_str name);
 /* Removes what a crash has left of other generations than `serving`; returns a number that was never used. */
 uint64_t generation_clean(const struct generation_home *home, uint64_t serving);
-/* Appends the path of a generation's file. */
-void generation_path(const char *folder, varve_str name, uint64_t number, varve_buf *path);
 
 /* Reads the checkpoint of the generation that serves. VARVE_NOT_FOUND when none does. */
 varve_status generation_peek(const struct generation_home *home, struct checkpoint *checkpoint, varve_error *error);
 
-/* Prepares reading the checkpoint of the model attached as `schema` ("main" for the session's own). */
+/* Prepares reading the checkpoint of the model attached as `schema` (NULL: the session's own). */
 varve_status checkpoint_prepare(struct sql_statement **statement, const struct sql_driver *sql,
                                 struct sql_session *session, const char *schema, varve_error *error);
 /* Runs it. VARVE_CORRUPT when there is no such row. */

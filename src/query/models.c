@@ -6,7 +6,6 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "query/query.h"
 #include "query/waiters.h"
@@ -22,7 +21,8 @@ struct model {
 struct models {
     varve_store *store;
     struct models_options options;
-    char *folder;
+    char *location;
+    char token[17]; /* of this query side's scratch databases */
     struct reader_home home;
     struct model *models; /* in order of name, once started */
     size_t model_count;
@@ -41,14 +41,18 @@ varve_status models_open(struct models **out, varve_store *store, const struct m
 {
     *out = NULL;
     struct models *models = calloc(1, sizeof *models);
-    if (models == NULL || (models->folder = strdup(options->location)) == NULL) {
+    if (models == NULL || (models->location = strdup(options->location)) == NULL) {
         free(models);
         return no_memory(error);
     }
     models->store = store;
     models->options = *options;
-    models->options.location = models->folder;
-    models->home = (struct reader_home){ options->sql, models->folder, store_incarnation(store) };
+    models->options.location = models->location;
+    models->home = (struct reader_home){ place_of(options->sql, models->location), store_incarnation(store) };
+    const varve_uuid random = varve_uuid_new();
+    for (size_t i = 0; i < 8; i++) {
+        snprintf(models->token + 2 * i, 3, "%02x", random.bytes[8 + i]);
+    }
     *out = models;
     return VARVE_OK;
 }
@@ -73,14 +77,26 @@ static struct query *find_query(const struct models *models, varve_str name)
     return NULL;
 }
 
+/* Scratch databases are shared by name: nobody else's must be met, so theirs have a random part. */
+static varve_status open_scratch(const struct models *models, size_t number, struct sql_session **session,
+                                 varve_buf *location, varve_error *error)
+{
+    const struct place *place = &models->home.place;
+    char name[48];
+    snprintf(name, sizeof name, "%s_%zu", models->token, number);
+    place->kind->locate_scratch(place, name, location);
+    return location->failed ? no_memory(error) : place->sql->open(session, location->ptr, SQL_SCRATCH, error);
+}
+
 /* Runs @create in an empty database and prepares everything else there; keeps the session if asked to. */
-static varve_status try_out(const struct models *models, const struct sqlfile *file, const char *scratch,
+static varve_status try_out(const struct models *models, const struct sqlfile *file, size_t number,
                             struct sql_session **kept, varve_error *error)
 {
     const struct sql_driver *sql = models->options.sql;
     struct sql_session *session = NULL;
     struct projection *projection = NULL;
-    varve_status status = sql->open(&session, scratch, SQL_SCRATCH, error);
+    varve_buf location = { 0 };
+    varve_status status = open_scratch(models, number, &session, &location, error);
     if (status == VARVE_OK) {
         status = projection_create(file, sql, session, error);
     }
@@ -88,6 +104,7 @@ static varve_status try_out(const struct models *models, const struct sqlfile *f
         status = projection_open(&projection, file, sql, session, error);
     }
     projection_close(projection);
+    varve_buf_fini(&location);
     if (status == VARVE_OK && kept != NULL) {
         *kept = session;
         session = NULL;
@@ -108,7 +125,7 @@ varve_status models_add_projection(struct models *models, const char *file, varv
                                     (int)parsed->name.len, parsed->name.ptr, twin->file->file);
     }
     if (status == VARVE_OK) {
-        status = try_out(models, parsed, "", NULL, error);
+        status = try_out(models, parsed, models->model_count, NULL, error);
     }
     if (status == VARVE_OK) {
         struct model *grown = realloc(models->models, (models->model_count + 1) * sizeof *grown);
@@ -162,34 +179,33 @@ static int by_name(const void *a, const void *b)
     return order != 0 ? order : left.len < right.len ? -1 : left.len > right.len;
 }
 
-/* Scratch databases are shared by name within the process: another engine's must not be met. */
-static void scratch_name(const struct models *models, const struct sqlfile *file, char *name, size_t size)
-{
-    snprintf(name, size, "%p-%.*s", (const void *)models, (int)file->name.len, file->name.ptr);
-}
-
 static varve_status check_query(const struct models *models, struct query *query, varve_error *error)
 {
     const struct sql_driver *sql = models->options.sql;
+    const struct place *place = &models->home.place;
     const struct sqlfile *file = query_file(query);
     struct sql_session *session = NULL;
-    char scratch[128], schema[64];
-    varve_status status = sql->open(&session, "", SQL_SCRATCH, error);
+    varve_buf location = { 0 };
+    char scratch[48], name[64];
+    varve_status status = open_scratch(models, models->model_count, &session, &location, error);
     for (size_t i = 0; status == VARVE_OK && i < file->read_count; i++) {
         const struct model *model = find_model(models, file->reads[i]);
         if (model == NULL) {
             status = sqlfile_fail(file, file->line, VARVE_INVALID, error, "there is no projection %.*s",
                                   (int)file->reads[i].len, file->reads[i].ptr);
         } else {
-            scratch_name(models, model->file, scratch, sizeof scratch);
-            snprintf(schema, sizeof schema, "%.*s", (int)file->reads[i].len, file->reads[i].ptr);
-            status = sql->attach(session, scratch, schema, error);
+            varve_buf_reset(&location);
+            snprintf(scratch, sizeof scratch, "%s_%zu", models->token, (size_t)(model - models->models));
+            snprintf(name, sizeof name, "%.*s", (int)file->reads[i].len, file->reads[i].ptr);
+            place->kind->locate_scratch(place, scratch, &location);
+            status = location.failed ? no_memory(error) : sql->attach(session, location.ptr, name, error);
         }
     }
     if (status == VARVE_OK) {
         status = query_check(query, session, error);
     }
     sql->close(session);
+    varve_buf_fini(&location);
     return status;
 }
 
@@ -197,14 +213,12 @@ static varve_status check_query(const struct models *models, struct query *query
 static varve_status check_queries(const struct models *models, varve_error *error)
 {
     varve_status status = VARVE_OK;
-    char scratch[128];
     struct sql_session **sessions = calloc(models->model_count + 1, sizeof(struct sql_session *));
     if (sessions == NULL) {
         return no_memory(error);
     }
     for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
-        scratch_name(models, models->models[i].file, scratch, sizeof scratch);
-        status = try_out(models, models->models[i].file, scratch, &sessions[i], error);
+        status = try_out(models, models->models[i].file, i, &sessions[i], error);
     }
     for (size_t i = 0; status == VARVE_OK && i < models->query_count; i++) {
         status = check_query(models, models->queries[i], error);
@@ -258,16 +272,14 @@ static void on_switched(void *ctx, const struct sqlfile *file)
 
 static struct generation_home home_of(const struct models *models, const struct model *model)
 {
-    return (struct generation_home){ models->options.sql, models->folder, model->file, models->home.incarnation };
+    return (struct generation_home){ models->home.place, model->file, models->home.incarnation };
 }
 
 static varve_status start_workers(struct models *models, varve_error *error)
 {
     const struct worker_events events = { on_advanced, on_switched, is_awaited, models };
-    varve_status status = VARVE_OK;
-    if (mkdir(models->folder, 0777) < 0 && errno != EEXIST) {
-        return varve_error_set(error, VARVE_IO, "%s: %s", models->folder, strerror(errno));
-    }
+    const struct place *place = &models->home.place;
+    varve_status status = place->kind->prepare(place, error);
     for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
         struct model *model = &models->models[i];
         const struct generation_home home = home_of(models, model);
@@ -316,7 +328,7 @@ void models_close(struct models *models)
     }
     free(models->queries);
     free(models->models);
-    free(models->folder);
+    free(models->location);
     free(models);
 }
 

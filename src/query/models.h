@@ -15,7 +15,7 @@ struct sql_driver;
 
 struct models_options {
     const struct sql_driver *sql; /* the database that read models live in */
-    const char *location;         /* SQLite: the folder of the model files; copied */
+    const char *location;         /* the folder of the model files, or the URI of a schema; copied */
     bool read_only;               /* another process runs the projections: use its models as they are */
     struct log log;
 };

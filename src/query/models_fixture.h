@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A query side on a real store in a folder of its own, and short words for the tests of models. */
+/*
+ * A query side on a real store in a folder of its own, and short words for the tests of models. The
+ * models are in a database of the driver under test: files of that folder, or schemas.
+ */
 #ifndef VARVE_QUERY_MODELS_FIXTURE_H
 #define VARVE_QUERY_MODELS_FIXTURE_H
 
@@ -18,9 +21,16 @@
 #include "sql/sql.h"
 #include "store/access.h"
 #include "tests/support/scratch.h"
+#ifdef VARVE_WITH_POSTGRES
+#include "tests/support/postgres.h"
+#endif
 
 struct fixture {
+    const struct sql_driver *sql;
     struct scratch scratch;
+#ifdef VARVE_WITH_POSTGRES
+    struct postgres postgres; /* for SQL_IN_A_SCHEMA */
+#endif
     varve_store *store;
     struct models *models;
     varve_error error;
@@ -30,7 +40,7 @@ struct fixture {
 #define COUNT_TABLE         "CREATE TABLE counts (stream TEXT PRIMARY KEY, n INTEGER NOT NULL, total INTEGER);\n"
 #define COUNT_ON                                                         \
     "-- @on Added\nINSERT INTO counts VALUES (:stream, 1, :data.amount)" \
-    " ON CONFLICT (stream) DO UPDATE SET n = n + 1, total = total + excluded.total;\n"
+    " ON CONFLICT (stream) DO UPDATE SET n = counts.n + 1, total = counts.total + excluded.total;\n"
 
 /* Counts events and adds up their amounts, so that an event lost or applied twice shows. */
 static const char count_projection[] = COUNT_HEAD("1") COUNT_TABLE COUNT_ON;
@@ -49,12 +59,28 @@ static inline void open_store(struct fixture *fixture, const char *name)
     }
 }
 
+static inline bool in_files(const struct fixture *fixture)
+{
+    return (fixture->sql->capabilities & SQL_IN_A_FILE) != 0;
+}
+
+/* Where the models are. */
+static inline const char *models_place(struct fixture *fixture)
+{
+#ifdef VARVE_WITH_POSTGRES
+    if (!in_files(fixture)) {
+        return postgres_uri(&fixture->postgres, "varve");
+    }
+#endif
+    return scratch_path(&fixture->scratch, "models");
+}
+
 static inline varve_status open_models(struct fixture *fixture, struct models **models, varve_store *store,
                                        bool read_only)
 {
     const struct models_options options = {
-        .sql = &sql_sqlite,
-        .location = scratch_path(&fixture->scratch, "models"),
+        .sql = fixture->sql,
+        .location = models_place(fixture),
         .read_only = read_only,
     };
     return models_open(models, store, &options, &fixture->error);
@@ -92,8 +118,14 @@ static inline void stop(struct fixture *fixture)
 static inline int set_up(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
+    fixture->sql = *state;
     *state = fixture;
     scratch_init(&fixture->scratch);
+#ifdef VARVE_WITH_POSTGRES
+    if (!in_files(fixture)) {
+        postgres_init(&fixture->postgres);
+    }
+#endif
     open_store(fixture, "log.db");
     return 0;
 }
@@ -103,6 +135,11 @@ static inline int tear_down(void **state)
     struct fixture *fixture = *state;
     stop(fixture);
     varve_store_close(fixture->store);
+#ifdef VARVE_WITH_POSTGRES
+    if (!in_files(fixture)) {
+        postgres_fini(&fixture->postgres);
+    }
+#endif
     scratch_fini(&fixture->scratch);
     free(fixture);
     return 0;
@@ -200,6 +237,26 @@ static inline struct seen await(struct fixture *fixture, varve_projection_state 
         }
         usleep(1000);
     }
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+static inline int run_on(const struct sql_driver *sql, struct CMUnitTest *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        cases[i].initial_state = (void *)(uintptr_t)sql;
+    }
+    return _cmocka_run_group_tests(sql->name, cases, count, NULL, NULL);
+}
+
+/* Runs the cases, made with CASE, on every driver; returns how many failed. */
+static inline int run_on_all(struct CMUnitTest *cases, size_t count)
+{
+    int failed = run_on(&sql_sqlite, cases, count);
+#ifdef VARVE_WITH_POSTGRES
+    failed += run_on(postgres_sql(), cases, count);
+#endif
+    return failed;
 }
 
 #endif

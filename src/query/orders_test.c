@@ -114,14 +114,14 @@ static void a_customers_orders_come_newest_first(void **state)
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_order_is_summed_up_from_placed_to_shipped, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_customers_orders_come_newest_first, set_up, tear_down),
+    struct CMUnitTest tests[] = {
+        CASE(an_order_is_summed_up_from_placed_to_shipped),
+        CASE(a_customers_orders_come_newest_first),
     };
     if (argc != 2) {
         fprintf(stderr, "usage: %s EXAMPLES/orders\n", argv[0]);
         return 2;
     }
     orders_folder = argv[1];
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_on_all(tests, sizeof tests / sizeof *tests);
 }

@@ -155,6 +155,7 @@ static bool json_value(struct projection *projection, enum json_token token, var
         json_next(&scanner);
         value->kind = SQL_REAL;
         value->real = json_double(&scanner);
+        value->text = raw;
         return true;
     case JSON_TRUE:
     case JSON_FALSE:

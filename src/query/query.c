@@ -61,7 +61,7 @@ const struct sqlfile *query_file(const struct query *query)
 /* Columns become the fields of an object. */
 static varve_status check_columns(const struct query *query, struct sql_statement *statement, varve_error *error)
 {
-    const struct sql_driver *sql = query->home->sql;
+    const struct sql_driver *sql = query->home->place.sql;
     int count = sql->column_count(statement);
     for (int i = 0; i < count; i++) {
         for (int j = 0; j < i; j++) {
@@ -76,7 +76,7 @@ static varve_status check_columns(const struct query *query, struct sql_statemen
 
 varve_status query_check(struct query *query, struct sql_session *session, varve_error *error)
 {
-    const struct sql_driver *sql = query->home->sql;
+    const struct sql_driver *sql = query->home->place.sql;
     struct sql_statement *statement = NULL;
     varve_status status =
         statement_prepare(&statement, query->file, statement_of(query), sql, session, SQL_QUESTION, error);
@@ -139,7 +139,7 @@ static varve_status take_reader(struct query *query, struct reader **out, uint64
             return status;
         }
         reader_close(reader);
-        /* Stale, or its file was removed while it was being opened: another generation serves by now. */
+        /* Stale, or gone while it was being opened: another generation serves by now. Or its connection is lost. */
         if (status != VARVE_DONE && status != VARVE_NOT_FOUND) {
             return status;
         }
@@ -184,7 +184,7 @@ struct page {
 static varve_status bind_all(const struct query *query, struct sql_statement *statement, const struct page *page,
                              varve_error *error)
 {
-    const struct sql_driver *sql = query->home->sql;
+    const struct sql_driver *sql = query->home->place.sql;
     varve_status status = VARVE_OK;
     int parameter = 0;
     const struct sqlfile_placeholder *place = statement_of(query)->placeholders;
@@ -206,7 +206,7 @@ static varve_status bind_all(const struct query *query, struct sql_statement *st
 static varve_status read_rows(const struct query *query, struct sql_statement *statement, struct page *page,
                               varve_buf *rows, size_t *count, varve_error *error)
 {
-    const struct sql_driver *sql = query->home->sql;
+    const struct sql_driver *sql = query->home->place.sql;
     uint64_t skip = query->paged ? 0 : page->offset;
     varve_status status = bind_all(query, statement, page, error);
     varve_buf_add(rows, "[", 1);

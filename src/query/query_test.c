@@ -6,6 +6,11 @@ static const char kinds[] = "-- @projection counts\n-- @version 1\n-- @create\n"
                             "CREATE TABLE kinds (id INTEGER PRIMARY KEY, what, value);\n"
                             "-- @on Seen\nINSERT INTO kinds VALUES (:position, typeof(:data.v), :data.v);\n";
 
+/* In either dialect: notes what was said, as text. */
+static const char notes[] = "-- @projection counts\n-- @version 1\n-- @create\n"
+                            "CREATE TABLE notes (id BIGINT PRIMARY KEY, value TEXT);\n"
+                            "-- @on Seen\nINSERT INTO notes VALUES (:position, :data.v);\n";
+
 /* Opens with one projection called "counts" and one query. */
 static void open_with(struct fixture *fixture, const char *projection, const char *query)
 {
@@ -26,6 +31,9 @@ static void open_with(struct fixture *fixture, const char *projection, const cha
 static void json_values_keep_their_type(void **state)
 {
     struct fixture *fixture = *state;
+    if ((fixture->sql->capabilities & SQL_KEEPS_KINDS) == 0) {
+        skip();
+    }
     static const struct {
         const char *data, *row;
     } cases[] = {
@@ -58,9 +66,11 @@ static void an_events_own_fields_can_be_used(void **state)
 {
     struct fixture *fixture = *state;
     open_with(fixture,
-              "-- @projection counts\n-- @version 1\n-- @create\nCREATE TABLE t (a, b, c, d, e, f, g, h);\n"
+              "-- @projection counts\n-- @version 1\n-- @create\n"
+              "CREATE TABLE t (a TEXT, b TEXT, c INTEGER, d BIGINT, e TEXT, f INTEGER, g INTEGER, h TEXT);\n"
               "-- @on Seen\nINSERT INTO t VALUES (:stream, :aggregate_id, :version, :position, :type, length(:id),"
-              " :occurred_at = :recorded_at, :data.deep.list[1].x || ' ' || :metadata);\n",
+              " CASE WHEN :occurred_at = :recorded_at THEN 1 ELSE 0 END,"
+              " CAST(:data.deep.list[1].x AS TEXT) || ' ' || CAST(:metadata AS TEXT));\n",
               "-- @query q\n-- @reads counts\nSELECT * FROM t");
     append(fixture, "cart-a-1", "Other", "{}");
     uint64_t position = append(fixture, "cart-a-1", "Seen", "{\"deep\":{\"list\":[0,{\"x\":\"y\"}]}}");
@@ -72,6 +82,9 @@ static void an_events_own_fields_can_be_used(void **state)
 static void rows_of_any_kind_become_json(void **state)
 {
     struct fixture *fixture = *state;
+    if ((fixture->sql->capabilities & SQL_KEEPS_KINDS) == 0) {
+        skip();
+    }
     open_with(fixture, kinds,
               "-- @query q\n-- @reads counts\n"
               "SELECT 9e999 AS inf, -9e999 AS minus, x'00ff' AS bytes, cast(x'ff' AS TEXT) AS torn, '' AS empty,"
@@ -116,7 +129,7 @@ static void pages_follow_each_other(void **state)
 {
     struct fixture *fixture = *state;
     uint64_t position = append_many(fixture, 100);
-    static const char every[] = "-- @projection counts\n-- @version 1\n-- @create\nCREATE TABLE t (id);\n"
+    static const char every[] = "-- @projection counts\n-- @version 1\n-- @create\nCREATE TABLE t (id BIGINT);\n"
                                 "-- @on Added\nINSERT INTO t VALUES (:position);\n";
     open_with(fixture, every, PAGED "SELECT id FROM t WHERE id > :least ORDER BY id");
     const varve_query_param param = { VARVE_STR("least"), VARVE_STR("0") };
@@ -147,9 +160,9 @@ struct question {
 static void a_wrong_request_is_refused_and_says_why(void **state)
 {
     struct fixture *fixture = *state;
-    open_with(fixture, kinds,
+    open_with(fixture, notes,
               "-- @query q\n-- @reads counts\n-- @param i integer\n-- @param b boolean\n"
-              "SELECT value FROM kinds WHERE value = :i AND :b");
+              "SELECT value FROM notes WHERE id = :i AND :b");
     static const struct question cases[] = {
         { "i", "1", "b", "true", "", 0, NULL },
         { "i", "-9223372036854775808", "b", "false", "", 1000, NULL },
@@ -195,7 +208,7 @@ static void a_cursor_of_another_question_is_refused(void **state)
     struct fixture *fixture = *state;
     uint64_t position = append_many(fixture, 30);
     open_with(fixture,
-              "-- @projection counts\n-- @version 1\n-- @create\nCREATE TABLE t (id);\n"
+              "-- @projection counts\n-- @version 1\n-- @create\nCREATE TABLE t (id BIGINT);\n"
               "-- @on Added\nINSERT INTO t VALUES (:position);\n",
               PAGED "SELECT id FROM t WHERE id > :least ORDER BY id");
     varve_query_param param = { VARVE_STR("least"), VARVE_STR("0") };
@@ -220,19 +233,19 @@ static void a_cursor_of_another_question_is_refused(void **state)
 static void sql_in_values_is_text(void **state)
 {
     struct fixture *fixture = *state;
-    static const char evil[] = "x'); DROP TABLE kinds; --";
-    open_with(fixture, kinds,
+    static const char evil[] = "x'); DROP TABLE notes; --";
+    open_with(fixture, notes,
               "-- @query q\n-- @reads counts\n-- @param stream text\n"
-              "SELECT value FROM kinds WHERE value = :stream");
-    uint64_t position = append(fixture, "s-1", "Seen", "{\"v\":\"x'); DROP TABLE kinds; --\"}");
-    assert_string_equal(ask(fixture, "q", evil, position), "[{\"value\":\"x'); DROP TABLE kinds; --\"}]");
+              "SELECT value FROM notes WHERE value = :stream");
+    uint64_t position = append(fixture, "s-1", "Seen", "{\"v\":\"x'); DROP TABLE notes; --\"}");
+    assert_string_equal(ask(fixture, "q", evil, position), "[{\"value\":\"x'); DROP TABLE notes; --\"}]");
     assert_string_equal(ask(fixture, "q", "' OR '1'='1", position), "[]");
 }
 
 static void a_wait_that_cannot_succeed_says_who_is_behind(void **state)
 {
     struct fixture *fixture = *state;
-    open_with(fixture, kinds, "-- @query q\n-- @reads counts\nSELECT value FROM kinds");
+    open_with(fixture, notes, "-- @query q\n-- @reads counts\nSELECT value FROM notes");
     const varve_query_request request = { .name = VARVE_STR("q"), .after_position = 7, .wait_ms = 1 };
     varve_answer answer = { 0 };
     varve_error error = { 0 };
@@ -244,16 +257,53 @@ static void a_wait_that_cannot_succeed_says_who_is_behind(void **state)
 static void a_query_that_fails_while_it_runs_is_the_applications(void **state)
 {
     struct fixture *fixture = *state;
-    open_with(fixture, kinds,
-              "-- @query q\n-- @reads counts\n-- @param stream text\nSELECT json_extract(:stream, '$')");
-    assert_string_equal(ask(fixture, "q", "[1]", 0), "[{\"json_extract(:p1, '$')\":\"[1]\"}]");
+    open_with(fixture, notes,
+              in_files(fixture) ? "-- @query q\n-- @reads counts\n-- @param stream text\n"
+                                  "SELECT json_extract(:stream, '$') AS it"
+                                : "-- @query q\n-- @reads counts\n-- @param stream text\n"
+                                  "SELECT CAST(CAST(:stream AS text) AS json)::text AS it");
+    assert_string_equal(ask(fixture, "q", "[1]", 0), "[{\"it\":\"[1]\"}]");
     const varve_query_param param = { VARVE_STR("stream"), VARVE_STR("{{") };
     const varve_query_request request = { .name = VARVE_STR("q"), .params = &param, .param_count = 1 };
     varve_answer answer = { 0 };
     varve_error error = { 0 };
     assert_int_equal(models_query(fixture->models, &request, &answer, &error), VARVE_APPLICATION);
-    assert_non_null(strstr(error.message, "malformed JSON"));
+    assert_non_null(strcasestr(error.message, in_files(fixture) ? "malformed JSON" : "invalid input syntax"));
+    /* The next one is not in its way. */
+    assert_string_equal(ask(fixture, "q", "[2]", 0), "[{\"it\":\"[2]\"}]");
 }
+
+#ifdef VARVE_WITH_POSTGRES
+/* Where a statement's types decide, a value becomes what its column is. */
+static void json_values_become_what_the_columns_are(void **state)
+{
+    struct fixture *fixture = *state;
+    if (in_files(fixture)) {
+        skip();
+    }
+    open_with(fixture,
+              "-- @projection counts\n-- @version 1\n-- @create\n"
+              "CREATE TABLE t (id BIGINT, i BIGINT, r DOUBLE PRECISION, n NUMERIC, b BOOLEAN, s TEXT, j JSONB, d JSON,"
+              " at TIMESTAMPTZ, raw BYTEA);\n"
+              "-- @on Seen\nINSERT INTO t VALUES (:position, :data.i, :data.r, :data.n, :data.b, :data.s, :data.j,"
+              " :data, :data.at, '\\x00ff');\n",
+              "-- @query q\n-- @reads counts\nSELECT i, r, n, b, s, j, d, at, raw, sum(i) OVER () AS total"
+              " FROM counts.t ORDER BY id DESC LIMIT 1");
+    uint64_t position = append(fixture, "s-1", "Seen",
+                               "{\"i\":9223372036854775807,\"r\":0.1,\"n\":12.50,\"b\":true,\"s\":\"caf\\u00e9\","
+                               "\"j\":{\"a\":[1,\"x\"]},\"at\":\"2026-01-02T03:04:05+01:00\"}");
+    assert_string_equal(
+        ask(fixture, "q", NULL, position),
+        "[{\"i\":9223372036854775807,\"r\":0.1,\"n\":12.50,\"b\":true,\"s\":\"caf\xc3\xa9\",\"j\":{\"a\": [1, \"x\"]},"
+        "\"d\":{\"i\":9223372036854775807,\"r\":0.1,\"n\":12.50,\"b\":true,\"s\":\"caf\\u00e9\","
+        "\"j\":{\"a\":[1,\"x\"]},\"at\":\"2026-01-02T03:04:05+01:00\"},"
+        "\"at\":\"2026-01-02 02:04:05+00\",\"raw\":\"AP8=\",\"total\":9223372036854775807}]");
+    position = append(fixture, "s-1", "Seen", "{\"i\":1,\"n\":7,\"s\":false,\"j\":\"x\"}");
+    assert_string_equal(ask(fixture, "q", NULL, position),
+                        "[{\"i\":1,\"r\":null,\"n\":7,\"b\":null,\"s\":\"false\",\"j\":\"x\",\"d\":{\"i\":1,\"n\":7,"
+                        "\"s\":false,\"j\":\"x\"},\"at\":null,\"raw\":\"AP8=\",\"total\":9223372036854775808}]");
+}
+#endif
 
 static void an_answer_and_a_status_are_written_as_json(void **state)
 {
@@ -285,12 +335,13 @@ static void an_answer_and_a_status_are_written_as_json(void **state)
     varve_buf_fini(&out);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         CASE(json_values_keep_their_type),
+#ifdef VARVE_WITH_POSTGRES
+        CASE(json_values_become_what_the_columns_are),
+#endif
         CASE(an_events_own_fields_can_be_used),
         CASE(rows_of_any_kind_become_json),
         CASE(pages_follow_each_other),
@@ -301,5 +352,5 @@ int main(void)
         CASE(a_query_that_fails_while_it_runs_is_the_applications),
         cmocka_unit_test(an_answer_and_a_status_are_written_as_json),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_on_all(tests, sizeof tests / sizeof *tests);
 }

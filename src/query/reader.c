@@ -4,24 +4,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static varve_status find_serving(struct reader *reader, size_t i, uint64_t *number, varve_error *error)
+{
+    const struct place *place = &reader->home->place;
+    return place->kind->serving(place, reader->session, &reader->lookup, reader->file->reads[i], number, error);
+}
+
 static varve_status attach(struct reader *reader, size_t i, varve_error *error)
 {
-    const struct reader_home *home = reader->home;
+    const struct place *place = &reader->home->place;
     char name[128];
-    varve_buf path = { 0 };
+    varve_buf location = { 0 };
     varve_str model = reader->file->reads[i];
     snprintf(name, sizeof name, "%.*s", (int)model.len, model.ptr);
-    reader->numbers[i] = generation_serving(home->folder, model);
-    if (reader->numbers[i] == 0) {
+    if (find_serving(reader, i, &reader->numbers[i], NULL) < 0 || reader->numbers[i] == 0) {
         return varve_error_set(error, VARVE_UNAVAILABLE, "projection %s has no read model yet", name);
     }
-    generation_path(home->folder, model, reader->numbers[i], &path);
-    varve_status status = path.failed ? varve_error_set(error, VARVE_NOMEM, "no memory to open a read model")
-                                      : home->sql->attach(reader->session, path.ptr, name, error);
+    place->kind->locate(place, model, reader->numbers[i], &location);
+    varve_status status = location.failed ? varve_error_set(error, VARVE_NOMEM, "no memory to open a read model")
+                                          : place->sql->attach(reader->session, location.ptr, name, error);
     if (status == VARVE_OK) {
-        status = checkpoint_prepare(&reader->checkpoints[i], home->sql, reader->session, name, error);
+        reader->attached = i + 1;
+        status = checkpoint_prepare(&reader->checkpoints[i], place->sql, reader->session, name, error);
     }
-    varve_buf_fini(&path);
+    varve_buf_fini(&location);
+    return status;
+}
+
+static varve_status open_session(struct reader *reader, varve_error *error)
+{
+    const struct place *place = &reader->home->place;
+    varve_buf location = { 0 };
+    place->kind->locate_reader(place, &location);
+    varve_status status = location.failed ? varve_error_set(error, VARVE_NOMEM, "no memory to ask a query")
+                                          : place->sql->open(&reader->session, location.ptr, SQL_READ_ONLY, error);
+    varve_buf_fini(&location);
     return status;
 }
 
@@ -36,12 +53,12 @@ varve_status reader_open(struct reader **out, const struct reader_home *home, co
     }
     reader->home = home;
     reader->file = file;
-    varve_status status = home->sql->open(&reader->session, "", SQL_READ_ONLY, error);
+    varve_status status = open_session(reader, error);
     for (size_t i = 0; status == VARVE_OK && i < file->read_count; i++) {
         status = attach(reader, i, error);
     }
     if (status == VARVE_OK) {
-        status = home->sql->prepare(&reader->question, reader->session, text, SQL_QUESTION, &refusal);
+        status = home->place.sql->prepare(&reader->question, reader->session, text, SQL_QUESTION, &refusal);
         if (status == VARVE_INVALID) {
             /* It was checked against the models as they are declared, so what serves is something else. */
             status = varve_error_set(error, VARVE_UNAVAILABLE, "query %.*s does not fit the models that serve now: %s",
@@ -51,6 +68,10 @@ varve_status reader_open(struct reader **out, const struct reader_home *home, co
         }
     }
     if (status < 0) {
+        /* What has gone while it was being attached belongs to a generation that serves no more. */
+        if (reader->attached > 0 && !reader_is_current(reader)) {
+            status = VARVE_NOT_FOUND;
+        }
         reader_close(reader);
         reader = NULL;
     }
@@ -61,28 +82,30 @@ varve_status reader_open(struct reader **out, const struct reader_home *home, co
 void reader_close(struct reader *reader)
 {
     if (reader != NULL) {
-        const struct sql_driver *sql = reader->home->sql;
+        const struct sql_driver *sql = reader->home->place.sql;
         for (size_t i = 0; i < SQLFILE_READS_MAX; i++) {
             sql->finalize(reader->checkpoints[i]);
         }
         sql->finalize(reader->question);
+        sql->finalize(reader->lookup);
         sql->close(reader->session);
         free(reader);
     }
 }
 
-bool reader_is_current(const struct reader *reader)
+bool reader_is_current(struct reader *reader)
 {
     bool current = true;
-    for (size_t i = 0; current && i < reader->file->read_count; i++) {
-        current = generation_serving(reader->home->folder, reader->file->reads[i]) == reader->numbers[i];
+    for (size_t i = 0; current && i < reader->attached; i++) {
+        uint64_t number = 0;
+        current = find_serving(reader, i, &number, NULL) == VARVE_OK && number == reader->numbers[i];
     }
     return current;
 }
 
 varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *position, varve_error *error)
 {
-    const struct sql_driver *sql = reader->home->sql;
+    const struct sql_driver *sql = reader->home->place.sql;
     *position = UINT64_MAX;
     sql->set_time_limit(reader->session, limit_ms);
     varve_status status = sql->begin(reader->session, error);
@@ -91,6 +114,9 @@ varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *po
         status = checkpoint_read(reader->checkpoints[i], sql, reader->home->incarnation, &checkpoint, error);
         uint64_t at = checkpoint.ours ? checkpoint.position : 0;
         *position = at < *position ? at : *position;
+    }
+    if (status < 0) {
+        reader_end(reader); /* nothing can be asked in a transaction that failed */
     }
     /* The snapshot stands now; see the head of reader.h. */
     if (!reader_is_current(reader)) {
@@ -104,6 +130,6 @@ varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *po
 
 void reader_end(struct reader *reader)
 {
-    reader->home->sql->rollback(reader->session);
-    reader->home->sql->set_time_limit(reader->session, 0);
+    reader->home->place.sql->rollback(reader->session);
+    reader->home->place.sql->set_time_limit(reader->session, 0);
 }

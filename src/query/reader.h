@@ -4,8 +4,8 @@
  * projection's name, and the query prepared. It reads the generations that served when it was
  * opened; once others serve it is stale and is closed.
  *
- * A generation's files are removed after another one serves, so a reader that still finds its own
- * serving after its snapshot was taken has read whole files; one that does not starts again.
+ * A generation is removed after another one serves, so a reader that still finds its own serving after
+ * its snapshot was taken has read whole models; one that does not starts again.
  */
 #ifndef VARVE_QUERY_READER_H
 #define VARVE_QUERY_READER_H
@@ -14,8 +14,7 @@
 
 /* Where models are and what a query is asked of. Borrowed by readers. */
 struct reader_home {
-    const struct sql_driver *sql;
-    const char *folder;
+    struct place place;
     const char *incarnation;
 };
 
@@ -27,16 +26,19 @@ struct reader {
     struct sql_statement *question;
     struct sql_statement *checkpoints[SQLFILE_READS_MAX];
     uint64_t numbers[SQLFILE_READS_MAX];
+    size_t attached;              /* how many of them are */
+    struct sql_statement *lookup; /* the place's, for finding out which generations serve */
 };
 
-/* `text` is the query's statement. VARVE_UNAVAILABLE when a model is not there or the query does not fit it. */
+/* `text` is the query's statement. VARVE_UNAVAILABLE when a model is not there or the query does not fit it;
+ * VARVE_NOT_FOUND when one has been replaced meanwhile. */
 varve_status reader_open(struct reader **reader, const struct reader_home *home, const struct sqlfile *file,
                          varve_str text, varve_error *error);
 /* NULL is allowed. */
 void reader_close(struct reader *reader);
 
 /* Do the generations that it reads still serve? */
-bool reader_is_current(const struct reader *reader);
+bool reader_is_current(struct reader *reader);
 
 /*
  * Begins a transaction with a time limit; `*position` is the smallest checkpoint in it. VARVE_DONE

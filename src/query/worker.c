@@ -141,6 +141,8 @@ static void begin_building(struct worker *worker)
 {
     varve_error error = { 0 };
     struct generation *made = NULL;
+    /* What could not be removed at the last switch. */
+    generation_clean(&worker->home, worker->serving.follower.generation->number);
     varve_status status = generation_create(&made, &worker->home, worker->next_number, &error);
     bool again = status < 0 && may_pass(status, &error);
     worker->building = (struct side){ .follower = { .store = worker->store, .generation = made } };
@@ -383,7 +385,8 @@ varve_status worker_open(struct worker **out, varve_store *store, const struct g
         status = varve_error_set(error, VARVE_UNAVAILABLE, "no eventfd: %s", strerror(errno));
     } else {
         uint64_t number = 0;
-        status = generation_find(&number, worker->home.folder, worker->home.file->name, error);
+        status =
+            worker->home.place.kind->serving(&worker->home.place, NULL, NULL, worker->home.file->name, &number, error);
         if (status == VARVE_OK) {
             worker->next_number = generation_clean(&worker->home, number);
             status = open_serving(worker, number, error);

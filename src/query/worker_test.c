@@ -5,27 +5,29 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "query/follower.h"
 #include "query/worker.h"
 
-/* The home of the counting projection's generations, in the fixture's folder. */
-struct place {
-    char folder[256];
+/* The home of the counting projection's generations, in the fixture's place. */
+struct counting {
+    char location[512];
     struct sqlfile *file;
     struct generation_home home;
 };
 
-static void open_place(struct fixture *fixture, struct place *place)
+static void open_place(struct fixture *fixture, struct counting *place)
 {
-    snprintf(place->folder, sizeof place->folder, "%s", scratch_path(&fixture->scratch, "models"));
-    assert_int_equal(mkdir(place->folder, 0777), 0);
+    snprintf(place->location, sizeof place->location, "%s", models_place(fixture));
     varve_status status = sqlfile_parse(&place->file, SQLFILE_PROJECTION, "counts.sql", varve_str_of(count_projection),
-                                        "sqlite", &fixture->error);
+                                        fixture->sql->name, &fixture->error);
     assert_int_equal(status, VARVE_OK);
-    place->home =
-        (struct generation_home){ &sql_sqlite, place->folder, place->file, store_incarnation(fixture->store) };
+    place->home = (struct generation_home){ place_of(fixture->sql, place->location), place->file,
+                                            store_incarnation(fixture->store) };
+    status = place->home.place.kind->prepare(&place->home.place, &fixture->error);
+    if (status < 0) {
+        fail_msg("%s", fixture->error.message);
+    }
 }
 
 static void append_others(struct fixture *fixture, size_t count)
@@ -46,7 +48,7 @@ static void append_others(struct fixture *fixture, size_t count)
 static void a_long_way_to_the_next_event_is_gone_in_steps(void **state)
 {
     struct fixture *fixture = *state;
-    struct place place = { 0 };
+    struct counting place = { 0 };
     open_place(fixture, &place);
     append_others(fixture, 45000);
     uint64_t head = append(fixture, "a-1", "Added", "{\"amount\":1}");
@@ -73,7 +75,7 @@ static void a_long_way_to_the_next_event_is_gone_in_steps(void **state)
 static void a_batch_of_rare_events_ends_early(void **state)
 {
     struct fixture *fixture = *state;
-    struct place place = { 0 };
+    struct counting place = { 0 };
     uint64_t head = 0;
     open_place(fixture, &place);
     for (int i = 0; i < 40; i++) {
@@ -136,7 +138,7 @@ static struct rlimit exhaust_files(void)
 static void a_log_that_cannot_be_followed_for_a_while_is_tried_again(void **state)
 {
     struct fixture *fixture = *state;
-    struct place place = { 0 };
+    struct counting place = { 0 };
     struct worker *worker = NULL;
     atomic_int retries = 0;
     const struct worker_events events = { nothing, nothing_of, nobody, NULL };
@@ -167,14 +169,12 @@ static void a_log_that_cannot_be_followed_for_a_while_is_tried_again(void **stat
     sqlfile_free(place.file);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         CASE(a_long_way_to_the_next_event_is_gone_in_steps),
         CASE(a_batch_of_rare_events_ends_early),
         CASE(a_log_that_cannot_be_followed_for_a_while_is_tried_again),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_on_all(tests, sizeof tests / sizeof *tests);
 }

@@ -13,13 +13,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
+#include "server/deadline.h"
 #include "server/metrics.h"
 #include "server/problem.h"
 #include "server/routes.h"
 
-#define IDLE_SECONDS      30u           /* without a byte in either direction; suspended connections do not count */
 #define CONNECTION_MEMORY (32u * 1024u) /* headers take half of it at most, the rest is for sending */
 #define BYTES_A_SECOND    10240u        /* that a body must come with, once its first time is over */
 
@@ -28,6 +29,8 @@ struct http {
     struct backend *backend;
     size_t body_bytes; /* as in the options */
     uint32_t arrival_ms;
+    uint64_t idle_ns;
+    struct deadlines *deadlines;
     atomic_bool refusing;
     atomic_size_t held;   /* bytes of bodies */
     pthread_mutex_t lock; /* guards everything below */
@@ -42,6 +45,7 @@ struct exchange {
     struct request request; /* first, so that the one is found from the other */
     struct http *http;
     struct MHD_Connection *connection;
+    struct deadline *deadline; /* the connection's */
     bool begun, handled;
     bool answered; /* request_send was called */
     bool suspended;
@@ -103,13 +107,54 @@ void request_send(struct request *request, unsigned status)
     if (exchange->suspended) resume(exchange);
 }
 
+/* ---- a connection, and how long the next request may take ---- */
+
+/* When a connection is cut off that has nothing to wait for: it may idle, and then its request has its time. */
+static uint64_t first_deadline(const struct http *http)
+{
+    return clock_ns() + http->idle_ns + (uint64_t)http->arrival_ms * 1000000u;
+}
+
+static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http *http = cls;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) { /* its socket is still open */
+        deadline_remove(http->deadlines, *context);
+        return;
+    }
+    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    *context = deadline_add(http->deadlines, fd, first_deadline(http));
+    if (*context == NULL) shutdown(fd, SHUT_RDWR);
+}
+
+/* Until when a request that comes at the least rate has come, in clock_ns. */
+static uint64_t due_ns(const struct exchange *exchange)
+{
+    uint64_t allowed_ms = exchange->http->arrival_ms + (uint64_t)exchange->received * 1000u / BYTES_A_SECOND;
+    return exchange->came_ns + allowed_ms * 1000000u;
+}
+
+static bool is_late(const struct exchange *exchange)
+{
+    return clock_ns() > due_ns(exchange);
+}
+
+/* What comes late is told so; what still does not come is cut off. */
+static void await_more(struct exchange *exchange)
+{
+    deadline_set(exchange->deadline, due_ns(exchange) + exchange->http->idle_ns);
+}
+
 /* ---- a request arrives ---- */
 
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
 {
     size_t len = uri == NULL ? 0 : strlen(uri);
-    struct exchange *exchange = calloc(1, sizeof *exchange + 2 * len + 1);
+    struct deadline *deadline = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    struct exchange *exchange = deadline == NULL ? NULL : calloc(1, sizeof *exchange + 2 * len + 1);
     if (exchange == NULL) return NULL;
+    exchange->deadline = deadline;
     exchange->http = cls;
     exchange->connection = connection;
     exchange->request.backend = exchange->http->backend;
@@ -251,6 +296,7 @@ static enum MHD_Result queue_answer(struct exchange *exchange)
     struct request *request = &exchange->request;
     struct MHD_Response *response = new_response(exchange);
     enum MHD_Result result = MHD_NO; /* closes the connection */
+    deadline_set(exchange->deadline, DEADLINE_NONE);
     if (response == NULL) return MHD_NO;
     if (add_headers(exchange, response)) {
         metrics_count(request->backend->metrics, routes_index(request->route), request->answer.status);
@@ -283,12 +329,6 @@ bool request_is_stopping(const struct request *request)
     return atomic_load_explicit(&exchange->http->refusing, memory_order_relaxed);
 }
 
-static bool is_late(const struct exchange *exchange)
-{
-    uint64_t allowed_ms = exchange->http->arrival_ms + (uint64_t)exchange->received * 1000u / BYTES_A_SECOND;
-    return clock_ns() - exchange->came_ns > allowed_ms * 1000000u;
-}
-
 static void run_job(struct job *job)
 {
     struct request *request = request_of_job(job);
@@ -299,6 +339,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
 {
     struct request *request = &exchange->request;
     exchange->begun = true;
+    await_more(exchange);
     request->method = method;
     read_headers(exchange);
     if (atomic_load_explicit(&exchange->http->refusing, memory_order_relaxed)) {
@@ -340,6 +381,7 @@ static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, s
     if (exchange->late) return MHD_NO;
     exchange->late = is_late(exchange);
     exchange->received += *len;
+    await_more(exchange);
     if (exchange->received > 2 * max + CONNECTION_MEMORY) return MHD_NO;
     if (exchange->late || exchange->crowded || exchange->received > max) {
         drop_body(exchange);
@@ -358,6 +400,7 @@ static enum MHD_Result handle(struct exchange *exchange)
     struct request *request = &exchange->request;
     struct http *http = exchange->http;
     exchange->handled = true;
+    deadline_set(exchange->deadline, DEADLINE_NONE);
     if (exchange->late) return refuse_late(exchange);
     if (exchange->received > request->route->body_max)
         return refuse(exchange, VARVE_TOO_LARGE, "the body is too large");
@@ -405,6 +448,7 @@ static void on_over(void *cls, struct MHD_Connection *connection, void **context
     (void)how;
     if (exchange == NULL) return;
     *context = NULL;
+    deadline_set(exchange->deadline, first_deadline(http)); /* the connection may go on */
     struct request *request = &exchange->request;
     if (request->own_free != NULL) request->own_free(request->own);
     arena_fini(&request->arena);
@@ -441,14 +485,22 @@ varve_status http_open(struct http **opened, const struct http_options *options,
     http->arrival_ms = options->arrival_ms;
     pthread_mutex_init(&http->lock, NULL);
     pthread_cond_init(&http->changed, NULL);
+    http->idle_ns = (uint64_t)options->idle_s * 1000000000u;
+    varve_status status =
+        deadlines_open(&http->deadlines, options->arrival_ms / 4 + 1, options->backend->metrics, error);
+    if (status < 0) {
+        http_close(http, 0);
+        return status;
+    }
     http->daemon =
         MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
                          on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_LISTEN_SOCKET,
                          options->listen_fd, MHD_OPTION_THREAD_POOL_SIZE, options->threads, MHD_OPTION_CONNECTION_LIMIT,
-                         options->connections, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
+                         options->connections, MHD_OPTION_CONNECTION_TIMEOUT, options->idle_s,
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
                          MHD_OPTION_URI_LOG_CALLBACK, on_uri, http, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,
-                         MHD_OPTION_NOTIFY_COMPLETED, on_over, http, MHD_OPTION_END);
+                         MHD_OPTION_NOTIFY_COMPLETED, on_over, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+                         MHD_OPTION_END);
     if (http->daemon == NULL) {
         http_close(http, 0);
         return varve_error_set(error, VARVE_UNAVAILABLE, "the HTTP server cannot be started");
@@ -475,6 +527,7 @@ void http_close(struct http *http, uint32_t drain_ms)
     while (http->suspended > 0) pthread_cond_wait(&http->changed, &http->lock);
     pthread_mutex_unlock(&http->lock);
     if (http->daemon != NULL) MHD_stop_daemon(http->daemon);
+    deadlines_close(http->deadlines);
     pthread_cond_destroy(&http->changed);
     pthread_mutex_destroy(&http->lock);
     free(http);

@@ -12,6 +12,7 @@ struct http_options {
     unsigned threads;        /* at least 1 */
     unsigned connections;    /* at the same time, at most; further ones wait to be accepted */
     size_t body_bytes;       /* of bodies held at the same time, by all requests together, at most */
+    unsigned idle_s;         /* without a byte in either direction until a connection is closed */
     uint32_t arrival_ms;     /* that headers and body may take to arrive, and 1 s more for each 10 KB of body */
     struct backend *backend; /* borrowed */
 };

@@ -14,6 +14,7 @@ static const unsigned statuses[] = { 200, 202, 400, 403, 404, 405, 408, 409, 412
 
 struct metrics {
     size_t route_count;
+    atomic_ullong cut;
     atomic_ullong requests[]; /* a row of STATUS_COUNT a route, and one for what is no route */
 };
 
@@ -38,9 +39,20 @@ void metrics_count(struct metrics *metrics, size_t route, unsigned status)
     atomic_fetch_add_explicit(&metrics->requests[route * STATUS_COUNT + i], 1, memory_order_relaxed);
 }
 
+void metrics_count_cut(struct metrics *metrics)
+{
+    atomic_fetch_add_explicit(&metrics->cut, 1, memory_order_relaxed);
+}
+
 static void family(const char *name, const char *type, const char *help, varve_buf *out)
 {
     varve_buf_printf(out, "# HELP varve_%s %s\n# TYPE varve_%s %s\n", name, help, name, type);
+}
+
+static void single(const char *name, const char *type, const char *help, uint64_t value, varve_buf *out)
+{
+    family(name, type, help, out);
+    varve_buf_printf(out, "varve_%s %llu\n", name, (unsigned long long)value);
 }
 
 void metrics_write_requests(const struct metrics *metrics, varve_buf *out)
@@ -55,12 +67,8 @@ void metrics_write_requests(const struct metrics *metrics, varve_buf *out)
                              routes_method(route), routes_path(route), statuses[i], count);
         }
     }
-}
-
-static void single(const char *name, const char *type, const char *help, uint64_t value, varve_buf *out)
-{
-    family(name, type, help, out);
-    varve_buf_printf(out, "varve_%s %llu\n", name, (unsigned long long)value);
+    single("http_connections_cut_total", "counter", "Connections cut off because their request did not come in time.",
+           atomic_load_explicit(&metrics->cut, memory_order_relaxed), out);
 }
 
 static void labelled(const char *name, const char *label, const char *word, uint64_t value, varve_buf *out)

@@ -13,7 +13,9 @@ struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 /* Counts a request answered with an HTTP status; `route` as routes_index gives it. Any thread. */
 void metrics_count(struct metrics *metrics, size_t route, unsigned status);
-/* Appends the requests counted so far. Any thread. */
+/* Counts a connection whose request did not come in time. Any thread. */
+void metrics_count_cut(struct metrics *metrics);
+/* Appends what was counted so far. Any thread. */
 void metrics_write_requests(const struct metrics *metrics, varve_buf *out);
 /* Appends the engine's own numbers: counters, head, each projection. Any thread. */
 void metrics_write_engine(varve_engine *engine, varve_buf *out);

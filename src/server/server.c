@@ -13,6 +13,7 @@
 
 #define DRAIN_MS    10000u
 #define CONNECTIONS 2560u /* half of them may be event streams */
+#define IDLE_S      30u
 #define ARRIVAL_MS  30000u
 #define BODY_BYTES  ((size_t)256 << 20)
 
@@ -76,6 +77,7 @@ varve_status server_open(struct server **opened, const struct server_options *op
             .threads = or_default(options->threads, 2),
             .connections = connections,
             .body_bytes = options->body_bytes == 0 ? BODY_BYTES : options->body_bytes,
+            .idle_s = or_default(options->idle_s, IDLE_S),
             .arrival_ms = or_default(options->arrival_ms, ARRIVAL_MS),
             .backend = backend,
         };

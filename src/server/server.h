@@ -17,6 +17,7 @@ struct server_options {
     unsigned workers;        /* that read the store and ask queries; 0 means 4 */
     unsigned connections;    /* at the same time at most; 0 means 2560, or fewer as the limit on open files has it */
     uint32_t heartbeat_ms;   /* of event streams; 0 means 15000 */
+    unsigned idle_s;         /* without a byte in either direction until a connection is closed; 0 means 30 */
     uint32_t arrival_ms;     /* that a request may take to arrive, and 1 s more for each 10 KB of body; 0 means 30000 */
     size_t body_bytes;       /* of requests' bodies held at the same time at most; 0 means 256 MiB */
     uint64_t page_positions; /* that a page of the filtered log looks at, at most; 0 means 100000 */

@@ -10,7 +10,7 @@ static bool is_plain(varve_str name)
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
         bool letter = (c >= 'a' && c <= 'z') || c == '_';
-        if (!letter && (i == 0 || c < '0' || c > '9')) return false;
+        if (!letter && (i == 0 || (c != '$' && (c < '0' || c > '9')))) return false;
     }
     return true;
 }
@@ -18,7 +18,7 @@ static bool is_plain(varve_str name)
 varve_status postgres_uri_split(const char *uri, varve_buf *plain, char schema[POSTGRES_NAME_BYTES], varve_error *error)
 {
     static const char key[] = "schema=";
-    varve_str name = VARVE_STR(POSTGRES_SCHEMA_DEFAULT);
+    varve_str name = VARVE_STR(SQL_SCHEMA_DEFAULT);
     size_t path = strcspn(uri, "?");
     char before = '?';
     varve_buf_add(plain, uri, path);
@@ -37,7 +37,7 @@ varve_status postgres_uri_split(const char *uri, varve_buf *plain, char schema[P
     if (plain->failed) return varve_error_set(error, VARVE_NOMEM, "no memory for a URI");
     if (!is_plain(name)) {
         return varve_error_set(error, VARVE_INVALID,
-                               "a schema is named with lower-case letters, digits and _, and \"%.*s\" is not",
+                               "a schema is named with lower-case letters, digits, _ and $, and \"%.*s\" is not",
                                name.len > 80 ? 80 : (int)name.len, name.ptr);
     }
     memcpy(schema, name.ptr, name.len);

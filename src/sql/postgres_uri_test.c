@@ -16,7 +16,7 @@ static void the_schema_is_taken_out(void **state)
         { "postgresql://u@h/d", "postgresql://u@h/d", "varve" },
         { "postgresql://u@h/d?schema=shop", "postgresql://u@h/d", "shop" },
         { "postgres://h/d?schema=shop&port=1", "postgres://h/d?port=1", "shop" },
-        { "postgres://h/d?port=1&schema=_a9", "postgres://h/d?port=1", "_a9" },
+        { "postgres://h/d?port=1&schema=_a$9", "postgres://h/d?port=1", "_a$9" },
         { "postgres://h/d?a=1&schema=x&b=schema=2&", "postgres://h/d?a=1&b=schema=2", "x" },
         { "postgres://h/schema=d?myschema=1", "postgres://h/schema=d?myschema=1", "varve" },
         { "postgres://h/d?schema=x&schema=y", "postgres://h/d", "y" },

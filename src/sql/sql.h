@@ -31,9 +31,9 @@ struct sql_statement;
 
 enum sql_mode {
     SQL_READ_WRITE, /* the one writing session of this database; creates it */
-    SQL_READ_ONLY,  /* only reads, whatever it is asked; `location` "" is an empty place to attach to */
-    SQL_SCRATCH,    /* in memory, for checking statements: `location` is a name, and sessions of this process that
-                       use one name share one database, gone with the last of them; "" is shared with nobody */
+    SQL_READ_ONLY,  /* only reads, whatever it is asked */
+    SQL_SCRATCH,    /* for checking statements: sessions with one location share a database that is empty at first
+                       and gone when the one that made it is closed, which is closed last */
 };
 
 /* Who wrote a statement, and so what it may do. Checked when it is prepared. */
@@ -51,16 +51,20 @@ struct sql_value {
     enum sql_kind kind;
     int64_t integer; /* SQL_INTEGER; SQL_BOOLEAN: 0 or 1 */
     double real;
-    varve_str text; /* SQL_TEXT, SQL_BLOB, SQL_JSON */
+    varve_str text; /* SQL_TEXT, SQL_BLOB, SQL_JSON; SQL_REAL on its way in: its digits as written, or empty */
 };
 
 /* Capabilities; the only reason for which the conformance suite leaves out a case. */
 enum {
-    SQL_ATTACHES = 1 << 0,  /* `attach` works; at most SQL_ATTACH_MAX databases a session */
-    SQL_IN_A_FILE = 1 << 1, /* a location is a path; other files beside it belong to the database */
+    SQL_ATTACHES = 1 << 0,    /* `attach` works; at most SQL_ATTACH_MAX databases a session */
+    SQL_IN_A_FILE = 1 << 1,   /* a location is a path, other files beside it belong to the database; of a scratch
+                                 database it is any name; "" is an empty place to attach to, shared with nobody */
+    SQL_IN_A_SCHEMA = 1 << 2, /* a location is a URI whose `schema` parameter, the last one counts, names a schema */
+    SQL_KEEPS_KINDS = 1 << 3, /* a value is what it was bound as; else it is what the statement's types make of it */
 };
 
-#define SQL_ATTACH_MAX 10
+#define SQL_ATTACH_MAX     10
+#define SQL_SCHEMA_DEFAULT "varve" /* of a URI without the parameter */
 
 struct sql_driver {
     const char *name; /* "sqlite": also the dialect's name in `-- @…` blocks */
@@ -73,15 +77,20 @@ struct sql_driver {
     /* Rolls back what is open. All statements must be finalized. NULL is allowed. */
     void (*close)(struct sql_session *session);
 
-    /* Makes another database visible under `name` (a plain identifier), with the session's own mode. */
+    /*
+     * Makes another database visible under `name` (a plain identifier) to statements prepared from now on, with the
+     * session's own mode. Names without it are found too. NOT_FOUND when it is not there.
+     */
     varve_status (*attach)(struct sql_session *session, const char *location, const char *name, varve_error *error);
 
     /* Runs statements of our own, separated by semicolons. */
     varve_status (*exec)(struct sql_session *session, const char *script, varve_error *error);
 
-    /* A transaction: one snapshot for all reads from the first on, all or nothing for writes. */
+    /* A transaction: one snapshot for all reads from the first on, all or nothing for writes. A writing session
+     * whose connection was lost connects again here. */
     varve_status (*begin)(struct sql_session *session, varve_error *error);
-    /* On failure the transaction is still open and must be rolled back. */
+    /* On failure the transaction is still open and must be rolled back. After VARVE_IO nobody knows: it may have been
+     * committed, and what was committed just before may be undone; the database has to be asked. */
     varve_status (*commit)(struct sql_session *session, varve_error *error);
     /* Does nothing when no transaction is open. Statements are reset. */
     void (*rollback)(struct sql_session *session);
@@ -102,7 +111,8 @@ struct sql_driver {
     /* Sets a parameter of a statement that is not running. Texts are borrowed until the next bind or reset. */
     varve_status (*bind)(struct sql_statement *statement, int parameter, const struct sql_value *value,
                          varve_error *error);
-    /* VARVE_OK: a row stands ready. VARVE_DONE: there is no more. After a failure the statement wants a reset. */
+    /* VARVE_OK: a row stands ready. VARVE_DONE: there is no more. After a failure the statement wants a reset.
+     * Where another statement of the session is run before the last row was read, the rest may be lost: INVALID. */
     varve_status (*step)(struct sql_statement *statement, varve_error *error);
     int (*column_count)(const struct sql_statement *statement);
     /* Borrowed until finalize. */
@@ -119,5 +129,6 @@ struct sql_driver {
 };
 
 extern const struct sql_driver sql_sqlite;
+extern const struct sql_driver sql_postgres; /* in the module postgres.so alone */
 
 #endif

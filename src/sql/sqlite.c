@@ -456,7 +456,7 @@ static const char *const side_files[] = { "-wal", "-shm", "-journal", NULL };
 
 const struct sql_driver sql_sqlite = {
     .name = "sqlite",
-    .capabilities = SQL_ATTACHES | SQL_IN_A_FILE,
+    .capabilities = SQL_ATTACHES | SQL_IN_A_FILE | SQL_KEEPS_KINDS,
     .side_files = side_files,
     .open = session_open,
     .close = session_close,

@@ -6,8 +6,11 @@
  * event_write_line writes them, then {"end":N,"crc32c":"xxxxxxxx"} over the bytes of the event lines.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/crc32c.h"
 #include "event/codec.h"
@@ -219,14 +222,62 @@ varve_status store_import(const struct store_driver *driver, const char *path, F
 
 /* ---- copies ---- */
 
+static varve_status flush_file(FILE *out, const char *path, varve_error *error)
+{
+    if (fflush(out) == 0 && fsync(fileno(out)) == 0) return VARVE_OK;
+    return varve_error_set(error, errno == ENOSPC ? VARVE_FULL : VARVE_IO, "%s cannot be written: %s", path,
+                           strerror(errno));
+}
+
+static varve_status flush_folder(const char *path, varve_error *error)
+{
+    char *copy = strdup(path);
+    if (copy == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a path");
+    int folder = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    varve_status status = VARVE_OK;
+    if (folder < 0 || fsync(folder) != 0)
+        status = varve_error_set(error, VARVE_IO, "the folder of %s cannot be flushed: %s", path, strerror(errno));
+    if (folder >= 0) close(folder);
+    free(copy);
+    return status;
+}
+
+/* A backup of a store that is no file: an export, written beside its place and given its name when it is whole. */
+static varve_status export_to(varve_store *store, const char *path, const varve_progress_options *options,
+                              varve_error *error)
+{
+    char *part = NULL;
+    uint64_t events = 0;
+    if (access(path, F_OK) == 0) return varve_error_set(error, VARVE_INVALID, "%s exists already", path);
+    if (asprintf(&part, "%s.part", path) < 0) return varve_error_set(error, VARVE_NOMEM, "no memory for a path");
+    FILE *out = fopen(part, "wex");
+    if (out == NULL) {
+        varve_status status =
+            varve_error_set(error, errno == EEXIST ? VARVE_INVALID : VARVE_IO, "%s: %s", part, strerror(errno));
+        free(part);
+        return status;
+    }
+    varve_status status = varve_store_export(store, out, options, &events, error);
+    if (status >= 0) status = flush_file(out, path, error);
+    if (fclose(out) != 0 && status >= 0)
+        status = varve_error_set(error, VARVE_IO, "%s cannot be written: %s", path, strerror(errno));
+    if (status >= 0 && link(part, path) != 0) /* unlike rename, it never replaces what is there by now */
+        status = varve_error_set(error, errno == EEXIST ? VARVE_INVALID : VARVE_IO, "%s: %s", path, strerror(errno));
+    unlink(part);
+    if (status >= 0) status = flush_folder(path, error);
+    free(part);
+    return status;
+}
+
 varve_status varve_store_backup(varve_store *store, const char *path, const varve_progress_options *options,
                                 varve_error *error)
 {
+    if (store->driver->copy == NULL) return export_to(store, path, options, error);
     return store->driver->copy(store->log, path, false, options, error);
 }
 
-varve_status store_restore(const struct store_driver *driver, const char *path, const char *backup,
-                           const varve_progress_options *options, varve_error *error)
+static varve_status restore_file(const struct store_driver *driver, const char *path, const char *backup,
+                                 const varve_progress_options *options, varve_error *error)
 {
     struct store_log *log = NULL;
     uint64_t events = 0;
@@ -237,6 +288,19 @@ varve_status store_restore(const struct store_driver *driver, const char *path, 
     if (status >= 0) status = driver->verify(log, NULL, &events, error);
     if (status >= 0) status = driver->copy(log, path, true, options, error);
     driver->close(log);
+    return status;
+}
+
+varve_status store_restore(const struct store_driver *driver, const char *path, const char *backup,
+                           const varve_progress_options *options, varve_error *error)
+{
+    uint64_t events = 0;
+    if (driver->copy != NULL) return restore_file(driver, path, backup, options, error);
+    FILE *in = fopen(backup, "re");
+    if (in == NULL)
+        return varve_error_set(error, errno == ENOENT ? VARVE_NOT_FOUND : VARVE_IO, "%s: %s", backup, strerror(errno));
+    varve_status status = store_import(driver, path, in, options, &events, error);
+    fclose(in);
     return status;
 }
 

@@ -16,13 +16,14 @@
 
 #include "tests/scenario/http_fixture.h"
 
-#define STREAMS_MAX 1000 /* fewer where not so many files may be open */
+#define STREAMS_MAX 1000
 
 #define BULK_EVENTS 32u    /* with … */
 #define BULK_BYTES  200000 /* … each: more than the buffers of a connection hold */
 #define PAST_EVENTS 22000u /* more than a cursor looks at in one go */
 
 static struct fixture fixture;
+static size_t streams_wanted = STREAMS_MAX; /* fewer where not so many files may be open */
 
 static int start(void **state)
 {
@@ -219,7 +220,7 @@ static size_t stream_count(void)
 {
     struct rlimit files = { 0 };
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
-    return files.rlim_cur >= 5 * STREAMS_MAX ? STREAMS_MAX : STREAMS_MAX / 10;
+    return files.rlim_cur >= 5 * streams_wanted ? streams_wanted : streams_wanted / 10;
 }
 
 static void many_streams_get_every_event_and_nobody_waits_for_a_reader_that_does_not(void **state)
@@ -228,7 +229,7 @@ static void many_streams_get_every_event_and_nobody_waits_for_a_reader_that_does
     int fds[STREAMS_MAX], small = 65536;
     varve_buf texts[STREAMS_MAX] = { { 0 } };
     (void)state;
-    if (streams < STREAMS_MAX) print_message("only %zu streams: more files may not be open\n", streams);
+    if (streams < streams_wanted) print_message("only %zu streams: more files may not be open\n", streams);
     fds[0] = subscribe("/log?types=Fan,Bulk", "");
     assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
     for (size_t i = 1; i < streams; i++) fds[i] = subscribe("/log?types=Fan", "");
@@ -249,6 +250,42 @@ static void many_streams_get_every_event_and_nobody_waits_for_a_reader_that_does
         varve_buf_fini(&texts[i]);
     }
     append("f-3", "Fan");
+}
+
+/* A server that has room for two streams takes a third one once it has given up on readers that do not read. */
+static void a_reader_that_stops_reading_is_cut_off(void **state)
+{
+    struct server_options options = { .connections = 4, .threads = 1, .idle_s = 3, .heartbeat_ms = 600000 };
+    struct fixture beside = fixture_beside(&fixture, &options);
+    struct fixture usual = fixture;
+    varve_buf text = { 0 };
+    int fds[2];
+    (void)state;
+    append_many("bulk-2", "Unread", BULK_EVENTS, BULK_BYTES);
+    fixture = beside;
+    for (size_t i = 0; i < 2; i++) {
+        int small = 65536;
+        fds[i] = subscribe("/log?types=Unread", "");
+        assert_int_equal(setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+        varve_buf_reset(&text);
+        assert_true(wire_until(fds[i], &text, "HTTP/1.1 200 "));
+    }
+    for (bool taken = false, refused = false; !taken;) {
+        int late = subscribe("/log?types=Never", "");
+        varve_buf_reset(&text);
+        assert_true(wire_until(late, &text, "\r\n\r\n"));
+        taken = strncmp(text.ptr, "HTTP/1.1 200 ", 13) == 0;
+        refused = refused || strncmp(text.ptr, "HTTP/1.1 503 ", 13) == 0;
+        assert_true(refused);
+        close(late);
+    }
+    varve_buf_reset(&text);
+    wire_rest(fds[0], &text);
+    assert_null(strstr(text.ptr, "caught_up"));
+    fixture = usual;
+    for (size_t i = 0; i < 2; i++) close(fds[i]);
+    varve_buf_fini(&text);
+    server_close(beside.server);
 }
 
 /* The cursor goes idle in a backlog where nothing matches, and its descriptor does not tell that there is more. */
@@ -350,7 +387,8 @@ static void streams_end_when_the_server_closes(void **state)
     varve_buf_fini(&text);
 }
 
-int main(void)
+/* http_stream_test [STREAMS]: how many are open at the same time in the case of many. */
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_backlog_comes_first_and_then_what_follows),
@@ -360,10 +398,13 @@ int main(void)
         cmocka_unit_test(a_rare_filter_moves_on_over_a_busy_log),
         cmocka_unit_test(a_wrong_start_is_refused),
         cmocka_unit_test(many_streams_get_every_event_and_nobody_waits_for_a_reader_that_does_not),
+        cmocka_unit_test(a_reader_that_stops_reading_is_cut_off),
         cmocka_unit_test(a_backlog_without_a_match_is_gone_through_without_a_pause),
         cmocka_unit_test(an_ending_server_feeds_no_backlog),
         cmocka_unit_test(a_large_backlog_comes_whole_and_in_order),
         cmocka_unit_test(streams_end_when_the_server_closes),
     };
+    if (argc > 1) streams_wanted = strtoul(argv[1], NULL, 10);
+    if (streams_wanted < 10 || streams_wanted > STREAMS_MAX) return 2;
     return cmocka_run_group_tests(tests, start, stop);
 }

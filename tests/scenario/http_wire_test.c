@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +96,57 @@ static void expect_cut(const char *bytes)
     if (text.len > 0) assert_memory_equal(text.ptr, "HTTP/1.1 4", 10);
     close(fd);
     varve_buf_fini(&text);
+}
+
+/* What a proxy in front might frame in another way: refused or cut off, and never an append. */
+static void a_request_that_is_framed_wrongly_appends_nothing(void **state)
+{
+#define POST    "POST /streams/frame-1 HTTP/1.1\r\n" HOST JSON
+#define CHUNKED POST "Transfer-Encoding: chunked\r\n\r\n"
+    static const char *const requests[] = {
+        POST "Content-Length: 25, 25\r\n\r\n" EVENT,
+        POST "Content-Length: +25\r\n\r\n" EVENT,
+        POST "Content-Length: 25abc\r\n\r\n" EVENT,
+        POST "Content-Length:\r\n\r\n" EVENT,
+        POST "Content-Length: 99999999999999999999999999\r\n\r\n" EVENT,
+        POST "Content-Length: 18446744073709551641\r\n\r\n" EVENT, /* 25 and 2 to the power of 64 */
+        POST "Content-Length: 25\r\nTransfer-Encoding: identity\r\n\r\n" EVENT,
+        POST "Content-Length : 25\r\n\r\n" EVENT,
+        POST " Content-Length: 25\r\n\r\n" EVENT,
+        POST "X-Folded: a\r\n Content-Length: 25\r\n\r\n",
+        POST "Transfer-Encoding: xchunked\r\n\r\n19\r\n" EVENT "\r\n0\r\n\r\n",
+        POST "Transfer-Encoding: chunked, identity\r\n\r\n19\r\n" EVENT "\r\n0\r\n\r\n",
+        POST "Transfer-Encoding: \"chunked\"\r\n\r\n19\r\n" EVENT "\r\n0\r\n\r\n",
+        POST "Transfer-Encoding: \vchunked\r\n\r\n19\r\n" EVENT "\r\n0\r\n\r\n",
+        POST "Transfer-Encoding : chunked\r\n\r\n19\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "0x19\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "+19\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "-19\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED " 19\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "10000000000000019\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "18\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "\r\n19\r\n" EVENT "\r\n0\r\n\r\n",
+        CHUNKED "nineteen\r\n" EVENT "\r\n0\r\n\r\n",
+        "POST /streams/frame-1\r\n" HOST JSON "Content-Length: 25\r\n\r\n" EVENT,
+        "POST /streams/frame-1 HTTP/9.9\r\n" HOST JSON "Content-Length: 25\r\n\r\n" EVENT,
+        "POST /streams/frame-1 HTTP/1.1 HTTP/1.1\r\n" HOST JSON "Content-Length: 25\r\n\r\n" EVENT,
+    };
+    uint64_t before = head();
+    (void)state;
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        varve_buf text = { 0 };
+        int fd = wire_open(&fixture);
+        wire_send(fd, requests[i]);
+        shutdown(fd, SHUT_WR); /* nothing more comes, also where it waits for more */
+        bool answered = wire_until(fd, &text, "\r\n\r\n");
+        bool refused =
+            !answered || strncmp(text.ptr, "HTTP/1.1 4", 10) == 0 || strncmp(text.ptr, "HTTP/1.1 505 ", 13) == 0;
+        if (!refused || head() != before) fail_msg("%s\nanswered %s", requests[i], answered ? text.ptr : "nothing");
+        close(fd);
+        varve_buf_fini(&text);
+    }
+#undef CHUNKED
+#undef POST
 }
 
 static void a_stranger_is_turned_away_before_the_body(void **state)
@@ -309,6 +361,50 @@ static void a_request_that_takes_too_long_to_arrive_is_refused(void **state)
     server_close(small.server);
 }
 
+/* Sends one byte now and then, however it is taken, until each connection has ended. */
+static void dribble(const int *fds, const char *bytes, size_t count)
+{
+    size_t ended = 0;
+    bool over[8] = { false };
+    while (ended < count) {
+        for (size_t i = 0; i < count; i++) {
+            char ignored[512];
+            struct pollfd end = { .fd = fds[i], .events = POLLIN };
+            if (over[i]) continue;
+            (void)send(fds[i], &bytes[i], 1, MSG_NOSIGNAL);
+            if (poll(&end, 1, 10) == 1 && recv(fds[i], ignored, sizeof ignored, 0) <= 0) over[i] = true;
+            ended += over[i];
+        }
+    }
+}
+
+/* The idle time alone would never end these. */
+static void a_request_that_comes_byte_by_byte_is_cut_off(void **state)
+{
+    static const char *const begun[] = {
+        "GET /",
+        "GET /health/live HTTP/1.1\r\n" HOST "X-Slow: ",
+        "GET /health/live HTTP/1.1\r\n" HOST "\r\nGET /health/live HTTP/1.1\r\n",
+        "POST /streams/slow-1 HTTP/1.1\r\n" HOST JSON "Transfer-Encoding: chunked\r\n\r\n1;",
+    };
+    enum { SLOW = sizeof begun / sizeof *begun };
+    struct server_options options = { .idle_s = 5, .arrival_ms = 200 };
+    struct fixture small = fixture_beside(&fixture, &options);
+    struct reply reply = { 0 };
+    int fds[SLOW];
+    (void)state;
+    for (size_t i = 0; i < SLOW; i++) {
+        fds[i] = wire_open(&small);
+        wire_send(fds[i], begun[i]);
+    }
+    dribble(fds, "aaaa", SLOW);
+    http_send(&small, "GET", "/metrics", NULL, NULL, &reply);
+    assert_non_null(strstr(reply.body.ptr, "\nvarve_http_connections_cut_total 4\n"));
+    for (size_t i = 0; i < SLOW; i++) close(fds[i]);
+    reply_fini(&reply);
+    server_close(small.server);
+}
+
 static void *close_server(void *arg)
 {
     server_close(arg);
@@ -411,6 +507,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_that_is_ambiguous_is_refused),
+        cmocka_unit_test(a_request_that_is_framed_wrongly_appends_nothing),
         cmocka_unit_test(a_stranger_is_turned_away_before_the_body),
         cmocka_unit_test(chunks_and_pieces_make_one_body),
         cmocka_unit_test(one_connection_carries_many_requests),
@@ -421,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_batch_whose_answers_are_not_read_stops_only_itself),
         cmocka_unit_test(bodies_take_bounded_memory),
         cmocka_unit_test(a_request_that_takes_too_long_to_arrive_is_refused),
+        cmocka_unit_test(a_request_that_comes_byte_by_byte_is_cut_off),
         cmocka_unit_test(a_server_that_closes_begins_nothing_more_of_a_batch),
         cmocka_unit_test(a_server_that_closes_answers_what_is_under_way),
     };

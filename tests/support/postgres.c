@@ -7,10 +7,31 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "engine/drivers.h"
+
 static void give_up(const char *what, const char *why)
 {
     fprintf(stderr, "%s: %s\n", what, why);
     exit(1);
+}
+
+static struct driver find_drivers(void)
+{
+    struct driver driver = { 0 };
+    const char *rest = NULL;
+    varve_error error = { 0 };
+    if (driver_find("postgresql://any", &driver, &rest, &error) < 0) give_up("postgres.so", error.message);
+    return driver;
+}
+
+const struct sql_driver *postgres_sql(void)
+{
+    return find_drivers().sql;
+}
+
+const struct store_driver *postgres_store(void)
+{
+    return find_drivers().store;
 }
 
 static void find_server(struct postgres *postgres)
@@ -35,16 +56,20 @@ static void ignore_notice(void *ctx, const char *message)
     (void)message;
 }
 
-static void run(const char *uri, const char *script)
+/* Runs statements; the number that the last one comes to, 0 where it is none. */
+static long long run(const char *uri, const char *script)
 {
+    long long number = 0;
     PGconn *connection = PQconnectdb(uri);
     if (PQstatus(connection) != CONNECTION_OK) give_up(uri, PQerrorMessage(connection));
     PQsetNoticeProcessor(connection, ignore_notice, NULL);
     PGresult *result = PQexec(connection, script);
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) give_up(script, PQresultErrorMessage(result));
+    if (status == PGRES_TUPLES_OK && PQntuples(result) > 0) number = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
     PQclear(result);
     PQfinish(connection);
+    return number;
 }
 
 void postgres_init(struct postgres *postgres)
@@ -71,6 +96,11 @@ const char *postgres_uri(struct postgres *postgres, const char *schema)
 void postgres_exec(struct postgres *postgres, const char *script)
 {
     run(postgres_uri(postgres, NULL), script);
+}
+
+long long postgres_number(struct postgres *postgres, const char *question)
+{
+    return run(postgres_uri(postgres, NULL), question);
 }
 
 void postgres_fini(struct postgres *postgres)

@@ -36,7 +36,9 @@ varve_status connection_failed(struct connection *connection, PGresult *result, 
     const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     if (message == NULL) message = result == NULL ? PQerrorMessage(connection->pq) : PQresultErrorMessage(result);
+    const char *detail = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     snprintf(connection->state, sizeof connection->state, "%s", state == NULL ? "" : state);
+    snprintf(connection->detail, sizeof connection->detail, "%s", detail == NULL ? "" : detail);
     varve_status status = status_of(connection->state);
     if (connection_is_lost(connection)) status = VARVE_UNAVAILABLE;
     int len = (int)strcspn(message, "\n"); /* what follows are hints of libpq's */

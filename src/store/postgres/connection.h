@@ -27,6 +27,7 @@ struct connection {
     struct connection *next; /* the pool's */
     size_t sent;             /* statements of the round so far */
     char state[6];           /* the SQLSTATE of the latest failure; "" when it had none */
+    char detail[160];        /* what the server said beside its message */
     bool unreplicated;       /* the server gave up waiting for a synchronous standby: committed here only */
     bool broken;             /* a round did not end as it must: of no more use */
     uint64_t history;        /* the log's, as far as it is known on this connection */

@@ -26,16 +26,31 @@ static bool own_event(struct arena *memory, varve_event *event)
            arena_copy_all(memory, event->tags, event->tag_count, &event->tags);
 }
 
-static varve_status take_event(struct lot *lot, const varve_event *event, varve_error *error)
+/* What does not follow from the events before it is refused where it stands. A stream's version may be forgotten by
+ * then: check_versions looks at all of them once more. */
+static varve_status check_place(struct store_log *log, const struct lot *lot, const varve_event *event,
+                                varve_error *error)
 {
+    uint64_t version = 0;
     if (event->position != lot->last_position + 1)
-        return varve_error_set(error, VARVE_INVALID, "position %llu comes where %llu should",
-                               (unsigned long long)event->position, (unsigned long long)lot->last_position + 1);
-    if (event->recorded_at < lot->last_recorded_at)
+        return varve_error_set(error, VARVE_INVALID, "position %llu comes after position %llu",
+                               (unsigned long long)event->position, (unsigned long long)lot->last_position);
+    if (versions_get(&log->versions, event->stream, &version) && event->version != version + 1)
         return varve_error_set(error, VARVE_INVALID,
-                               "the event at position %llu was recorded before the one in front "
-                               "of it",
+                               "position %llu has version %llu of a stream that is at version %llu",
+                               (unsigned long long)event->position, (unsigned long long)event->version,
+                               (unsigned long long)version);
+    if (event->recorded_at < lot->last_recorded_at)
+        return varve_error_set(error, VARVE_INVALID, "position %llu was recorded before the one in front of it",
                                (unsigned long long)event->position);
+    return VARVE_OK;
+}
+
+static varve_status take_event(struct store_log *log, struct lot *lot, const varve_event *event, varve_error *error)
+{
+    varve_status status = check_place(log, lot, event, error);
+    if (status < 0) return status;
+    versions_put(&log->versions, event->stream, event->version);
     lot->last_position++;
     lot->last_recorded_at = event->recorded_at;
     lot->events[lot->count] = *event;
@@ -44,6 +59,22 @@ static varve_status take_event(struct lot *lot, const varve_event *event, varve_
     lot->bytes += event->data.len + event->metadata.len;
     lot->count++;
     return VARVE_OK;
+}
+
+/* Positions and versions were checked, so it can only be an id that an index refuses: the server says which. */
+static varve_status explain(const struct connection *connection, const struct lot *lot, varve_status status,
+                            varve_error *error)
+{
+    const char *named = strstr(connection->detail, "(id)=(");
+    if (strcmp(connection->state, "23505") != 0 || named == NULL) return status;
+    for (size_t i = lot->count; i-- > 0;) { /* of two, the later one */
+        char id[VARVE_UUID_TEXT_BYTES];
+        varve_uuid_format(lot->events[i].id, id);
+        if (strncmp(named + strlen("(id)=("), id, strlen(id)) == 0)
+            return varve_error_set(error, VARVE_INVALID, "the id of the event at position %llu stands twice",
+                                   (unsigned long long)lot->events[i].position);
+    }
+    return varve_error_set(error, VARVE_INVALID, "an event's id stands twice");
 }
 
 static varve_status send_lot(struct connection *connection, struct lot *lot, varve_error *error)
@@ -56,16 +87,10 @@ static varve_status send_lot(struct connection *connection, struct lot *lot, var
     bool sent = rows_send(&lot->rows, connection, S_LOAD_EVENTS, &values);
     varve_status status = connection_round(connection, NULL, 0, "importing events", error);
     if (status >= 0 && !sent) status = varve_error_set(error, VARVE_NOMEM, "no memory to import events");
+    if (status < 0) return explain(connection, lot, status, error);
     lot->count = lot->bytes = 0;
     arena_reset(&lot->memory);
     return status;
-}
-
-/* What the tables' own rules found: versions are checked at the end, where all are there. */
-static varve_status explain(struct connection *connection, varve_status status, varve_error *error)
-{
-    if (strncmp(connection->state, "23", 2) != 0) return status;
-    return varve_error_set(error, VARVE_INVALID, "an id or a version stands twice in the export");
 }
 
 static varve_status check_versions(struct connection *connection, varve_error *error)
@@ -82,18 +107,17 @@ static varve_status check_versions(struct connection *connection, varve_error *e
     return status;
 }
 
-static varve_status load_events(struct connection *connection, struct lot *lot, store_next_event next, void *ctx,
+static varve_status load_events(struct store_log *log, struct lot *lot, store_next_event next, void *ctx,
                                 varve_error *error)
 {
     varve_event event;
     varve_status status = VARVE_OK;
     while (status >= 0 && (status = next(ctx, &event, error)) == VARVE_OK) {
-        status = take_event(lot, &event, error);
+        status = take_event(log, lot, &event, error);
         if (status >= 0 && (lot->count == LOAD_EVENTS || lot->bytes >= LOAD_BYTES))
-            status = send_lot(connection, lot, error);
+            status = send_lot(log->writer, lot, error);
     }
-    if (status >= 0) status = send_lot(connection, lot, error);
-    return status < 0 ? explain(connection, status, error) : status;
+    return status < 0 ? status : send_lot(log->writer, lot, error);
 }
 
 static varve_status load(struct store_log *log, struct connection *connection, store_next_event next, void *ctx,
@@ -109,7 +133,7 @@ static varve_status load(struct store_log *log, struct connection *connection, s
     if (status >= 0 && PQntuples(results[2]) > 0)
         status = varve_error_set(error, VARVE_INVALID, "the store in schema %s is not empty", log->schema);
     results_clear(results, 3);
-    if (status >= 0) status = load_events(connection, lot, next, ctx, error);
+    if (status >= 0) status = load_events(log, lot, next, ctx, error);
     if (status >= 0) status = check_versions(connection, error);
     if (status >= 0) status = schema_renew(connection, error);
     varve_status ended = connection_exec(connection, status < 0 ? "ROLLBACK" : "COMMIT", "committing the import", NULL,

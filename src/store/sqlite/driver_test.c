@@ -72,7 +72,7 @@ static void a_store_of_a_newer_format_is_refused(void **state)
     scratch_init(&scratch);
     assert_int_equal(open_at(scratch_path(&scratch, "s.db"), (varve_store_options){ 0 }, &store, &error), VARVE_OK);
     varve_store_close(store);
-    run_sql(scratch_path(&scratch, "s.db"), "PRAGMA user_version = 2");
+    run_sql(scratch_path(&scratch, "s.db"), "PRAGMA user_version = 99");
     assert_int_equal(open_at(scratch.path, (varve_store_options){ 0 }, &store, &error), VARVE_INCOMPATIBLE);
     assert_non_null(strstr(error.message, "format 2"));
     assert_int_equal(open_at(scratch.path, (varve_store_options){ .read_only = true }, &store, &error),
@@ -195,6 +195,52 @@ static void verify_finds_holes_and_lost_indexes(void **state)
         varve_store_close(store);
         scratch_fini(&scratch);
     }
+}
+
+/* What a damaged or meddled-with table definition says when the store is opened; NULL: nothing. */
+static void check_schema_change(const char *sql, const char *complaint)
+{
+    struct scratch scratch;
+    varve_store *store = NULL;
+    varve_error error;
+    scratch_init(&scratch);
+    assert_int_equal(open_at(scratch_path(&scratch, "s.db"), (varve_store_options){ 0 }, &store, &error), VARVE_OK);
+    varve_store_close(store);
+    run_sql(scratch.path, sql);
+    for (int read_only = 0; read_only < 2; read_only++) {
+        const varve_store_options options = { .read_only = read_only };
+        varve_status status = open_at(scratch.path, options, &store, &error);
+        if (status != (complaint == NULL ? VARVE_OK : VARVE_CORRUPT)) fail_msg("%s: %s", sql, error.message);
+        if (complaint == NULL) {
+            varve_store_close(store);
+        } else if (strstr(error.message, complaint) == NULL || strstr(error.message, scratch.path) == NULL) {
+            fail_msg("%s: %s", sql, error.message);
+        }
+    }
+    scratch_fini(&scratch);
+}
+
+static void a_changed_table_definition_is_refused_by_name(void **state)
+{
+    static const struct {
+        const char *sql, *complaint;
+    } cases[] = {
+        { "DROP INDEX events_by_id", "the index events_by_id is missing; restore" },
+        { "DROP TABLE snapshots", "the table snapshots is missing; restore" },
+        { "ALTER TABLE events ADD COLUMN mood TEXT", "the table events is not defined as varve defines it; restore" },
+        { "DROP INDEX events_by_stream; CREATE INDEX events_by_stream ON events (stream, version)",
+          "the index events_by_stream is not defined as" },
+        { "DROP TABLE snapshots; CREATE VIEW snapshots AS SELECT 1", "the table snapshots is not defined as" },
+        { "CREATE TRIGGER mine AFTER INSERT ON Events BEGIN SELECT 1; END",
+          "the trigger mine acts on varve's table events; DROP TRIGGER" },
+        { "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'sqlite_autoindex_streams_1'",
+          "the index sqlite_autoindex_streams_1 is missing" },
+        { "CREATE TABLE mine (x UNIQUE); CREATE INDEX mine_by_x ON mine (x); CREATE VIEW seen AS SELECT * FROM events;"
+          "CREATE TRIGGER mine_too AFTER INSERT ON mine BEGIN DELETE FROM mine WHERE x < new.x; END; VACUUM",
+          NULL },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_schema_change(cases[i].sql, cases[i].complaint);
 }
 
 /* Rows that damage has taken away must not make the log, or a stream, look shorter or thinner than it is. */
@@ -340,6 +386,7 @@ int main(void)
         cmocka_unit_test(one_file_has_one_lock_under_all_its_names),
         cmocka_unit_test(a_foreign_writer_makes_busy_not_wrong),
         cmocka_unit_test(verify_finds_holes_and_lost_indexes),
+        cmocka_unit_test(a_changed_table_definition_is_refused_by_name),
         cmocka_unit_test(a_hole_is_an_error_however_it_is_read),
         cmocka_unit_test(a_correlation_written_with_escapes_is_found),
         cmocka_unit_test(a_copy_is_not_made_beside_what_an_old_store_left),

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the generations of read models are, and which one serves: the only part of the query side that differs between
+ * kinds of database. A kind is one constant table.
+ *
+ *              files (SQL_IN_A_FILE)                       schemas (SQL_IN_A_SCHEMA)
+ *   home       a folder                                    the store's schema, HOME
+ *   generation NAME.NUMBER.db, and what SQLite adds to it  the schema HOME$NAME$NUMBER
+ *   serves     the symbolic link NAME.db names it          its row in HOME.read_models names it
+ *   for tools  that link                                   HOME$NAME: views of its tables
+ */
+#ifndef VARVE_QUERY_PLACE_H
+#define VARVE_QUERY_PLACE_H
+
+#include "sql/sql.h"
+
+struct place_kind;
+
+/* Open to be copied; the location is borrowed. */
+struct place {
+    const struct place_kind *kind;
+    const struct sql_driver *sql;
+    const char *location; /* the folder, or the URI whose schema is the home */
+};
+
+/* Any thread. Locations and labels are appended to a buffer, which has failed when memory was out. */
+struct place_kind {
+    /* Makes the home where there is none. IO, DENIED … */
+    varve_status (*prepare)(const struct place *place, varve_error *error);
+
+    /* A generation's location for a session, and what messages call it. */
+    void (*locate)(const struct place *place, varve_str name, uint64_t number, varve_buf *location);
+    void (*label)(const struct place *place, varve_str name, uint64_t number, varve_buf *label);
+    /* Where a reading session begins that generations are attached to. */
+    void (*locate_reader)(const struct place *place, varve_buf *location);
+    /* Of a scratch database with this name (lower-case letters, digits, _). */
+    void (*locate_scratch)(const struct place *place, const char *name, varve_buf *location);
+
+    /* VARVE_CORRUPT when there is no such generation; opening would make one. VARVE_IO … when that cannot be told. */
+    varve_status (*check)(const struct place *place, varve_str name, uint64_t number, varve_error *error);
+
+    /*
+     * The number of the generation that serves, 0 when none does. `session` is a reading one of this
+     * place, and `*lookup` is kept between calls and finalized by the caller: in a transaction the answer
+     * is that of its snapshot. Without a session (`lookup` is NULL too) it is looked up as of now.
+     */
+    varve_status (*serving)(const struct place *place, struct sql_session *session, struct sql_statement **lookup,
+                            varve_str name, uint64_t *number, varve_error *error);
+    /* Makes this generation the one that serves, atomically. What prevents it may pass. */
+    varve_status (*publish)(const struct place *place, varve_str name, uint64_t number, varve_error *error);
+
+    /* Removes what is left of other generations than `serving` and in nobody's use; the highest number seen. */
+    uint64_t (*clean)(const struct place *place, varve_str name, uint64_t serving);
+    /* Removes a generation and closes its session, which may be NULL when it could not be opened. */
+    void (*remove)(const struct place *place, struct sql_session *session, varve_str name, uint64_t number);
+};
+
+/* The place of a driver's databases. */
+struct place place_of(const struct sql_driver *sql, const char *location);
+
+extern const struct place_kind place_files;
+extern const struct place_kind place_schemas;
+
+/* The decimal number that `text` begins with and what follows it; 0 when it begins with none, or a too long one. */
+uint64_t place_number(const char *text, const char **rest);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Generations as files of a folder. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "query/place.h"
+
+static void locate(const struct place *place, varve_str name, uint64_t number, varve_buf *location)
+{
+    varve_buf_printf(location, "%s/%.*s.%llu.db", place->location, (int)name.len, name.ptr, (unsigned long long)number);
+}
+
+static void locate_reader(const struct place *place, varve_buf *location)
+{
+    (void)place;
+    varve_buf_str(location, VARVE_STR(""));
+}
+
+static void locate_scratch(const struct place *place, const char *name, varve_buf *location)
+{
+    (void)place;
+    varve_buf_str(location, varve_str_of(name));
+}
+
+static void link_path(const struct place *place, varve_str name, const char *suffix, varve_buf *path)
+{
+    varve_buf_printf(path, "%s/%.*s.db%s", place->location, (int)name.len, name.ptr, suffix);
+}
+
+static varve_status no_memory(varve_error *error)
+{
+    return varve_error_set(error, VARVE_NOMEM, "no memory for a read model");
+}
+
+/* The number in "NAME.12.db…"; 0 when the file is none of this projection's. `*rest` is what follows ".db". */
+static uint64_t number_in(const char *file, varve_str name, const char **rest)
+{
+    if (strncmp(file, name.ptr, name.len) != 0 || file[name.len] != '.') {
+        return 0;
+    }
+    uint64_t number = place_number(file + name.len + 1, rest);
+    if (number == 0 || strncmp(*rest, ".db", 3) != 0) {
+        return 0;
+    }
+    *rest += 3;
+    return number;
+}
+
+static varve_status prepare(const struct place *place, varve_error *error)
+{
+    if (mkdir(place->location, 0777) < 0 && errno != EEXIST) {
+        return varve_error_set(error, VARVE_IO, "%s: %s", place->location, strerror(errno));
+    }
+    return VARVE_OK;
+}
+
+static varve_status check(const struct place *place, varve_str name, uint64_t number, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    varve_buf path = { 0 };
+    locate(place, name, number, &path);
+    if (path.failed) {
+        status = no_memory(error);
+    } else if (access(path.ptr, F_OK) < 0) {
+        status = errno == ENOENT ? VARVE_CORRUPT : VARVE_IO;
+        varve_error_set(error, status, "%s: %s", path.ptr, strerror(errno));
+    }
+    varve_buf_fini(&path);
+    return status;
+}
+
+static varve_status serving(const struct place *place, struct sql_session *session, struct sql_statement **lookup,
+                            varve_str name, uint64_t *number, varve_error *error)
+{
+    char target[128];
+    const char *rest = NULL;
+    varve_status status = VARVE_OK;
+    varve_buf path = { 0 };
+    (void)session;
+    (void)lookup;
+    *number = 0;
+    link_path(place, name, "", &path);
+    ssize_t len = path.failed ? -1 : readlink(path.ptr, target, sizeof target - 1);
+    if (path.failed) {
+        status = no_memory(error);
+    } else if (len >= 0) {
+        target[len] = '\0';
+        uint64_t named = number_in(target, name, &rest);
+        *number = named > 0 && *rest == '\0' ? named : 0;
+    } else if (errno != ENOENT) {
+        status = varve_error_set(error, VARVE_IO, "%s: %s", path.ptr, strerror(errno));
+    }
+    varve_buf_fini(&path);
+    return status;
+}
+
+static varve_status publish(const struct place *place, varve_str name, uint64_t number, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    varve_buf link = { 0 }, beside = { 0 }, target = { 0 };
+    link_path(place, name, "", &link);
+    link_path(place, name, ".new", &beside);
+    varve_buf_printf(&target, "%.*s.%llu.db", (int)name.len, name.ptr, (unsigned long long)number);
+    if (link.failed || beside.failed || target.failed) {
+        status = no_memory(error);
+    } else if ((unlink(beside.ptr) < 0 && errno != ENOENT) || symlink(target.ptr, beside.ptr) < 0 ||
+               rename(beside.ptr, link.ptr) < 0) {
+        status = varve_error_set(error, VARVE_IO, "%s: %s", link.ptr, strerror(errno));
+    }
+    varve_buf_fini(&link);
+    varve_buf_fini(&beside);
+    varve_buf_fini(&target);
+    return status;
+}
+
+static bool is_side_file(const struct sql_driver *sql, const char *suffix)
+{
+    if (*suffix == '\0') {
+        return true;
+    }
+    for (const char *const *side = sql->side_files; side != NULL && *side != NULL; side++) {
+        if (strcmp(suffix, *side) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t clean(const struct place *place, varve_str name, uint64_t serving_number)
+{
+    uint64_t highest = serving_number;
+    DIR *folder = opendir(place->location);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        const char *rest = NULL;
+        uint64_t number = number_in(entry->d_name, name, &rest);
+        highest = number > highest ? number : highest;
+        if (number > 0 && number != serving_number && is_side_file(place->sql, rest)) {
+            unlinkat(dirfd(folder), entry->d_name, 0);
+        }
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+    return highest;
+}
+
+static void remove_files(const struct place *place, struct sql_session *session, varve_str name, uint64_t number)
+{
+    varve_buf path = { 0 };
+    place->sql->close(session);
+    locate(place, name, number, &path);
+    size_t len = path.len;
+    if (!path.failed) {
+        unlink(path.ptr);
+    }
+    for (const char *const *side = place->sql->side_files; side != NULL && *side != NULL; side++) {
+        path.len = len;
+        varve_buf_str(&path, varve_str_of(*side));
+        if (!path.failed) {
+            unlink(path.ptr);
+        }
+    }
+    varve_buf_fini(&path);
+}
+
+const struct place_kind place_files = {
+    .prepare = prepare,
+    .locate = locate,
+    .label = locate,
+    .locate_reader = locate_reader,
+    .locate_scratch = locate_scratch,
+    .check = check,
+    .serving = serving,
+    .publish = publish,
+    .clean = clean,
+    .remove = remove_files,
+};

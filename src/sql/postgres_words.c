@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sql/postgres_words.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c >= 0x80;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
+}
+
+/* Goes past a comment that may hold others; false when it does not end. */
+static bool skip_comment(const char **at, const char *end)
+{
+    unsigned depth = 0;
+    const char *p = *at;
+    do {
+        if (end - p < 2) return false;
+        if (p[0] == '/' && p[1] == '*') {
+            depth++;
+            p += 2;
+        } else if (p[0] == '*' && p[1] == '/') {
+            depth--;
+            p += 2;
+        } else {
+            p++;
+        }
+    } while (depth > 0);
+    *at = p;
+    return true;
+}
+
+/* Goes past blanks and comments; false when a comment does not end. */
+static bool skip_blanks(const char **at, const char *end)
+{
+    for (const char *p = *at;; p = *at) {
+        if (p < end && is_blank(*p)) {
+            *at = p + 1;
+        } else if (end - p >= 2 && p[0] == '-' && p[1] == '-') {
+            const char *stop = memchr(p, '\n', (size_t)(end - p));
+            *at = stop == NULL ? end : stop;
+        } else if (end - p < 2 || p[0] != '/' || p[1] != '*') {
+            return true;
+        } else if (!skip_comment(at, end)) {
+            return false;
+        }
+    }
+}
+
+/* Behind the quoted text at `p`; a doubled quote stands for itself. NULL when it does not end. */
+static const char *behind_quoted(const char *p, const char *end, bool escapes)
+{
+    char quote = *p++;
+    while (p < end) {
+        if (escapes && *p == '\\' && end - p > 1) {
+            p += 2;
+        } else if (*p != quote) {
+            p++;
+        } else if (end - p > 1 && p[1] == quote) {
+            p += 2;
+        } else {
+            return p + 1;
+        }
+    }
+    return NULL;
+}
+
+/* Behind the dollar-quoted text at `p`; `p` itself when there is none, NULL when it does not end. */
+static const char *behind_dollars(const char *p, const char *end)
+{
+    const char *tag = p + 1;
+    if (tag < end && is_letter(*tag)) {
+        while (tag < end && (is_letter(*tag) || is_digit(*tag))) tag++;
+    }
+    if (tag == end || *tag != '$') return p;
+    size_t len = (size_t)(tag + 1 - p);
+    const char *close = memmem(p + len, (size_t)(end - p) - len, p, len);
+    return close == NULL ? NULL : close + len;
+}
+
+static const char *behind_word(const char *p, const char *end)
+{
+    while (p < end && (is_letter(*p) || is_digit(*p) || *p == '$')) p++;
+    return p;
+}
+
+struct postgres_word postgres_word_next(const char **at, const char *end)
+{
+    struct postgres_word word = { .kind = POSTGRES_UNCLOSED };
+    bool open = !skip_blanks(at, end);
+    const char *start = *at, *behind = start + 1;
+    word.text.ptr = start;
+    if (open) return word;
+    if (start == end) {
+        word.kind = POSTGRES_END;
+        return word;
+    }
+    char next = end - start > 1 ? start[1] : '\0';
+    word.kind = POSTGRES_SIGN;
+    if (*start == '\'' || ((*start == 'e' || *start == 'E') && next == '\'')) {
+        word.kind = POSTGRES_OPAQUE;
+        behind = behind_quoted(*start == '\'' ? start : start + 1, end, *start != '\'');
+    } else if (*start == '"') {
+        word.kind = POSTGRES_NAME;
+        behind = behind_quoted(start, end, false);
+    } else if (is_letter(*start)) {
+        word.kind = POSTGRES_WORD;
+        behind = behind_word(start, end);
+    } else if (is_digit(*start)) {
+        word.kind = POSTGRES_OPAQUE;
+        behind = behind_word(start, end);
+    } else if (*start == ':' && next == ':') {
+        word.kind = POSTGRES_OPAQUE;
+        behind = start + 2;
+    } else if (*start == ':' && is_letter(next)) {
+        word.kind = POSTGRES_PARAMETER;
+        behind = behind_word(start + 1, end);
+    } else if (*start == '$') {
+        behind = behind_dollars(start, end);
+        word.kind = behind == start ? POSTGRES_SIGN : POSTGRES_OPAQUE;
+        behind = behind == start ? start + 1 : behind;
+    }
+    if (behind == NULL) {
+        word.kind = POSTGRES_UNCLOSED;
+        return word;
+    }
+    word.text.len = (size_t)(behind - start);
+    *at = behind;
+    return word;
+}
+
+bool postgres_word_is(struct postgres_word word, const char *keyword)
+{
+    return word.kind == POSTGRES_WORD && strlen(keyword) == word.text.len &&
+           strncasecmp(word.text.ptr, keyword, word.text.len) == 0;
+}
+
+bool postgres_word_sign(struct postgres_word word, char sign)
+{
+    return word.kind == POSTGRES_SIGN && *word.text.ptr == sign;
+}
+
+bool postgres_word_begins(struct postgres_word word, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    if (word.kind == POSTGRES_WORD) return word.text.len >= len && strncasecmp(word.text.ptr, prefix, len) == 0;
+    return word.kind == POSTGRES_NAME && word.text.len >= len + 2 && memcmp(word.text.ptr + 1, prefix, len) == 0;
+}
+
+bool postgres_word_names(struct postgres_word word, const char *name)
+{
+    size_t len = strlen(name);
+    if (word.kind == POSTGRES_WORD) return word.text.len == len && strncasecmp(word.text.ptr, name, len) == 0;
+    return word.kind == POSTGRES_NAME && word.text.len == len + 2 && memcmp(word.text.ptr + 1, name, len) == 0;
+}
