@@ -209,6 +209,14 @@ int varve_cursor_fd(varve_cursor *cursor)
     return cursor->has_waiter ? cursor->waiter.fd : -1;
 }
 
+/* What was read may be of another history than what was given out before. */
+static varve_status check_history(const varve_cursor *cursor, varve_error *error)
+{
+    char incarnation[VARVE_UUID_TEXT_BYTES];
+    if (watch_history(&cursor->store->watch, incarnation) == cursor->history) return VARVE_OK;
+    return rewound("the log became another while this cursor was open", error);
+}
+
 /* Reads the next page up to `head`. */
 static varve_status fill(varve_cursor *cursor, uint64_t head, varve_error *error)
 {
@@ -228,8 +236,15 @@ static varve_status fill(varve_cursor *cursor, uint64_t head, varve_error *error
     page->scanned = options->stream.len == 0 ? read->after_position : 0;
     page->more = false;
     cursor->next = 0;
+    if (options->stream.len == 0 && head < read->after_position) { /* the head is not known yet, or no longer */
+        cursor->exhausted = true;
+        cursor->seen_head = head;
+        return check_history(cursor, error);
+    }
     varve_status status = cursor->store->driver->read(cursor->store->log, read, page, error);
     read->event_limit = page_limit * 4 > PAGE_EVENTS ? PAGE_EVENTS : page_limit * 4;
+    varve_status same = check_history(cursor, error); /* says more than that an event is missing */
+    if (same < 0) status = same;
     if (status < 0) {
         page->count = 0;
         return status;
@@ -266,9 +281,8 @@ static const varve_event *give(varve_cursor *cursor)
 /* The head to read up to: what this process knows, or when nothing tells it, what the database says. */
 static varve_status find_head(varve_cursor *cursor, uint64_t *head, varve_error *error)
 {
-    char incarnation[VARVE_UUID_TEXT_BYTES];
-    if (watch_history(&cursor->store->watch, incarnation) != cursor->history)
-        return rewound("the log became another while this cursor was open", error);
+    varve_status status = check_history(cursor, error);
+    if (status < 0) return status;
     if (!cursor->has_waiter) return varve_store_head(cursor->store, head, error);
     *head = watch_head(&cursor->store->watch).position;
     return VARVE_OK;

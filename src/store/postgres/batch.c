@@ -195,6 +195,13 @@ static void check_writes(struct batch *batch, struct store_append *append, size_
             write->record.revision = write->tried;
         } else if (as_expected) {
             write->record.revision = record_next_revision(revision, batch->now);
+            /* The same in each try, so that whichever is committed is known again. */
+            if (batch->resent && write->tried > revision) write->record.revision = write->tried;
+        } else if (batch->resent && write->tried != 0 && append->event_count == 0) {
+            append->status = varve_error_set(&append->error, VARVE_INDETERMINATE,
+                                             "the connection was lost while a record was written, and now another one "
+                                             "stands there");
+            break;
         } else {
             append_refuse_write(append, i);
             break;
@@ -301,10 +308,33 @@ void batch_settle(struct batch *batch, varve_time recorded_at)
     }
 }
 
+/* Refused because its idempotency key is known: the writer answers that with the first outcome. */
+static bool seems_repeated(const struct store_append *append)
+{
+    return append->failed_write != 0 && append->event_count > 0;
+}
+
+bool batch_has_repeats(const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->append_count; i++)
+        if (batch->appends[i]->status == VARVE_REPEATED || seems_repeated(batch->appends[i])) return true;
+    return false;
+}
+
+static void refuse(struct store_append *append, const varve_error *error)
+{
+    append->status = error->status;
+    append->error = *error;
+    append->failed_count = append->failed_write = 0;
+}
+
 void batch_refuse(struct batch *batch, const varve_error *error)
 {
-    for (size_t i = 0; i < batch->append_count; i++) {
-        batch->appends[i]->status = error->status;
-        batch->appends[i]->error = *error;
-    }
+    for (size_t i = 0; i < batch->append_count; i++) refuse(batch->appends[i], error);
+}
+
+void batch_doubt(struct batch *batch, const varve_error *error)
+{
+    for (size_t i = 0; i < batch->append_count; i++)
+        if (batch->appends[i]->status >= 0 || seems_repeated(batch->appends[i])) refuse(batch->appends[i], error);
 }

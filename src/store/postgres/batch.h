@@ -69,6 +69,7 @@ struct batch {
     struct store_head head; /* what the answers are true for */
     varve_time now;         /* the server's clock, when there are records */
     bool resent;            /* an earlier try may have been committed: ids tell, whoever made them */
+    bool looked;            /* `head` is what the database said, not what was remembered of it */
 
     struct batch_event *accepted;
     size_t accepted_count;
@@ -85,7 +86,11 @@ struct batch_stream *batch_find_stream(struct batch *batch, varve_str name);
 uint64_t batch_known_revision(const struct batch *batch, size_t i);
 void batch_decide(struct batch *batch);
 void batch_settle(struct batch *batch, varve_time recorded_at);
+/* Whether an append was found to be done already, by its ids or, as it seems, by its idempotency key. */
+bool batch_has_repeats(const struct batch *batch);
 /* Gives every append this outcome. */
 void batch_refuse(struct batch *batch, const varve_error *error);
+/* The same for those alone that were told a success, or would be. */
+void batch_doubt(struct batch *batch, const varve_error *error);
 
 #endif

@@ -2,15 +2,17 @@
 /*
  * The writer's side. A batch is looked up, decided (batch.c) and written:
  *
- *   usually     look   what is not remembered, without a lock; nothing when all is
+ *   usually     look   what is not remembered, at one moment and without a lock; nothing when all is
  *               write  BEGIN, the order lock, "nobody appended since", the events, COMMIT: one round trip, so the
  *                      lock is held for the work and the flush alone
  *   contended   look   BEGIN, the order lock, everything
  *               write  the events, COMMIT
  *
  * When somebody did append since, the first way has written nothing and the second one follows; it comes first as long
- * as other processes keep appending. A connection that is lost leaves open what became of a transaction that was
- * written: the batch is sent again, and the ids tell.
+ * as other processes keep appending. What is refused is refused by what the database says: when nothing is left to
+ * write, memory alone does not do. A connection that is lost leaves open what became of a transaction that was written:
+ * the batch is sent again, and the ids tell. What was found to be there already may not be safe yet (its own commit may
+ * still wait for a standby, or gave up waiting), so that a repeat is a commit as well.
  */
 #include <time.h>
 
@@ -75,18 +77,24 @@ static bool send_query(struct connection *writer, const struct batch_query *quer
 }
 
 /* What others appended since, in the order of positions: brings the remembered versions up to date. */
-static bool take_news(struct store_log *log, const PGresult *news)
+static bool take_news(struct store_log *log, struct batch *batch, const PGresult *news)
 {
     int count = PQntuples(news);
     if (count > NEWS_MAX) return false;
-    for (int i = 0; i < count; i++)
-        versions_put(&log->versions, result_text(news, i, 1), (uint64_t)result_int(news, i, 2));
+    for (int i = 0; i < count; i++) {
+        varve_str name = result_text(news, i, 1);
+        uint64_t version = (uint64_t)result_int(news, i, 2);
+        /* The batch's streams here and now: what is put may be pushed out again before it is looked for. */
+        struct batch_stream *stream = batch_find_stream(batch, name);
+        if (stream != NULL) stream->version = version;
+        versions_put(&log->versions, name, version);
+    }
     if (count > 0)
         log->head = (struct store_head){ (uint64_t)result_int(news, count - 1, 0), result_time(news, count - 1, 3) };
     return true;
 }
 
-/* Answers about streams, some of which may have moved on in what was news only just now. */
+/* Answers about streams that were not remembered. */
 static void take_versions(struct store_log *log, struct batch *batch, const PGresult *versions)
 {
     for (int i = 0; versions != NULL && i < PQntuples(versions); i++) {
@@ -169,7 +177,10 @@ static void questions_fini(struct questions *questions)
     varve_buf_fini(&questions->json);
 }
 
-static bool ask(struct store_log *log, const struct batch *batch, bool locked, size_t unknown,
+/* How a look begins: with a transaction that ends with it, with one that goes on, or inside one. */
+enum beginning { LOOK_ALONE, LOOK_AND_LOCK, LOOK_LOCKED };
+
+static bool ask(struct store_log *log, const struct batch *batch, enum beginning beginning, size_t unknown,
                 struct questions *questions)
 {
     struct connection *writer = log->writer;
@@ -177,7 +188,10 @@ static bool ask(struct store_log *log, const struct batch *batch, bool locked, s
     bool sent = true;
     values_int(&since, (int64_t)log->head.position);
     values_int(&since, NEWS_MAX + 1);
-    if (locked) sent = connection_send(writer, S_BEGIN, NULL) && connection_send(writer, S_LOCK, NULL);
+    if (beginning == LOOK_AND_LOCK)
+        sent = connection_send(writer, S_BEGIN, NULL) && connection_send(writer, S_LOCK, NULL);
+    else if (beginning == LOOK_ALONE)
+        sent = connection_send(writer, S_BEGIN_LOOK, NULL);
     questions->news = writer->sent;
     sent = sent && connection_send(writer, S_NEWS, &since);
     questions->versions = writer->sent;
@@ -189,6 +203,7 @@ static bool ask(struct store_log *log, const struct batch *batch, bool locked, s
     questions->queries = writer->sent;
     for (size_t i = 0; i < batch->query_count; i++)
         sent = sent && send_query(writer, &batch->queries[i], &questions->json);
+    if (beginning == LOOK_ALONE) sent = connection_send(writer, S_COMMIT, NULL) && sent;
     questions->count = writer->sent;
     return sent;
 }
@@ -196,7 +211,7 @@ static bool ask(struct store_log *log, const struct batch *batch, bool locked, s
 static varve_status take_answers(struct store_log *log, struct batch *batch, const struct questions *questions,
                                  PGresult **results, bool *again, varve_error *error)
 {
-    *again = !take_news(log, results[questions->news]);
+    *again = !take_news(log, batch, results[questions->news]);
     if (*again) return start_over(log, error);
     bool taken =
         take_ids(batch, batch->id_count > 0 ? results[questions->found_ids] : NULL) &&
@@ -207,21 +222,27 @@ static varve_status take_answers(struct store_log *log, struct batch *batch, con
         batch->queries[i].match = PQgetisnull(match, 0, 0) ? 0 : (uint64_t)result_int(match, 0, 0);
     }
     if (questions->found_ids > questions->versions) take_versions(log, batch, results[questions->versions]);
-    for (size_t i = 0; i < batch->stream_count; i++) /* the news may be of one that was remembered */
-        (void)versions_get(&log->versions, batch->streams[i].name, &batch->streams[i].version);
     return VARVE_OK;
 }
 
-/* Learns everything that the batch depends on; under the order lock, or without and then true for batch->head only. */
-static varve_status look(struct store_log *log, struct batch *batch, bool locked, varve_error *error)
+static bool is_all_known(const struct batch *batch, size_t unknown)
+{
+    return unknown + batch->id_count + batch->record_count + batch->query_count == 0;
+}
+
+/* Learns everything that the batch depends on; under the order lock, or without and then true for batch->head only.
+ * LOOK_ALONE may find that all is remembered, and not ask at all, unless it `must`. */
+static varve_status look(struct store_log *log, struct batch *batch, enum beginning beginning, bool must,
+                         varve_error *error)
 {
     varve_status status = VARVE_OK;
+    batch->looked = false;
     for (bool again = true; again && status >= 0;) {
         size_t unknown = recall_versions(log, batch);
-        if (!locked && unknown + batch->id_count + batch->record_count + batch->query_count == 0) break;
+        if (beginning == LOOK_ALONE && !must && is_all_known(batch, unknown)) break;
         struct questions questions = { 0 };
         PGresult **results = NULL;
-        bool sent = ask(log, batch, locked, unknown, &questions);
+        bool sent = ask(log, batch, beginning, unknown, &questions);
         results = arena_array(&batch->memory, questions.count + 1, sizeof *results);
         size_t wanted = results == NULL ? 0 : questions.count;
         status = connection_round(log->writer, results, wanted, "looking up what appends depend on", error);
@@ -230,8 +251,8 @@ static varve_status look(struct store_log *log, struct batch *batch, bool locked
         if (status >= 0) status = take_answers(log, batch, &questions, results, &again, error);
         results_clear(results, wanted);
         questions_fini(&questions);
-        locked = false; /* a second look is under the lock already */
-        if (again && status >= 0) (void)recall_versions(log, batch);
+        if (beginning == LOOK_AND_LOCK) beginning = LOOK_LOCKED;
+        batch->looked = true;
     }
     batch->head = log->head;
     return status;
@@ -284,23 +305,23 @@ static bool send_writes(struct connection *writer, const struct batch *batch)
     return sent;
 }
 
-/* Writes what was decided and commits. Without the lock it fails with STATE_STALE when the decision is out of date. */
+/* Writes what was decided and commits. Without the lock it fails with STATE_STALE when the decision is out of date.
+ * When there is nothing to write, the commit still waits for everything before it to be safe. */
 static varve_status write_batch(struct store_log *log, struct batch *batch, bool locked, varve_error *error)
 {
     struct connection *writer = log->writer;
     struct rows rows = { 0 };
     struct values head = { 0 };
-    bool sent = true;
+    bool sent = true, nothing = batch->accepted_count + batch->write_count == 0;
     values_int(&head, (int64_t)batch->head.position);
-    if (!locked)
-        sent = connection_send(writer, S_BEGIN, NULL) && connection_send(writer, S_LOCK, NULL) &&
-               connection_send(writer, S_ASSERT_HEAD, &head);
-    if (batch->resent) sent = sent && connection_send(writer, S_WAIT_DURABLE, NULL);
+    if (!locked) sent = connection_send(writer, S_BEGIN, NULL);
+    if (!locked && !nothing)
+        sent = sent && connection_send(writer, S_LOCK, NULL) && connection_send(writer, S_ASSERT_HEAD, &head);
+    if (nothing) sent = sent && connection_send(writer, S_WAIT_DURABLE, NULL);
     size_t place = writer->sent;
     sent = sent && send_events(writer, batch, &rows) && send_writes(writer, batch);
     sent = connection_send(writer, sent ? S_COMMIT : S_ROLLBACK, NULL) && sent;
     PGresult *results[8] = { 0 };
-    writer->unreplicated = false;
     varve_status status = connection_round(writer, results, place + 1, "appending", error);
     if (status >= 0 && !sent) status = varve_error_set(error, VARVE_NOMEM, "no memory to write a batch");
     if (status >= 0 && batch->accepted_count > 0) {
@@ -349,10 +370,16 @@ static varve_status try_batch(struct store_log *log, struct batch *batch, bool l
                               varve_error *error)
 {
     *written = false;
-    varve_status status = look(log, batch, locked, error);
+    log->writer->unreplicated = false;
+    varve_status status = look(log, batch, locked ? LOOK_AND_LOCK : LOOK_ALONE, false, error);
     if (status < 0) return status;
     batch_decide(batch);
-    if (batch->accepted_count + batch->write_count == 0 && !batch->resent) {
+    if (batch->accepted_count + batch->write_count == 0 && !batch->looked) {
+        status = look(log, batch, LOOK_ALONE, true, error);
+        if (status < 0) return status;
+        batch_decide(batch);
+    }
+    if (batch->accepted_count + batch->write_count == 0 && !batch->resent && !batch_has_repeats(batch)) {
         roll_back(log);
         return VARVE_OK;
     }
@@ -365,6 +392,21 @@ static void pause_ms(uint32_t ms)
     nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L }, NULL);
 }
 
+/* Has a connection to the server that the log is on now. What is remembered of another history is forgotten. */
+static varve_status be_connected(struct store_log *log, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    if (log->writer != NULL && log_has_left(log, log->writer)) {
+        connection_close(log->writer);
+        log->writer = NULL;
+    }
+    if (log->writer == NULL) status = log_connect(log, &log->writer, error);
+    if (status < 0 || log->head_history == log->writer->history) return status;
+    status = start_over(log, error);
+    if (status >= 0) log->head_history = log->writer->history;
+    return status;
+}
+
 /* Tries until the outcome is known, or for RESEND_MS. */
 static varve_status commit_appends(struct store_log *log, const struct store_batch *work, struct batch *batch,
                                    bool *unknown, varve_error *error)
@@ -375,9 +417,8 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
     *unknown = false;
     for (;;) {
         bool written = false;
-        varve_status status = VARVE_OK;
+        varve_status status = be_connected(log, error);
         uint64_t before = log->head.position;
-        if (log->writer == NULL) status = log_connect(log, &log->writer, error);
         if (status >= 0) status = try_batch(log, batch, locked, &written, error);
         if (status >= 0) {
             log->contended = locked && batch->head.position != before;
@@ -390,7 +431,7 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
                 locked = log->contended = true;
                 continue;
             }
-            if (status == VARVE_BUSY) name_lock_holder(log, error);
+            if (strcmp(log->writer->state, "55P03") == 0) name_lock_holder(log, error); /* lock_timeout */
             return status;
         }
         /* A connection to open or lost. */
@@ -412,15 +453,16 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
 static varve_status judge(const struct store_log *log, struct batch *batch, varve_status status, bool unknown,
                           varve_error *error)
 {
-    bool unreplicated = status >= 0 && log->writer != NULL && log->writer->unreplicated;
-    if (unreplicated)
+    if (status >= 0 && log->writer != NULL && log->writer->unreplicated) {
         varve_error_set(error, VARVE_INDETERMINATE,
                         "the server gave up waiting for a synchronous standby: written, but on this server only");
-    else if (status < 0 && unknown)
+        batch_doubt(batch, error);
+        return VARVE_OK;
+    }
+    if (status < 0 && unknown)
         varve_error_set(error, VARVE_INDETERMINATE, "the connection was lost during a commit: %s", error->message);
     else if (status >= 0 || (status != VARVE_UNAVAILABLE && status != VARVE_BUSY))
         return status;
-    if (error->status == VARVE_INDETERMINATE) error->flags |= VARVE_ERROR_UNKNOWN_OUTCOME;
     /* Known for each append, if only that it is not known: smaller pieces would fare no better. */
     batch_refuse(batch, error);
     return VARVE_OK;
@@ -431,6 +473,7 @@ varve_status postgres_commit(struct store_log *log, struct store_batch *work, st
 {
     struct batch batch;
     bool unknown = false;
+    uint64_t history = log->head_history;
     varve_error problem = { 0 };
     varve_status status = batch_init(&batch, work, false, &problem);
     if (status >= 0) {
@@ -442,9 +485,11 @@ varve_status postgres_commit(struct store_log *log, struct store_batch *work, st
         if (error != NULL) *error = problem;
         return status;
     }
-    *head = log->head;
-    if (log->listener != NULL) listener_announce(log->listener, log->head);
-    postgres_put_snapshots(log, work);
+    /* What belongs to a history that was left behind is nobody's news, and no state of this one. */
+    bool left = log->writer == NULL || log_has_left(log, log->writer);
+    *head = left ? (struct store_head){ 0 } : log->head;
+    if (log->listener != NULL && !left) listener_announce(log->listener, log->head, log->head_history);
+    if (!left && history == log->head_history) postgres_put_snapshots(log, work);
     return VARVE_OK;
 }
 

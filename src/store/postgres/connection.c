@@ -48,7 +48,7 @@ varve_status connection_failed(struct connection *connection, PGresult *result, 
 
 bool connection_is_lost(const struct connection *connection)
 {
-    return PQstatus(connection->pq) == CONNECTION_BAD;
+    return connection->broken || PQstatus(connection->pq) == CONNECTION_BAD;
 }
 
 /* ---- opening ---- */
@@ -62,22 +62,30 @@ static void on_notice(void *ctx, const PGresult *notice)
 }
 
 /* What the URI says counts before these. */
-static PGconn *connect_to(const char *uri)
+static PGconn *connect_to(const char *uri, bool to_primary)
 {
-    static const char *const keys[] = { "connect_timeout",  "keepalives_idle",  "keepalives_interval",
-                                        "keepalives_count", "tcp_user_timeout", "fallback_application_name",
-                                        "dbname",           "client_encoding",  NULL };
-    const char *const settings[] = { "10", "10", "5", "3", "25000", "varve", uri, "UTF8", NULL };
+    static const char *const keys[] = { "target_session_attrs",      "connect_timeout",
+                                        "keepalives_idle",           "keepalives_interval",
+                                        "keepalives_count",          "tcp_user_timeout",
+                                        "fallback_application_name", "dbname",
+                                        "client_encoding",           NULL };
+    const char *const settings[] = {
+        to_primary ? "primary" : "any", "10", "10", "5", "3", "25000", "varve", uri, "UTF8", NULL
+    };
     return PQconnectdbParams(keys, settings, 1);
 }
 
 static varve_status set_up(struct connection *connection, const char *schema, varve_error *error)
 {
-    char script[1024];
-    /* An acknowledged append is durable whatever the role or database says; who asks for more keeps it. */
+    char script[2048];
+    /* An acknowledged append is durable whatever the role or database says; who asks for more keeps it. A warning may
+     * say that a commit was not replicated. A client that vanishes or freezes must not hold the order lock for ever. */
     snprintf(script, sizeof script,
              "SET search_path TO \"%s\"; SET default_transaction_isolation TO 'read committed'; "
-             "SET statement_timeout TO 0; "
+             "SET statement_timeout TO 0; SET client_min_messages TO warning; "
+             "SET tcp_keepalives_idle TO 10; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 3; "
+             "SELECT set_config('idle_in_transaction_session_timeout', '60s', false) "
+             "WHERE current_setting('idle_in_transaction_session_timeout') = '0'; "
              "SELECT set_config('lock_timeout', '30s', false) WHERE current_setting('lock_timeout') = '0'; "
              /* Every statement has its index; a plan made while the tables were small must not outlive that. */
              "SET plan_cache_mode TO force_generic_plan; SET enable_seqscan TO off; SET enable_sort TO off; "
@@ -88,11 +96,12 @@ static varve_status set_up(struct connection *connection, const char *schema, va
     return connection_exec(connection, script, "connecting", NULL, error);
 }
 
-varve_status connection_open(struct connection **out, const char *uri, const char *schema, varve_error *error)
+varve_status connection_open(struct connection **out, const char *uri, const char *schema, bool to_primary,
+                             varve_error *error)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a connection");
-    connection->pq = connect_to(uri);
+    connection->pq = connect_to(uri, to_primary);
     varve_status status = VARVE_OK;
     if (connection->pq == NULL) {
         status = varve_error_set(error, VARVE_NOMEM, "no memory for a connection");
@@ -260,16 +269,24 @@ varve_status connection_round(struct connection *connection, PGresult **results,
     connection->sent = 0;
     connection->state[0] = '\0';
     for (size_t i = 0; i < count; i++) results[i] = NULL;
-    if (PQpipelineSync(connection->pq) != 1) return connection_failed(connection, NULL, doing, error);
+    if (PQpipelineSync(connection->pq) != 1) {
+        connection->broken = true;
+        return connection_failed(connection, NULL, doing, error);
+    }
     for (size_t i = 0; i < sent && !connection_is_lost(connection); i++)
         status = take_result(connection, i < count ? &results[i] : NULL, status, doing, error);
     for (bool synced = false; !synced && !connection_is_lost(connection);) {
         PGresult *result = PQgetResult(connection->pq);
         synced = result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC;
-        if (result == NULL) break;
+        connection->broken = result == NULL; /* what comes next would be answers to this round's questions */
         PQclear(result);
     }
-    if (status >= 0 && connection_is_lost(connection)) status = connection_failed(connection, NULL, doing, error);
+    if (connection_is_lost(connection)) {
+        if (status >= 0) status = connection_failed(connection, NULL, doing, error);
+        /* Whatever the server said last, it ended the session. */
+        if (status != VARVE_UNAVAILABLE)
+            status = varve_error_set(error, VARVE_UNAVAILABLE, "%s", error == NULL ? "" : error->message);
+    }
     if (status < 0) results_clear(results, count);
     return status;
 }

@@ -29,10 +29,14 @@ struct connection {
     char state[6];           /* the SQLSTATE of the latest failure; "" when it had none */
     char detail[160];        /* what the server said beside its message */
     bool unreplicated;       /* the server gave up waiting for a synchronous standby: committed here only */
+    bool broken;             /* a round did not end as it must: of no more use */
+    uint64_t history;        /* the log's, as far as it is known on this connection */
 };
 
-/* Connects with the schema as search path and prepares everything. UNAVAILABLE, DENIED, NOT_FOUND … */
-varve_status connection_open(struct connection **connection, const char *uri, const char *schema, varve_error *error);
+/* Connects with the schema as search path; with `to_primary` to no standby, unless the URI asks for one. UNAVAILABLE,
+ * DENIED, NOT_FOUND … */
+varve_status connection_open(struct connection **connection, const char *uri, const char *schema, bool to_primary,
+                             varve_error *error);
 /* NULL is allowed. */
 void connection_close(struct connection *connection);
 /* Prepares the statements; only once the store's tables are there. */

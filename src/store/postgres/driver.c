@@ -10,9 +10,56 @@ enum {
     VERSIONS_CACHED = 1 << 16,
 };
 
+/* ---- which history ---- */
+
+void log_take_incarnation(struct store_log *log, struct connection *connection, const char *incarnation)
+{
+    pthread_mutex_lock(&log->mutex);
+    bool first = log->history == 0, changed = strcmp(log->incarnation, incarnation) != 0;
+    if (changed) {
+        memcpy(log->incarnation, incarnation, sizeof log->incarnation);
+        log->history++;
+    }
+    connection->history = log->history;
+    pthread_mutex_unlock(&log->mutex);
+    if (changed && !first && log->told.renewed != NULL) log->told.renewed(log->told.ctx, incarnation);
+}
+
+varve_status log_look(struct store_log *log, struct connection *connection, varve_error *error)
+{
+    PGresult *row = NULL;
+    varve_status status = connection_exec(
+        connection,
+        "SELECT m.value, h.position, (extract(epoch FROM h.recorded_at) * 1000000)::bigint FROM meta m LEFT JOIN "
+        "(SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1) h ON true "
+        "WHERE m.key = 'incarnation'",
+        "looking at the head of the log", &row, error);
+    if (status < 0) return status;
+    if (PQntuples(row) != 1 || PQgetlength(row, 0, 0) != VARVE_UUID_TEXT_BYTES - 1) {
+        status = varve_error_set(error, VARVE_CORRUPT, "the store in schema %s has no incarnation", log->schema);
+    } else {
+        log_take_incarnation(log, connection, PQgetvalue(row, 0, 0));
+        if (log->told.moved != NULL && !PQgetisnull(row, 0, 1))
+            log->told.moved(log->told.ctx, (struct store_head){ strtoull(PQgetvalue(row, 0, 1), NULL, 10),
+                                                                strtoll(PQgetvalue(row, 0, 2), NULL, 10) });
+    }
+    PQclear(row);
+    return status;
+}
+
+bool log_has_left(struct store_log *log, const struct connection *connection)
+{
+    pthread_mutex_lock(&log->mutex);
+    bool left = connection->history != log->history;
+    pthread_mutex_unlock(&log->mutex);
+    return left;
+}
+
+/* ---- connections ---- */
+
 varve_status log_connect(struct store_log *log, struct connection **connection, varve_error *error)
 {
-    varve_status status = connection_open(connection, log->uri, log->schema, error);
+    varve_status status = connection_open(connection, log->uri, log->schema, !log->read_only, error);
     if (status >= 0) status = schema_check_history(log, *connection, error);
     if (status >= 0) status = connection_prepare(*connection, error);
     if (status < 0) {
@@ -22,9 +69,38 @@ varve_status log_connect(struct store_log *log, struct connection **connection, 
     return status;
 }
 
+/* The idle readers that are of no more use: all, or those of another history. The mutex is held. */
+static struct connection *take_useless(struct store_log *log, bool all)
+{
+    struct connection *useless = NULL, **at = &log->idle;
+    while (*at != NULL) {
+        struct connection *each = *at;
+        if (!all && each->history == log->history) {
+            at = &each->next;
+            continue;
+        }
+        *at = each->next;
+        each->next = useless;
+        useless = each;
+        log->readers--;
+    }
+    if (useless != NULL) pthread_cond_broadcast(&log->given);
+    return useless;
+}
+
+static void close_all(struct connection *connections)
+{
+    while (connections != NULL) {
+        struct connection *next = connections->next;
+        connection_close(connections);
+        connections = next;
+    }
+}
+
 varve_status reader_take(struct store_log *log, struct connection **reader, varve_error *error)
 {
     pthread_mutex_lock(&log->mutex);
+    struct connection *useless = take_useless(log, false);
     while (log->idle == NULL && log->readers == READERS_MAX) pthread_cond_wait(&log->given, &log->mutex);
     *reader = log->idle;
     if (*reader != NULL)
@@ -32,20 +108,22 @@ varve_status reader_take(struct store_log *log, struct connection **reader, varv
     else
         log->readers++;
     pthread_mutex_unlock(&log->mutex);
+    close_all(useless);
     if (*reader != NULL) return VARVE_OK;
     varve_status status = log_connect(log, reader, error);
     if (status < 0) reader_give(log, NULL);
     return status;
 }
 
-/* Those not in use beyond the number that is kept are closed, and so are those that were lost. */
+/* Those not in use beyond the number that is kept are closed. When one was lost, the others led to the same server. */
 void reader_give(struct store_log *log, struct connection *reader)
 {
     size_t idle = 0;
     bool lost = reader == NULL || connection_is_lost(reader);
     pthread_mutex_lock(&log->mutex);
+    struct connection *useless = take_useless(log, lost);
     for (struct connection *each = log->idle; each != NULL; each = each->next) idle++;
-    bool keep = !lost && idle < READERS_KEPT;
+    bool keep = !lost && idle < READERS_KEPT && reader->history == log->history;
     if (keep) {
         reader->next = log->idle;
         log->idle = reader;
@@ -55,6 +133,24 @@ void reader_give(struct store_log *log, struct connection *reader)
     pthread_cond_signal(&log->given);
     pthread_mutex_unlock(&log->mutex);
     if (!keep) connection_close(reader);
+    close_all(useless);
+}
+
+/* What follows a promotion is only written once the store has a new incarnation. A handle that writes sees to that when
+ * it connects; one that only reads looks whether somebody else did, in the same round. */
+static varve_status query_on(struct store_log *log, struct connection *reader, enum statement statement,
+                             const struct values *values, const char *doing, PGresult **result, varve_error *error)
+{
+    PGresult *results[2] = { 0 };
+    size_t count = log->read_only ? 2 : 1;
+    (void)connection_send(reader, statement, values);
+    if (log->read_only) (void)connection_send(reader, S_INCARNATION, NULL);
+    varve_status status = connection_round(reader, results, count, doing, error);
+    if (results[1] != NULL && PQntuples(results[1]) == 1 && PQgetlength(results[1], 0, 0) == VARVE_UUID_TEXT_BYTES - 1)
+        log_take_incarnation(log, reader, PQgetvalue(results[1], 0, 0));
+    PQclear(results[1]);
+    *result = results[0];
+    return status;
 }
 
 varve_status log_query(struct store_log *log, enum statement statement, const struct values *values, const char *doing,
@@ -67,8 +163,7 @@ varve_status log_query(struct store_log *log, enum statement statement, const st
         struct connection *reader = NULL;
         status = reader_take(log, &reader, error);
         if (status < 0) return status;
-        (void)connection_send(reader, statement, values);
-        status = connection_round(reader, result, 1, doing, error);
+        status = query_on(log, reader, statement, values, doing, result, error);
         bool again = status < 0 && connection_is_lost(reader);
         reader_give(log, reader);
         if (!again) break;
@@ -83,11 +178,7 @@ void postgres_close(struct store_log *log)
     if (log == NULL) return;
     listener_close(log->listener);
     connection_close(log->writer);
-    while (log->idle != NULL) {
-        struct connection *reader = log->idle;
-        log->idle = reader->next;
-        connection_close(reader);
-    }
+    close_all(log->idle);
     versions_fini(&log->versions);
     pthread_cond_destroy(&log->given);
     pthread_mutex_destroy(&log->mutex);
@@ -98,7 +189,7 @@ void postgres_close(struct store_log *log)
 static varve_status open_schema(struct store_log *log, const struct store_location *location, varve_error *error)
 {
     struct connection *connection = NULL;
-    varve_status status = connection_open(&connection, log->uri, log->schema, error);
+    varve_status status = connection_open(&connection, log->uri, log->schema, !log->read_only, error);
     if (status < 0) return status;
     status = schema_open(log, connection, !location->must_exist && !location->read_only, error);
     if (status >= 0) status = schema_check_history(log, connection, error);
@@ -122,6 +213,7 @@ varve_status postgres_open(struct store_log **out, const struct store_location *
         status = varve_error_set(error, VARVE_NOMEM, "no memory for a store");
     if (status >= 0) status = open_schema(log, location, error);
     if (status >= 0 && !log->read_only) status = log_connect(log, &log->writer, error);
+    if (log->writer != NULL) log->head_history = log->writer->history;
     if (status >= 0 && location->told.moved != NULL) status = listener_open(&log->listener, log, error);
     if (status < 0) {
         postgres_close(log);

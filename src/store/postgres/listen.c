@@ -14,8 +14,15 @@
 enum {
     TOLD_TOGETHER_MS = 5, /* at most one notification in this time */
     LOOK_EVERY_MS = 1000, /* at the head, when nothing is heard */
+    LOOK_DEAF_MS = 100,   /* the same on a standby, which hears nothing */
     FIRST_PAUSE_MS = 50,
     LONGEST_PAUSE_MS = 2000,
+};
+
+/* A head, and in the how-manieth history of the log. */
+struct news {
+    struct store_head head;
+    uint64_t history;
 };
 
 struct listener {
@@ -25,12 +32,13 @@ struct listener {
     int wake_fd;
 
     pthread_mutex_t mutex; /* guards what follows */
-    struct store_head announced;
+    struct news announced;
     bool closing;
 
     /* The thread's own. */
-    uint64_t told;    /* the position that the others were told of */
+    struct news told; /* what the others were told */
     uint64_t told_ns; /* when */
+    int look_ms;
 };
 
 static bool is_closing(struct listener *listener)
@@ -41,95 +49,116 @@ static bool is_closing(struct listener *listener)
     return closing;
 }
 
-static struct store_head announced_head(struct listener *listener)
+static struct news announced_news(struct listener *listener)
 {
     pthread_mutex_lock(&listener->mutex);
-    struct store_head head = listener->announced;
+    struct news news = listener->announced;
     pthread_mutex_unlock(&listener->mutex);
-    return head;
+    return news;
 }
 
-static void moved(struct listener *listener, struct store_head head)
+/* Positions of another history say nothing about those of this one. */
+static bool is_newer(const struct news *news, const struct news *than)
 {
-    listener->log->told.moved(listener->log->told.ctx, head);
+    return news->history > than->history ||
+           (news->history == than->history && news->head.position > than->head.position);
 }
 
 /* ---- the conversation; each fails only when the connection is of no more use ---- */
 
-static varve_status look_at_head(struct listener *listener, varve_error *error)
+/* A standby cannot listen; there the head is looked at more often. */
+static varve_status subscribe(struct listener *listener, varve_error *error)
 {
-    PGresult *row = NULL;
-    varve_status status = connection_exec(
-        listener->connection,
-        "SELECT position, (extract(epoch FROM recorded_at) * 1000000)::bigint FROM events ORDER BY position DESC LIMIT 1",
-        "looking at the head of the log", &row, error);
-    if (status < 0) return status;
-    if (PQntuples(row) == 1)
-        moved(listener, (struct store_head){ strtoull(PQgetvalue(row, 0, 0), NULL, 10),
-                                             strtoll(PQgetvalue(row, 0, 1), NULL, 10) });
-    PQclear(row);
-    return VARVE_OK;
+    char sql[128];
+    snprintf(sql, sizeof sql, "LISTEN \"varve %s\"", listener->log->schema);
+    varve_status status = connection_exec(listener->connection, sql, "listening", NULL, error);
+    bool deaf = listener->log->read_only && strcmp(listener->connection->state, "25006") == 0;
+    listener->look_ms = deaf ? LOOK_DEAF_MS : LOOK_EVERY_MS;
+    return deaf ? VARVE_OK : status;
 }
 
 static varve_status begin_listening(struct listener *listener, varve_error *error)
 {
     struct store_log *log = listener->log;
-    char sql[128];
-    varve_status status = connection_open(&listener->connection, log->uri, log->schema, error);
+    varve_status status = connection_open(&listener->connection, log->uri, log->schema, !log->read_only, error);
     if (status < 0) {
         listener->connection = NULL;
         return status;
     }
-    snprintf(sql, sizeof sql, "LISTEN \"varve %s\"", log->schema);
-    status = connection_exec(listener->connection, sql, "listening", NULL, error);
+    status = subscribe(listener, error);
     if (status >= 0) status = schema_check_history(log, listener->connection, error);
-    if (status >= 0) status = look_at_head(listener, error);
+    /* Telling of what is safe already need not wait for the disk, nor for a standby. */
+    if (status >= 0)
+        status = connection_exec(listener->connection, "SET synchronous_commit TO off", "listening", NULL, error);
     return status;
 }
 
-static varve_status tell(struct listener *listener, struct store_head head, varve_error *error)
+static varve_status tell(struct listener *listener, const struct news *news, varve_error *error)
 {
-    char sql[200];
-    snprintf(sql, sizeof sql, "SELECT pg_notify('varve %s', '%" PRIu64 " %" PRId64 "')", listener->log->schema,
-             head.position, head.recorded_at);
-    listener->told = head.position;
+    struct store_log *log = listener->log;
+    char sql[256], incarnation[VARVE_UUID_TEXT_BYTES];
+    pthread_mutex_lock(&log->mutex);
+    bool current = news->history == log->history;
+    memcpy(incarnation, log->incarnation, sizeof incarnation);
+    pthread_mutex_unlock(&log->mutex);
+    varve_status status = VARVE_OK;
+    snprintf(sql, sizeof sql, "SELECT pg_notify('varve %s', '%" PRIu64 " %" PRId64 " %s')", log->schema,
+             news->head.position, news->head.recorded_at, incarnation);
+    if (current) status = connection_exec(listener->connection, sql, "telling of the head", NULL, error);
+    if (status >= 0) listener->told = *news;
     listener->told_ns = clock_ns();
-    return connection_exec(listener->connection, sql, "telling of the head", NULL, error);
+    return status;
+}
+
+/* What another process tells counts when it is about the history that we know; else we look ourselves. */
+static varve_status take_notice(struct listener *listener, const char *text, varve_error *error)
+{
+    struct store_log *log = listener->log;
+    char *rest = NULL;
+    struct store_head head = { .position = strtoull(text, &rest, 10) };
+    head.recorded_at = strtoll(rest, &rest, 10);
+    pthread_mutex_lock(&log->mutex);
+    bool current = *rest == ' ' && strcmp(rest + 1, log->incarnation) == 0;
+    pthread_mutex_unlock(&log->mutex);
+    if (!current) return log_look(log, listener->connection, error);
+    log->told.moved(log->told.ctx, head);
+    return VARVE_OK;
 }
 
 static varve_status hear(struct listener *listener, varve_error *error)
 {
+    PGconn *pq = listener->connection->pq;
     PGnotify *notice;
-    if (PQconsumeInput(listener->connection->pq) != 1)
-        return connection_failed(listener->connection, NULL, "listening", error);
-    while ((notice = PQnotifies(listener->connection->pq)) != NULL) {
-        char *rest = NULL;
-        uint64_t position = strtoull(notice->extra, &rest, 10);
-        if (notice->be_pid != PQbackendPID(listener->connection->pq) && position > 0)
-            moved(listener, (struct store_head){ position, strtoll(rest, NULL, 10) });
+    varve_status status = VARVE_OK;
+    if (PQconsumeInput(pq) != 1) return connection_failed(listener->connection, NULL, "listening", error);
+    while (status >= 0 && (notice = PQnotifies(pq)) != NULL) {
+        if (notice->be_pid != PQbackendPID(pq)) status = take_notice(listener, notice->extra, error);
         PQfreemem(notice);
     }
-    return VARVE_OK;
+    return status;
 }
 
 /* Waits for something to hear or to tell, and does it. */
 static varve_status turn(struct listener *listener, varve_error *error)
 {
-    struct store_head head = announced_head(listener);
+    /* Notices may have come along with an answer, and then the socket is silent about them. */
+    varve_status status = hear(listener, error);
+    if (status < 0) return status;
+    struct news news = announced_news(listener);
     uint64_t since_ms = (clock_ns() - listener->told_ns) / 1000000u;
-    int wait_ms = LOOK_EVERY_MS;
-    if (head.position > listener->told) {
-        if (since_ms >= TOLD_TOGETHER_MS) return tell(listener, head, error);
+    int wait_ms = listener->look_ms;
+    if (is_newer(&news, &listener->told)) {
+        if (since_ms >= TOLD_TOGETHER_MS) return tell(listener, &news, error);
         wait_ms = TOLD_TOGETHER_MS - (int)since_ms;
     }
     struct pollfd fds[] = { { .fd = PQsocket(listener->connection->pq), .events = POLLIN },
                             { .fd = listener->wake_fd, .events = POLLIN } };
     int ready = poll(fds, 2, wait_ms);
     if (ready < 0 && errno != EINTR) return varve_error_set(error, VARVE_UNAVAILABLE, "listening: %s", strerror(errno));
-    if (ready == 0 && wait_ms == LOOK_EVERY_MS) return look_at_head(listener, error);
+    if (ready == 0 && wait_ms == listener->look_ms) return log_look(listener->log, listener->connection, error);
     eventfd_t count;
     if (ready > 0 && fds[1].revents != 0) (void)eventfd_read(listener->wake_fd, &count);
-    return ready > 0 && fds[0].revents != 0 ? hear(listener, error) : VARVE_OK;
+    return VARVE_OK;
 }
 
 static void *run(void *argument)
@@ -180,13 +209,14 @@ varve_status listener_open(struct listener **out, struct store_log *log, varve_e
     return VARVE_OK;
 }
 
-void listener_announce(struct listener *listener, struct store_head head)
+void listener_announce(struct listener *listener, struct store_head head, uint64_t history)
 {
+    const struct news news = { head, history };
     pthread_mutex_lock(&listener->mutex);
-    bool news = head.position > listener->announced.position;
-    if (news) listener->announced = head;
+    bool newer = is_newer(&news, &listener->announced);
+    if (newer) listener->announced = news;
     pthread_mutex_unlock(&listener->mutex);
-    if (news) (void)eventfd_write(listener->wake_fd, 1);
+    if (newer) (void)eventfd_write(listener->wake_fd, 1);
 }
 
 void listener_close(struct listener *listener)

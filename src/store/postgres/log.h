@@ -31,6 +31,7 @@ struct store_log {
 
     pthread_mutex_t mutex;                   /* guards what follows */
     char incarnation[VARVE_UUID_TEXT_BYTES]; /* as last seen */
+    uint64_t history;                        /* counts the incarnations seen */
     struct connection *idle;                 /* readers nobody uses at the moment */
     size_t readers;                          /* how many there are, idle or not */
     pthread_cond_t given;                    /* a reader came back */
@@ -39,8 +40,9 @@ struct store_log {
     struct connection *writer; /* NULL: to be opened when it is needed */
     struct store_head head;    /* the newest that the versions below are true for */
     struct versions versions;
-    bool contended;   /* another process wrote since our latest batch: look things up under the lock */
-    bool has_expired; /* there may be records to be taken away */
+    uint64_t head_history; /* of which history they are true */
+    bool contended;        /* another process wrote since our latest batch: look things up under the lock */
+    bool has_expired;      /* there may be records to be taken away */
     varve_time expiry_due;
 
     struct listener *listener;
@@ -51,8 +53,8 @@ struct store_log {
 /* Makes sure that the schema holds a store of this version; creates it, or brings an older one up to date, when `may_change`.
  * INCOMPATIBLE: it is no store, or newer. NOT_FOUND: there is none. */
 varve_status schema_open(struct store_log *log, struct connection *connection, bool may_change, varve_error *error);
-/* Reads the store's incarnation, and gives it a new one first when the server has been promoted since (another
- * timeline: what an asynchronous standby had not received is gone). Tells whoever listens of a change. */
+/* Gives the store a new incarnation when the server has been promoted since it was written last (another timeline:
+ * what an asynchronous standby had not received is gone), and looks at it as log_look does. */
 varve_status schema_check_history(struct store_log *log, struct connection *connection, varve_error *error);
 varve_status schema_renew(struct connection *connection, varve_error *error);
 
@@ -62,6 +64,15 @@ varve_status postgres_open(struct store_log **log, const struct store_location *
 void postgres_close(struct store_log *log);
 /* A connection on the store's schema, with its statements prepared. */
 varve_status log_connect(struct store_log *log, struct connection **connection, varve_error *error);
+/*
+ * Says which incarnation the log has, as just read on this connection; when it is another than before, whoever listens
+ * is told that the log is another history now.
+ */
+void log_take_incarnation(struct store_log *log, struct connection *connection, const char *incarnation);
+/* Reads the incarnation and the head in one look and tells of both. The connection is not in a round. */
+varve_status log_look(struct store_log *log, struct connection *connection, varve_error *error);
+/* Whether the log became another history since the connection was made: it may lead to a server that was left behind. */
+bool log_has_left(struct store_log *log, const struct connection *connection);
 /* A reader from the pool; waits while too many are in use. Give it back with reader_give. */
 varve_status reader_take(struct store_log *log, struct connection **reader, varve_error *error);
 void reader_give(struct store_log *log, struct connection *reader);

@@ -265,22 +265,11 @@ static varve_status renew_after_promotion(struct store_log *log, struct connecti
 
 varve_status schema_check_history(struct store_log *log, struct connection *connection, varve_error *error)
 {
-    char same[8] = "t", incarnation[VARVE_UUID_TEXT_BYTES] = "";
+    char same[8] = "t";
     varve_status status = VARVE_OK;
     if (!log->read_only)
         status =
             ask(connection, "SELECT value = " TIMELINE " FROM meta WHERE key = 'timeline'", same, sizeof same, error);
     if (status >= 0 && strcmp(same, "t") != 0) status = renew_after_promotion(log, connection, error);
-    if (status >= 0)
-        status =
-            ask(connection, "SELECT value FROM meta WHERE key = 'incarnation'", incarnation, sizeof incarnation, error);
-    if (status >= 0 && strlen(incarnation) != VARVE_UUID_TEXT_BYTES - 1)
-        status = varve_error_set(error, VARVE_CORRUPT, "the store in schema %s has no incarnation", log->schema);
-    if (status < 0) return status;
-    pthread_mutex_lock(&log->mutex);
-    bool changed = log->incarnation[0] != '\0' && strcmp(log->incarnation, incarnation) != 0;
-    memcpy(log->incarnation, incarnation, sizeof log->incarnation);
-    pthread_mutex_unlock(&log->mutex);
-    if (changed && log->told.renewed != NULL) log->told.renewed(log->told.ctx, incarnation);
-    return VARVE_OK;
+    return status < 0 ? status : log_look(log, connection, error);
 }

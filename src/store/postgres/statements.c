@@ -20,6 +20,7 @@
 
 const struct statement_text statements[S_COUNT] = {
     [S_BEGIN] = { "begin", "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE" },
+    [S_BEGIN_LOOK] = { "begin_look", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" },
     [S_COMMIT] = { "commit", "COMMIT" },
     [S_ROLLBACK] = { "rollback", "ROLLBACK" },
     [S_LOCK] = { "lock", "SELECT pg_advisory_xact_lock(" ORDER_KEY ")" },
@@ -62,8 +63,11 @@ const struct statement_text statements[S_COUNT] = {
     [S_PUT_RECORD] = { "put_record", "SELECT put_record($1::text, $2::text, $3::text, $4::bigint, $5::timestamptz, "
                                      "$6::bigint, $7::bigint)" },
     [S_DROP_RECORD] = { "drop_record", "SELECT drop_record($1::text, $2::text, $3::bigint)" },
+    /* The time is asked twice: of a record that is written anew while the statement waits for it, only the outer
+     * condition is looked at again. */
     [S_DROP_EXPIRED] = { "drop_expired", "DELETE FROM records WHERE (space, key) IN (SELECT space, key FROM records "
-                                         "WHERE expires_at <= clock_timestamp() LIMIT 100)" },
+                                         "WHERE expires_at <= clock_timestamp() LIMIT 100 FOR UPDATE SKIP LOCKED) "
+                                         "AND expires_at <= clock_timestamp()" },
     [S_NO_WAIT] = { "no_wait", "SELECT set_config('synchronous_commit', 'off', true)" },
     [S_LIST_SNAPSHOTS] = { "list_snapshots", "SELECT version, state_version FROM snapshots WHERE stream = $1::text "
                                              "ORDER BY version DESC" },
@@ -80,6 +84,7 @@ const struct statement_text statements[S_COUNT] = {
                                        "AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = " ORDER_KEY
                                        " AND database = (SELECT oid FROM pg_database "
                                        "WHERE datname = current_database())" },
+    [S_INCARNATION] = { "incarnation", "SELECT value FROM meta WHERE key = 'incarnation'" },
     [S_HEAD] = { "head", "SELECT position, recorded_at FROM events ORDER BY position DESC LIMIT 1" },
     [S_LOG] = { "log", "SELECT " EVENT_COLUMNS " " IN_LOG IN_ORDER },
     [S_LOG_FILTERED] = { "log_filtered", "SELECT " EVENT_COLUMNS " " IN_LOG

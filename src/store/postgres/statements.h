@@ -21,14 +21,16 @@ enum statement {
     S_ADD_TAGS,       /* (tags, positions) */
     S_PUT_RECORD,     /* (space, key, value, revision, expires_at, crc, known revision or NULL) */
     S_DROP_RECORD,    /* (space, key, known revision) */
-    S_DROP_EXPIRED,   /* takes some away */
+    S_DROP_EXPIRED,   /* takes some away, but for those that somebody is about to change */
     S_NO_WAIT,        /* this transaction's commit does not wait for the disk */
     S_LIST_SNAPSHOTS, /* (stream) */
     S_ADD_SNAPSHOT,   /* (stream, version, state_version, state, crc) */
     S_DROP_SNAPSHOTS, /* (stream, versions) */
     S_WAIT_DURABLE,   /* writes to the write-ahead log, so that the commit waits for it to be safe */
     S_LOCK_HOLDER,    /* the process that holds the order lock */
+    S_BEGIN_LOOK,     /* all that is looked up is of one moment */
     /* The readers'. */
+    S_INCARNATION,
     S_HEAD,
     S_LOG, /* (after, until, limit): everything */
     /* (after, until, limit, types, categories, until_time) and … */
