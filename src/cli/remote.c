@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* How long an answer that does not come line by line may take. */
-enum { CONNECT_SECONDS = 5, ANSWER_SECONDS = 120, SILENT_SECONDS = 75 };
+enum { CONNECT_SECONDS = 5, ANSWER_SECONDS = 120, SILENT_SECONDS = 60 };
 
 /* What is used of libcurl. */
 struct curl_functions {

@@ -20,7 +20,8 @@ struct numbers {
 
 static varve_status no_memory(varve_error *error)
 {
-    return varve_error_set(error, VARVE_NOMEM, "out of memory");
+    varve_error_set(error, VARVE_NOMEM, "out of memory");
+    return VARVE_NOMEM;
 }
 
 static varve_status read_small(const struct call *call, enum option option, uint64_t max, uint64_t *number,

@@ -40,7 +40,8 @@ struct varve_reader {
 
 static varve_status no_memory(varve_error *error)
 {
-    return varve_error_set(error, VARVE_NOMEM, "no memory for a subscription's reader");
+    varve_error_set(error, VARVE_NOMEM, "no memory for a subscription's reader");
+    return VARVE_NOMEM;
 }
 
 /* ---- opening ---- */
@@ -325,7 +326,7 @@ varve_status varve_reader_next(varve_reader *reader, varve_subscription_batch *b
     if (status == VARVE_IDLE && batch->count == 0) advance(reader);
     batch->position = reader->member.position;
     batch->lease_until = reader->lease.expires_at;
-    if (batch->count == 0) return status == VARVE_SKIPPED ? VARVE_SKIPPED : VARVE_IDLE;
+    if (filling.deliveries == NULL) return status == VARVE_SKIPPED ? VARVE_SKIPPED : VARVE_IDLE;
     qsort(filling.deliveries, batch->count, sizeof *filling.deliveries, compare_deliveries);
     end_pass(reader);
     return VARVE_OK;

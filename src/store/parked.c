@@ -5,7 +5,8 @@
 
 static varve_status no_memory(varve_error *error)
 {
-    return varve_error_set(error, VARVE_NOMEM, "no memory for a parked event");
+    varve_error_set(error, VARVE_NOMEM, "no memory for a parked event");
+    return VARVE_NOMEM;
 }
 
 /* ---- the record ---- */

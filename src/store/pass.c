@@ -3,8 +3,8 @@
 
 #include "base/stored_hash.h"
 
-/* At most half full: a window's streams and the unparked ones. */
-enum { NOTES = 4096, PASSED_OVER = 20000 };
+/* The table grows with the streams met, so that a reader which waits with nothing open costs next to nothing. */
+enum { FIRST_NOTES = 64, PASSED_OVER = 20000 };
 
 /* By the hash of its name alone: two of 1,100 names with the same 64 bits would merely wait for each other. */
 struct stream_note {
@@ -14,11 +14,26 @@ struct stream_note {
     bool used;
 };
 
-static struct stream_note *find_note(struct pass *pass, uint64_t hash)
+static struct stream_note *find_note(const struct pass *pass, uint64_t hash)
 {
-    size_t at = hash % NOTES;
-    while (pass->notes[at].used && pass->notes[at].hash != hash) at = (at + 1) % NOTES;
+    size_t at = hash & (pass->note_places - 1);
+    while (pass->notes[at].used && pass->notes[at].hash != hash) at = (at + 1) & (pass->note_places - 1);
     return &pass->notes[at];
+}
+
+/* Makes room for so many notes in all, at most half full. False when memory is out. */
+static bool make_room(struct pass *pass, size_t count)
+{
+    const struct stream_note *before = pass->notes;
+    size_t places_before = pass->note_places;
+    if (count * 2 <= places_before) return true;
+    for (pass->note_places = FIRST_NOTES; pass->note_places < count * 2; pass->note_places *= 2) {
+    }
+    pass->notes = arena_array(pass->memory, pass->note_places, sizeof *pass->notes);
+    if (pass->notes == NULL) return false;
+    for (size_t i = 0; i < places_before; i++)
+        if (before[i].used) *find_note(pass, before[i].hash) = before[i];
+    return true;
 }
 
 varve_status pass_open(struct pass *pass, varve_store *store, const struct subscription *subscription, uint32_t number,
@@ -45,9 +60,9 @@ varve_status pass_open(struct pass *pass, varve_store *store, const struct subsc
         .follows = until == 0,
         .even = true,
         .position = member->position,
-        .notes = arena_array(memory, NOTES, sizeof *pass->notes),
     };
-    if (pass->notes == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
+    if (!make_room(pass, member->unparked_count + 1))
+        return varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
     for (size_t i = 0; i < member->unparked_count; i++) {
         uint64_t hash = stored_hash(member->unparked[i].stream);
         *find_note(pass, hash) =
@@ -67,8 +82,11 @@ static varve_status note_stream(struct pass *pass, uint64_t hash, varve_error *e
 {
     varve_parked parked = { 0 };
     uint64_t revision = 0;
+    if (!make_room(pass, pass->note_count + 1))
+        return varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
     pass->note = find_note(pass, hash);
     if (pass->note->used) return VARVE_OK;
+    pass->note_count++;
     *pass->note = (struct stream_note){ .hash = hash, .used = true };
     if (pass->member->parked == 0) return VARVE_OK;
     varve_status status = parked_look(pass->store, pass->subscription, pass->number, pass->event->stream, pass->memory,

@@ -25,7 +25,8 @@ struct pass {
     varve_cursor *cursor;
     bool follows;
     struct stream_note *notes; /* what is known of each stream: a table by hash */
-    size_t seen;               /* events of the member */
+    size_t note_places, note_count;
+    size_t seen; /* events of the member */
     size_t next_settled;
     bool even;         /* nothing open so far … */
     uint64_t position; /* … up to here, and here it ended otherwise */

@@ -36,7 +36,8 @@ struct settling {
 
 static varve_status no_memory(varve_error *error)
 {
-    return varve_error_set(error, VARVE_NOMEM, "no memory to settle events");
+    varve_error_set(error, VARVE_NOMEM, "no memory to settle events");
+    return VARVE_NOMEM;
 }
 
 /* An earlier event stands in the way. */

@@ -13,7 +13,8 @@ enum { REMOVED_AT_ONCE = 500 };
 
 static varve_status no_memory(varve_error *error)
 {
-    return varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
+    varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
+    return VARVE_NOMEM;
 }
 
 /* ---- loading ---- */
@@ -142,11 +143,9 @@ varve_status subscription_event_at(varve_store *store, const struct subscription
     const varve_subscription *own = &subscription->definition;
     const varve_event *found = NULL;
     varve_cursor *cursor = NULL;
-    varve_status status = VARVE_INVALID;
     uint64_t head = 0;
-    if (position > own->after_position) status = varve_store_head(store, &head, error);
-    if (status >= 0 && position > head) status = VARVE_INVALID;
-    if (status >= 0) {
+    varve_status status = varve_store_head(store, &head, error);
+    if (status >= 0 && position > own->after_position && position <= head) {
         const varve_read_options options = {
             .after_position = position - 1,
             .until_position = position,
@@ -158,14 +157,13 @@ varve_status subscription_event_at(varve_store *store, const struct subscription
             .tag_count = own->tag_count,
         };
         status = varve_cursor_open(&cursor, store, &options, error);
-    } else if (status == VARVE_INVALID) {
-        status = VARVE_DONE;
+        if (status >= 0) status = varve_cursor_next(cursor, &found, error);
     }
-    if (status == VARVE_OK) status = varve_cursor_next(cursor, &found, error);
-    if (status == VARVE_DONE)
+    if (status >= 0 && found == NULL)
         status = varve_error_set(error, VARVE_INVALID, "position %llu is no event of the subscription %.*s",
                                  (unsigned long long)position, (int)own->name.len, own->name.ptr);
-    if (status == VARVE_OK && !subscription_copy_event(found, memory, event)) status = no_memory(error);
+    else if (status >= 0 && !subscription_copy_event(found, memory, event))
+        status = no_memory(error);
     varve_cursor_close(cursor);
     return status;
 }
@@ -386,8 +384,8 @@ static varve_status show(varve_store *store, varve_str name, struct arena *memor
     varve_subscription_member *members = arena_array(memory, subscription.definition.members, sizeof *members);
     if (members == NULL) return no_memory(error);
     for (uint32_t i = 0; i < subscription.definition.members; i++) {
-        struct member member;
-        struct lease lease;
+        struct member member = { 0 };
+        struct lease lease = { 0 };
         varve_time now = 0;
         code = subscription_load_member(store, &subscription, i + 1, 0, memory, &member, &now, error);
         if (code >= 0) code = subscription_look_lease(store, &subscription, i + 1, memory, &lease, &now, error);

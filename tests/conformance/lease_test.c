@@ -182,7 +182,7 @@ static void of_two_owners_one_holds_each_epoch(void **state)
     }
     print_message("takes %llu and %llu, %llu epochs, fenced writes %llu done, %llu refused\n",
                   (unsigned long long)ann.taken, (unsigned long long)bob.taken, (unsigned long long)used,
-                  (unsigned long long)(ann.fenced + bob.fenced), (unsigned long long)(ann.lost + bob.lost));
+                  (unsigned long long)ann.fenced + bob.fenced, (unsigned long long)ann.lost + bob.lost);
     assert_int_equal(ann.problem.status, VARVE_OK);
     assert_int_equal(bob.problem.status, VARVE_OK);
     assert_int_equal(both, 0);

@@ -15,7 +15,7 @@ live()
     expect 2 subscription create mail --members 65 "$@"
     expect 2 subscription create mail --after 4 "$@"
     expect 0 subscription create mail --category a --category b --tag x --max-attempts 2 -o json "$@"
-    out_has '{"name":"mail","state":"active","position":0,"head":3,"lag":3,"parked":0,"categories":["a","b"],"types":[],'
+    out_has '{"name":"mail","state":"active","position":0,"head":3,"lag":3,"parked":0,"categories":["a","b"],'
     expect 0 subscription create mail --category a --category b --tag x --max-attempts 2 -o json "$@"
     expect 4 subscription create mail --members 2 "$@"
     expect 0 subscription list -o ndjson "$@"
@@ -50,7 +50,8 @@ live()
     expect 0 subscription read mail --consumer ann -o ndjson "$@"
     out_is ''
     expect 0 subscription parked mail -o json "$@"
-    out_has '{"parked":[{"member":1,"stream":"a-1","position":1,"version":1,"attempts":2,"reason":"no answer","actor":"ann"'
+    out_has '{"parked":[{"member":1,"stream":"a-1","position":1,"version":1,"attempts":2,'
+    out_has '"reason":"no answer","actor":"ann"'
     expect 0 subscription parked mail -o table "$@"
     out_has 'no answer'
     expect 3 subscription retry mail 2 "$@"
