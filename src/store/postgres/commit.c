@@ -212,13 +212,14 @@ static varve_status take_answers(struct store_log *log, struct batch *batch, con
     return VARVE_OK;
 }
 
-/* Learns everything that the batch depends on; under the order lock, or without and then true for batch->head only. */
-static varve_status look(struct store_log *log, struct batch *batch, bool locked, varve_error *error)
+/* Learns everything that the batch depends on; under the order lock, or without and then true for batch->head only.
+ * `anyway`: also when all is remembered. */
+static varve_status look(struct store_log *log, struct batch *batch, bool locked, bool anyway, varve_error *error)
 {
     varve_status status = VARVE_OK;
     for (bool again = true; again && status >= 0;) {
         size_t unknown = recall_versions(log, batch);
-        if (!locked && unknown + batch->id_count + batch->record_count + batch->query_count == 0) break;
+        if (!locked && !anyway && unknown + batch->id_count + batch->record_count + batch->query_count == 0) break;
         struct questions questions = { 0 };
         PGresult **results = NULL;
         bool sent = ask(log, batch, locked, unknown, &questions);
@@ -344,15 +345,26 @@ static void name_lock_holder(struct store_log *log, varve_error *error)
     if (error != NULL) error->detail = pid;
 }
 
+static bool writes_nothing(const struct batch *batch)
+{
+    return batch->accepted_count + batch->write_count == 0 && !batch->resent;
+}
+
 /* One try at the whole batch. `written`: a transaction was sent, so that its outcome is open if the connection is lost. */
 static varve_status try_batch(struct store_log *log, struct batch *batch, bool locked, bool *written,
                               varve_error *error)
 {
     *written = false;
-    varve_status status = look(log, batch, locked, error);
+    varve_status status = look(log, batch, locked, false, error);
     if (status < 0) return status;
     batch_decide(batch);
-    if (batch->accepted_count + batch->write_count == 0 && !batch->resent) {
+    if (writes_nothing(batch) && !locked) {
+        /* Nothing will assert the head: what was remembered may be long past. */
+        status = look(log, batch, false, true, error);
+        if (status < 0) return status;
+        batch_decide(batch);
+    }
+    if (writes_nothing(batch)) {
         roll_back(log);
         return VARVE_OK;
     }
