@@ -81,7 +81,7 @@ def example(language, code, env, scratch, node_folder):
     return run(command, env)
 
 
-def try_examples(varve, document, node_folder, admin, owner, store, scratch):
+def try_examples(varve, document, node_folder, owner, store, scratch):
     shop = dict(owner, PGUSER="shop")
     run([varve, "stream", "append", "setup-1", "--type", "SetUp", "--store", store])
     run(["psql", "-qc", "TRUNCATE varve.events"], owner)  # a store without events, as the document has it
@@ -96,7 +96,8 @@ def try_examples(varve, document, node_folder, admin, owner, store, scratch):
         seen.append(language)
     if seen != ["sql", "python", "javascript"]:
         fail(f"the document has other examples: {seen}")
-    rows = run(["psql", "-qAtc", "SELECT string_agg(id || status || version, ' ' ORDER BY id) FROM public.orders"], owner)
+    rows = run(["psql", "-qAtc", "SELECT string_agg(id || status || version, ' ' ORDER BY id) FROM public.orders"],
+               owner)
     if rows != "1placed1 2shipped2 3cancelled2 4placed1\n":
         fail(f"other rows: {rows}")
     log = run([varve, "log", "read", "--store", store])
@@ -119,7 +120,7 @@ def main():
     run(["psql", "-qc", f"CREATE DATABASE {database}"], admin)
     scratch = tempfile.mkdtemp()
     try:
-        try_examples(varve, document, node_folder, admin, connect(uri, database, "varve"), f"{uri}&dbname={database}",
+        try_examples(varve, document, node_folder, connect(uri, database, "varve"), f"{uri}&dbname={database}",
                      scratch)
     finally:
         shutil.rmtree(scratch)
