@@ -4,7 +4,7 @@
 #define BIT(option) (UINT64_C(1) << OPTION_##option)
 
 const struct option_spec option_specs[OPTION_COUNT] = {
-    [OPTION_STORE] = { "store", "URI", "VARVE_STORE", false, "the store: sqlite:PATH" },
+    [OPTION_STORE] = { "store", "URI", "VARVE_STORE", false, "the store: sqlite:PATH or postgresql://…" },
     [OPTION_APP] = { "app", "DIR", "VARVE_APP", false, "the application's folder" },
     [OPTION_SERVER] = { "server", "URL", "VARVE_SERVER", false, "a running server: http://127.0.0.1:8080" },
     [OPTION_LISTEN] = { "listen", "ADDRESS", "VARVE_LISTEN", false, "address and port; default 127.0.0.1:8080" },

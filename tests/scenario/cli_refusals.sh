@@ -117,7 +117,7 @@ expect 1 stream append order-1 --type X --store sqlite:letter.db
 [ "$(cat letter.db)" = 'this is a letter' ] || fail "a file that is no store was changed"
 expect 3 stream read order-1 --store sqlite:nothing.db
 expect 2 stream read order-1 --store nothing.db
-expect 2 stream read order-1 --store postgresql://127.0.0.1/x
+expect 5 stream read order-1 --store postgresql://127.0.0.1:1/x
 cp t.db newer.db
 printf '\000\000\003\347' | dd of=newer.db bs=1 seek=60 conv=notrunc 2>/dev/null
 expect 1 stream read order-1 --store sqlite:newer.db
