@@ -36,7 +36,7 @@ struct book {
     struct entry entries[];
 };
 
-/* Room for `size` appends, shared with the processes that are forked from now on. Ends the program when there is none. */
+/* Room for `size` appends, shared with processes that are forked from now on. Ends the program when there is none. */
 struct book *book_new(size_t size);
 void book_free(struct book *book);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three processes append while a fourth follows the log, on a handle that may write and on one that may not: no position
- * is skipped, none is there before those in front of it, and what was seen stays so.
+ * Three processes append while a fourth follows the log, on a handle that may write and on one that may not: no
+ * position is skipped, none is there before those in front of it, and what was seen stays so.
  *
  *   follow_test APPENDS [SEED]
  */

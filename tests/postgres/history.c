@@ -154,7 +154,7 @@ static void judge_append(const struct truth *truth, size_t number, const struct 
         found(truth, &verdict->order, "it stands before what was there before it", number);
 }
 
-/* The stream's version that an operation was told, against what was acknowledged before and what was asked for later. */
+/* The version that an operation was told, against what was acknowledged before and what was asked for later. */
 static void judge_version(const struct truth *truth, size_t number, const struct before *before)
 {
     const struct operation *operation = &truth->history->operations[number];

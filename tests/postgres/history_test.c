@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sixteen clients on four streams, and a checker of what they did and were told. PostgreSQL: in two processes; SQLite: in
- * one. The log in the end is the truth that everything is held against:
+ * Sixteen clients on four streams, and a checker of what they did and were told. PostgreSQL: in two processes; SQLite:
+ * in one. The log in the end is the truth that everything is held against:
  *
  *   an append   stands where it was told, once, after everything that was acknowledged before it was asked for
  *   a conflict  another append has the version that was expected to be free, and what was told of the stream's version

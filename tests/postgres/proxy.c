@@ -165,7 +165,9 @@ static void *run(void *argument)
     while (!atomic_load(&proxy->closing)) {
         struct pollfd readable = { .fd = proxy->listener, .events = POLLIN };
         if (poll(&readable, 1, TURN_MS) <= 0) continue;
-        int client = accept4(proxy->listener, NULL, NULL, SOCK_CLOEXEC);
+        struct sockaddr_in address;
+        socklen_t len = sizeof address;
+        int client = accept4(proxy->listener, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
         if (client >= 0) start_link(proxy, client);
     }
     return NULL;
