@@ -23,6 +23,7 @@
 #include "store/postgres/rows.h"
 
 enum {
+    QUESTIONS = 12,    /* statements of a look at most, besides one for each query */
     NEWS_MAX = 5000,   /* events of other processes that are caught up with; with more the versions are forgotten */
     RESEND_MS = 30000, /* how long a batch of unknown outcome is sent again */
     FIRST_PAUSE_MS = 20,
@@ -241,15 +242,14 @@ static varve_status look(struct store_log *log, struct batch *batch, enum beginn
         size_t unknown = recall_versions(log, batch);
         if (beginning == LOOK_ALONE && !must && is_all_known(batch, unknown)) break;
         struct questions questions = { 0 };
-        PGresult **results = NULL;
+        PGresult **results = arena_array(&batch->memory, QUESTIONS + batch->query_count, sizeof(void *));
+        if (results == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory to look up what appends depend on");
         bool sent = ask(log, batch, beginning, unknown, &questions);
-        results = arena_array(&batch->memory, questions.count + 1, sizeof *results);
-        size_t wanted = results == NULL ? 0 : questions.count;
-        status = connection_round(log->writer, results, wanted, "looking up what appends depend on", error);
-        if (status >= 0 && (!sent || results == NULL))
+        status = connection_round(log->writer, results, questions.count, "looking up what appends depend on", error);
+        if (status >= 0 && !sent)
             status = varve_error_set(error, VARVE_NOMEM, "no memory to look up what appends depend on");
         if (status >= 0) status = take_answers(log, batch, &questions, results, &again, error);
-        results_clear(results, wanted);
+        results_clear(results, questions.count);
         questions_fini(&questions);
         if (beginning == LOOK_AND_LOCK) beginning = LOOK_LOCKED;
         batch->looked = true;
@@ -365,7 +365,7 @@ static void name_lock_holder(struct store_log *log, varve_error *error)
     if (error != NULL) error->detail = pid;
 }
 
-/* One try at the whole batch. `written`: a transaction was sent, so that its outcome is open if the connection is lost. */
+/* One try at the whole batch. `written`: a transaction was sent, and its outcome is open if the connection is lost. */
 static varve_status try_batch(struct store_log *log, struct batch *batch, bool locked, bool *written,
                               varve_error *error)
 {
@@ -487,7 +487,8 @@ varve_status postgres_commit(struct store_log *log, struct store_batch *work, st
     }
     /* What belongs to a history that was left behind is nobody's news, and no state of this one. */
     bool left = log->writer == NULL || log_has_left(log, log->writer);
-    *head = left ? (struct store_head){ 0 } : log->head;
+    *head = (struct store_head){ 0 };
+    if (!left) *head = log->head;
     if (log->listener != NULL && !left) listener_announce(log->listener, log->head, log->head_history);
     if (!left && history == log->head_history) postgres_put_snapshots(log, work);
     return VARVE_OK;

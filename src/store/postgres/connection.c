@@ -180,8 +180,8 @@ void values_null(struct values *values)
     values_add(values, NULL, 0);
 }
 
-/* An array in binary: dimensions (1), whether NULLs may come, the elements' type; count, lower bound; each element as its
- * length and bytes, length -1 for NULL (array_recv in PostgreSQL's arrayfuncs.c). */
+/* An array in binary: dimensions (1), whether NULLs may come, the elements' type; count, lower bound; each element as
+ * its length and bytes, length -1 for NULL (array_recv in PostgreSQL's arrayfuncs.c). */
 enum { ARRAY_HEAD = 20, ARRAY_COUNT = 12 };
 
 void array_begin(struct array *array, uint32_t type)

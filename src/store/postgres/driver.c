@@ -119,12 +119,12 @@ varve_status reader_take(struct store_log *log, struct connection **reader, varv
 void reader_give(struct store_log *log, struct connection *reader)
 {
     size_t idle = 0;
-    bool lost = reader == NULL || connection_is_lost(reader);
+    bool lost = reader == NULL || connection_is_lost(reader), keep = false;
     pthread_mutex_lock(&log->mutex);
     struct connection *useless = take_useless(log, lost);
     for (struct connection *each = log->idle; each != NULL; each = each->next) idle++;
-    bool keep = !lost && idle < READERS_KEPT && reader->history == log->history;
-    if (keep) {
+    if (reader != NULL && !lost && idle < READERS_KEPT && reader->history == log->history) {
+        keep = true;
         reader->next = log->idle;
         log->idle = reader;
     } else {

@@ -50,8 +50,8 @@ struct store_log {
 
 /* ---- schema.c ---- */
 
-/* Makes sure that the schema holds a store of this version; creates it, or brings an older one up to date, when `may_change`.
- * INCOMPATIBLE: it is no store, or newer. NOT_FOUND: there is none. */
+/* Makes sure that the schema holds a store of this version; creates it, or brings an older one up to date, when
+ * `may_change`. INCOMPATIBLE: it is no store, or newer. NOT_FOUND: there is none. */
 varve_status schema_open(struct store_log *log, struct connection *connection, bool may_change, varve_error *error);
 /* Gives the store a new incarnation when the server has been promoted since it was written last (another timeline:
  * what an asynchronous standby had not received is gone), and looks at it as log_look does. */
@@ -77,12 +77,12 @@ varve_status log_connect(struct store_log *log, struct connection **connection, 
 void log_take_incarnation(struct store_log *log, struct connection *connection, const char *incarnation);
 /* Reads the incarnation and the head in one look and tells of both. The connection is not in a round. */
 varve_status log_look(struct store_log *log, struct connection *connection, varve_error *error);
-/* Whether the log became another history since the connection was made: it may lead to a server that was left behind. */
+/* Whether the log became another history since the connection was made: it may lead to a server left behind. */
 bool log_has_left(struct store_log *log, const struct connection *connection);
 /* A reader from the pool; waits while too many are in use. Give it back with reader_give. */
 varve_status reader_take(struct store_log *log, struct connection **reader, varve_error *error);
 void reader_give(struct store_log *log, struct connection *reader);
-/* One statement on a reader; the caller clears the result. A connection that is lost while it only reads is replaced once. */
+/* One statement on a reader; the caller clears the result. What is lost while it reads is replaced once. */
 varve_status log_query(struct store_log *log, enum statement statement, const struct values *values, const char *doing,
                        PGresult **result, varve_error *error);
 

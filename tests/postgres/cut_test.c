@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cuts the connection of the one who appends, at a chosen message: before it reaches the server, after it, and with the
+ * server none the wiser, so that the old session goes on, or gets the message only after the driver has sent the batch
+ * again. Each append is known in the end and there exactly once.
+ *
+ *   cut_test ROUNDS
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/postgres/book.h"
+#include "tests/postgres/proxy.h"
+#include "tests/postgres/server.h"
+#include "tests/support/postgres.h"
+
+/* Where a cut is made, and how. */
+static const struct {
+    const char *statement;
+    enum cut cut;
+} cuts[] = {
+    { "add_events", CUT_ANSWER },     { "add_events", CUT_AT_ONCE }, { "add_events", CUT_ABANDON },
+    { "add_events", CUT_DELAY },      { "ids", CUT_ANSWER },         { "ids", CUT_DELAY },
+    { "stream_version", CUT_ANSWER },
+};
+
+enum { CUTS = sizeof cuts / sizeof cuts[0] };
+
+struct run {
+    struct proxy proxy;
+    struct book *book;
+    varve_store *store, *other; /* through the proxy, and beside it */
+    PGconn *session;
+    struct manner manner, other_manner;
+    size_t delivered;
+    uint64_t unknown, bad;
+};
+
+struct appending {
+    pthread_t thread;
+    struct run *run;
+    varve_status status;
+    varve_error error;
+};
+
+static void *append(void *argument)
+{
+    struct appending *appending = argument;
+    struct run *run = appending->run;
+    appending->status = book_append(run->book, run->store, &run->manner, &appending->error);
+    return NULL;
+}
+
+static void must(varve_status status, const varve_error *error, const char *what)
+{
+    if (status == VARVE_OK || status == VARVE_REPEATED) return;
+    fprintf(stderr, "%s: %s (%s)\n", what, varve_status_word(status), error->message);
+    exit(1);
+}
+
+/* One cut. Contended: the writer looks under the order lock, and so holds it when the connection is lost. */
+static void one_round(struct run *run, long round)
+{
+    size_t which = (size_t)round % CUTS, before = atomic_load(&run->proxy.cuts);
+    bool contended = round / CUTS % 2 == 1, reads = strcmp(cuts[which].statement, "stream_version") == 0;
+    bool delays = cuts[which].cut == CUT_DELAY, writes = strcmp(cuts[which].statement, "add_events") == 0;
+    struct appending appending = { .run = run };
+    varve_error error = { 0 };
+    run->manner.own_ids = !writes || round / CUTS / 2 % 2 == 1; /* only then ids are looked up */
+    run->manner.on_version = reads;
+    /* After somebody else's append the writer finds out, and looks under the lock the next time; else no more. */
+    if (contended) must(book_append(run->book, run->other, &run->other_manner, &error), &error, "another's append");
+    must(book_append(run->book, run->store, &run->manner, &error), &error, "an append");
+    if (contended) must(book_append(run->book, run->other, &run->other_manner, &error), &error, "another's append");
+    proxy_arm(&run->proxy, cuts[which].cut, cuts[which].statement);
+    if (pthread_create(&appending.thread, NULL, append, &appending) != 0) exit(1);
+    book_await(&run->proxy.cuts, before + 1, "a cut");
+    bool holds = contended && delays && writes;
+    if (holds) {
+        /* The old session holds the lock and the new one waits for it. */
+        session_await(run->session, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted", 1);
+        proxy_release(&run->proxy);
+    }
+    pthread_join(appending.thread, NULL);
+    must(appending.status, &appending.error, "an append that was cut off");
+    if (!holds) proxy_release(&run->proxy);
+    if (delays) book_await(&run->proxy.delivered, ++run->delivered, "what was delayed");
+}
+
+static void finish(struct run *run, long rounds)
+{
+    struct findings findings;
+    book_judge(run->book, run->other, &findings);
+    varve_store_close(run->store);
+    proxy_close(&run->proxy);
+    varve_store_close(run->other);
+    printf("pg_cuts rounds=%ld cuts=%zu delivered_late=%zu acked=%zu events=%" PRIu64 " lost=%" PRIu64 " moved=%" PRIu64
+           " duplicated=%" PRIu64 " holes=%" PRIu64 " unasked=%" PRIu64 "\n",
+           rounds, atomic_load(&run->proxy.cuts), run->delivered, atomic_load(&run->book->acked), findings.events,
+           findings.lost, findings.moved, findings.duplicated, findings.holes, findings.unasked);
+    run->bad = !findings_are_good(&findings);
+    PQfinish(run->session);
+    book_free(run->book);
+}
+
+int main(int argc, char **argv)
+{
+    long rounds = argc > 1 ? strtol(argv[1], NULL, 10) : 4 * CUTS;
+    struct run run = { .manner = { .seed = 1 }, .other_manner = { .seed = 2 } };
+    struct postgres postgres;
+    varve_error error = { 0 };
+    char uri[320], through[160];
+    postgres_init(&postgres);
+    snprintf(uri, sizeof uri, "%s", postgres_uri(&postgres, NULL));
+    run.session = session_open(uri);
+    run.book = book_new((size_t)rounds * 8 + 8);
+    proxy_open(&run.proxy, (unsigned short)strtoul(PQport(run.session), NULL, 10));
+    run.other = book_open(uri, false);
+    snprintf(through, sizeof through, "postgresql://varve@127.0.0.1:%u/%s?gssencmode=disable&sslmode=disable",
+             (unsigned)run.proxy.port, postgres.database);
+    run.store = book_open(through, false);
+    /* Whatever is connected when it is needed is connected now: a statement's name comes by in its preparation too. */
+    must(book_append(run.book, run.store, &run.manner, &error), &error, "the first append");
+    for (long i = 0; i < rounds; i++) one_round(&run, i);
+    finish(&run, rounds);
+    postgres_fini(&postgres);
+    return run.bad != 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two handles on one store, and a session of somebody else's: who waits, who is refused, and with which words. */
+#include "tests/conformance/store.h"
+#include "tests/postgres/server.h"
+
+struct pair {
+    struct postgres postgres;
+    varve_store *one, *other;
+    PGconn *session;
+};
+
+static int open_pair(void **state)
+{
+    struct pair *pair = *state;
+    char uri[400];
+    varve_error error = { 0 };
+    postgres_init(&pair->postgres);
+    snprintf(uri, sizeof uri, "%s&options=-clock_timeout%%3D500", postgres_uri(&pair->postgres, NULL));
+    pair->session = session_open(postgres_uri(&pair->postgres, NULL));
+    const varve_store_options options = { .uri = uri };
+    if (varve_store_open(&pair->one, &options, &error) < 0 || varve_store_open(&pair->other, &options, &error) < 0) {
+        fprintf(stderr, "%s\n", error.message);
+        return -1;
+    }
+    return 0;
+}
+
+static int close_pair(void **state)
+{
+    struct pair *pair = *state;
+    varve_store_close(pair->one);
+    varve_store_close(pair->other);
+    PQfinish(pair->session);
+    postgres_fini(&pair->postgres);
+    return 0;
+}
+
+static void who_waits_too_long_for_the_order_lock_is_told_who_holds_it(void **state)
+{
+    struct pair *pair = *state;
+    varve_error error = { 0 };
+    char pid[32];
+    session_ask(pair->session, "BEGIN; SELECT pg_advisory_xact_lock(" ORDER_LOCK ")");
+    assert_int_equal(append_if(pair->one, "s-1", VARVE_STREAM_ANY, 0, NULL, &error), VARVE_BUSY);
+    assert_int_equal(error.detail, PQbackendPID(pair->session));
+    assert_true((error.flags & VARVE_ERROR_RETRIABLE) != 0);
+    assert_true((error.flags & (VARVE_ERROR_FATAL | VARVE_ERROR_UNKNOWN_OUTCOME)) == 0);
+    snprintf(pid, sizeof pid, "server process %d", PQbackendPID(pair->session));
+    assert_non_null(strstr(error.message, pid));
+    session_ask(pair->session, "COMMIT");
+    assert_int_equal(append_if(pair->one, "s-1", VARVE_STREAM_NONE, 0, NULL, NULL), VARVE_OK);
+    assert_int_equal(append_if(pair->other, "s-1", VARVE_STREAM_AT, 1, NULL, NULL), VARVE_OK);
+    assert_int_equal(head_of(pair->one), 2);
+}
+
+/* Memory alone does not refuse: another handle may have moved the stream to just what is expected. */
+static void a_version_that_another_handle_wrote_is_expected_rightly(void **state)
+{
+    struct pair *pair = *state;
+    for (uint64_t i = 0; i < 20; i++) {
+        varve_store *writer = i % 2 == 0 ? pair->one : pair->other;
+        assert_int_equal(append_if(writer, "s-1", VARVE_STREAM_AT, i, NULL, NULL), VARVE_OK);
+    }
+    assert_int_equal(append_if(pair->one, "s-1", VARVE_STREAM_AT, 18, NULL, NULL), VARVE_CONFLICT);
+}
+
+/* Of streams that share a place in the writer's memory of versions, the later one stays: many make that sure. */
+static void versions_are_right_whichever_are_remembered(void **state)
+{
+    struct pair *pair = *state;
+    enum { STREAMS = 1000, ROUNDS = 6 };
+    static char names[STREAMS][16];
+    static varve_event events[STREAMS];
+    for (int i = 0; i < STREAMS; i++) {
+        snprintf(names[i], sizeof names[i], "s-%d", i);
+        events[i] = (varve_event){ .stream = varve_str_of(names[i]), .type = VARVE_STR("Noted") };
+    }
+    const varve_append_request request = { .events = events, .event_count = STREAMS };
+    for (uint64_t round = 1; round <= ROUNDS; round++) {
+        varve_store *writer = round % 2 == 0 ? pair->one : pair->other;
+        varve_appended appended = { 0 };
+        varve_error error = { 0 };
+        if (varve_append(writer, &request, &appended, &error) != VARVE_OK) fail_msg("%s", error.message);
+        for (size_t i = 0; i < appended.stream_count; i++) assert_int_equal(appended.streams[i].version, round);
+        varve_appended_fini(&appended);
+        /* The other's news are known by now, but not to this writer's memory. */
+        assert_int_equal(append_n(writer, "only-one", "Noted", 1), VARVE_OK);
+    }
+    uint64_t checked = 0;
+    assert_int_equal(varve_store_verify(pair->one, NULL, &checked, NULL), VARVE_OK);
+}
+
+/* Whichever session it is: the writer's, a reader's, the listener's. */
+static void a_session_that_is_ended_by_the_server_is_replaced(void **state)
+{
+    struct pair *pair = *state;
+    assert_int_equal(append_n(pair->one, "s-1", "Noted", 1), VARVE_OK);
+    for (int i = 0; i < 5; i++) {
+        uint64_t version = 0;
+        session_ask(pair->session, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = "
+                                   "current_database() AND pid <> pg_backend_pid()");
+        assert_int_equal(append_if(pair->one, "s-1", VARVE_STREAM_AT, (uint64_t)i + 1, NULL, NULL), VARVE_OK);
+        assert_int_equal(varve_stream_get_version(pair->other, VARVE_STR("s-1"), &version, NULL), VARVE_OK);
+        assert_int_equal(version, i + 2);
+    }
+}
+
+int main(void)
+{
+#define OF_A_PAIR(name) cmocka_unit_test_setup_teardown(name, open_pair, close_pair)
+    static struct pair pair;
+    struct CMUnitTest cases[] = {
+        OF_A_PAIR(who_waits_too_long_for_the_order_lock_is_told_who_holds_it),
+        OF_A_PAIR(a_version_that_another_handle_wrote_is_expected_rightly),
+        OF_A_PAIR(versions_are_right_whichever_are_remembered),
+        OF_A_PAIR(a_session_that_is_ended_by_the_server_is_replaced),
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) cases[i].initial_state = &pair;
+    return cmocka_run_group_tests(cases, NULL, NULL);
+}
