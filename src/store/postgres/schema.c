@@ -135,7 +135,7 @@ static const char *const to_version_1[] = {
     NULL,
 };
 
-static const char *const *const migrations[SCHEMA_VERSION] = { to_version_1 };
+static const char *const *const migrations[SCHEMA_VERSION][2] = { { to_version_1, append_functions } };
 
 /* ---- opening ---- */
 
@@ -178,8 +178,9 @@ static varve_status migrate(struct store_log *log, struct connection *connection
     snprintf(sql, sizeof sql, "CREATE SCHEMA IF NOT EXISTS \"%s\"", log->schema);
     if (from == 0) status = connection_exec(connection, sql, "creating the store's schema", NULL, error);
     for (int i = from; i < SCHEMA_VERSION; i++)
-        for (const char *const *piece = migrations[i]; *piece != NULL && status >= 0; piece++)
-            status = connection_exec(connection, *piece, "creating the store's tables", NULL, error);
+        for (int part = 0; part < 2; part++)
+            for (const char *const *piece = migrations[i][part]; *piece != NULL && status >= 0; piece++)
+                status = connection_exec(connection, *piece, "creating the store's tables", NULL, error);
     varve_uuid_format(varve_uuid_new(), id);
     snprintf(sql, sizeof sql,
              "INSERT INTO meta VALUES ('format', '%d'), ('incarnation', '%s'), ('created_at', "
