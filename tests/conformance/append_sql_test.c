@@ -637,6 +637,25 @@ static void engines_hear_of_it(void **state)
     PQfinish(listener);
 }
 
+/* Bytes of names and payloads would not be kept. */
+static void a_database_of_another_encoding_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    PGconn *caller = connect_caller(fixture);
+    varve_store *store = NULL;
+    varve_error error = { 0 };
+    char sql[200], uri[sizeof fixture->postgres.uri + 40];
+    snprintf(sql, sizeof sql, "CREATE DATABASE %s_ascii ENCODING 'SQL_ASCII' TEMPLATE template0",
+             fixture->postgres.database);
+    run(caller, sql);
+    snprintf(uri, sizeof uri, "%s_ascii", postgres_uri(&fixture->postgres, NULL));
+    assert_int_equal(store_open(&store, fixture->driver, uri, &(varve_store_options){ 0 }, &error), VARVE_INCOMPATIBLE);
+    assert_non_null(strstr(error.message, "SQL_ASCII"));
+    snprintf(sql, sizeof sql, "DROP DATABASE %s_ascii WITH (FORCE)", fixture->postgres.database);
+    run(caller, sql);
+    PQfinish(caller);
+}
+
 /* ---- many at once ---- */
 
 struct appender {
@@ -733,6 +752,7 @@ int main(void)
         CASE(settings_of_the_session_change_nothing),
         CASE(a_caller_needs_no_right_but_the_call),
         CASE(engines_hear_of_it),
+        CASE(a_database_of_another_encoding_is_refused),
         CASE(callers_and_engines_share_one_order),
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) cases[i].initial_state = &fixture;
