@@ -84,16 +84,17 @@ static varve_status write_parked(void *ctx, const varve_parked *parked)
 void api_subscription_parked(struct request *request)
 {
     varve_error error = { 0 };
-    const varve_query_param *after = target_param(&request->target, "after");
+    const varve_query_param *param = target_param(&request->target, "after");
+    varve_str after = { 0 };
     struct parked_page page = { .list = { .out = &request->answer.body } };
     uint64_t member = 0;
+    if (param != NULL) after = param->value;
     varve_status status = page_limit(&request->target, &page.limit, &error);
     if (status >= 0) status = target_number(&request->target, "member", &member, &error);
     varve_buf_str(page.list.out, VARVE_STR("{\"parked\":["));
     if (status >= 0)
         status = varve_subscription_parked(request->backend->store, request->target.segments[1],
-                                           member > UINT32_MAX ? UINT32_MAX : (uint32_t)member,
-                                           after == NULL ? (varve_str){ 0 } : after->value, page.limit + 1,
+                                           member > UINT32_MAX ? UINT32_MAX : (uint32_t)member, after, page.limit + 1,
                                            write_parked, &page, &error);
     varve_buf_str(page.list.out, VARVE_STR("],\"next\":"));
     if (page.more)

@@ -16,7 +16,7 @@ struct model {
 static size_t any_below(struct model *model, size_t bound)
 {
     model->seed = model->seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (size_t)(model->seed >> 33) % bound;
+    return bound < 2 ? 0 : (size_t)(model->seed >> 33) % bound;
 }
 
 static uint64_t first_open(const struct model *model, size_t stream)
