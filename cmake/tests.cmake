@@ -35,9 +35,9 @@ function(varve_again_on_postgres test)
   endif()
 endfunction()
 
-# varve_unit_test(NAME [POSTGRES] [EACH_STORE] [RACE] [LIBRARIES lib…] [SOURCES file…] [ARGS argument…]): NAME_test.c of this
-# folder, a cmocka program. POSTGRES: it uses a PostgreSQL server (tests/support/postgres.h). EACH_STORE: the same, and it
-# runs once for each kind of store. RACE: threads meet in it, so that ThreadSanitizer has something to say.
+# varve_unit_test(NAME [POSTGRES] [EACH_STORE] [RACE] [LIBRARIES lib…] [SOURCES file…] [ARGS argument…]): NAME_test.c of
+# this folder, a cmocka program. POSTGRES: it uses a PostgreSQL server (tests/support/postgres.h). EACH_STORE: the same,
+# and it runs once for each kind of store. RACE: threads meet in it, so that ThreadSanitizer has something to say.
 function(varve_unit_test name)
   if(NOT BUILD_TESTING)
     return()

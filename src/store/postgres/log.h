@@ -60,8 +60,8 @@ varve_status schema_renew(struct connection *connection, varve_error *error);
 
 /* ---- functions.c ---- */
 
-/* The append as a SQL function, in pieces, for a schema that has the tables; ends with NULL. Sets the search path of the
- * transaction. */
+/* The append as a SQL function, in pieces, for a schema that has the tables; ends with NULL. Sets the search path of
+ * the transaction. */
 extern const char *const append_functions[];
 
 /* ---- driver.c ---- */

@@ -106,7 +106,8 @@ static const char *const to_version_1[] = {
     " END LOOP;"
     " RETURN best;"
     "END $$;"
-    "CREATE FUNCTION matches(query jsonb, after bigint, until bigint) RETURNS SETOF bigint LANGUAGE plpgsql STABLE AS $$"
+    "CREATE FUNCTION matches(query jsonb, after bigint, until bigint) RETURNS SETOF bigint"
+    " LANGUAGE plpgsql STABLE AS $$"
     "BEGIN"
     " LOOP"
     "  after := next_match(query, after, until);"
@@ -161,10 +162,10 @@ static varve_status find_version(struct store_log *log, struct connection *conne
              log->schema, log->schema, log->schema);
     varve_status status = ask(connection, sql, text, sizeof text, error);
     if (status < 0) return status;
-    *version = atoi(text);
+    *version = (int)strtol(text, NULL, 10);
     if (*version != 1) return VARVE_OK;
     status = ask(connection, "SELECT value FROM meta WHERE key = 'format'", text, sizeof text, error);
-    *version = status < 0 ? 0 : atoi(text);
+    *version = status < 0 ? 0 : (int)strtol(text, NULL, 10);
     return status == VARVE_INCOMPATIBLE ? VARVE_OK : status;
 }
 
