@@ -393,8 +393,8 @@ static void pause_ms(uint32_t ms)
     nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L }, NULL);
 }
 
-/* A new connection may lead to another server, or to one that lost its end (a restored disk, fsync off): nothing that is
- * remembered holds there. A log that is shorter than it was is another history. */
+/* A new connection may lead to another server, or to one that lost its end (a restored disk, fsync off): nothing that
+ * is remembered holds there. A log that is shorter than it was is another history. */
 static varve_status begin_anew(struct store_log *log, varve_error *error)
 {
     uint64_t known = log->head_history == log->writer->history ? log->head.position : 0;
