@@ -10,6 +10,7 @@
 #include <varve/query.h>
 #include <varve/read.h>
 #include <varve/store.h>
+#include <varve/subscription.h>
 #include <varve/upkeep.h>
 
 #define VARVE_VERSION "0.1.0"

@@ -31,7 +31,7 @@ typedef struct varve_store_options {
     uint32_t queue_limit;      /* appends waiting at most; 0 means 8192 */
     uint32_t checkpoint_pages; /* SQLite: pages of write-ahead log that make the writer checkpoint; 0 means 1000 */
     uint32_t idempotency_retention_s; /* how long an idempotency key is remembered; 0 means 86400, a day */
-    varve_log_function log;    /* NULL: silent */
+    varve_log_function log;           /* NULL: silent */
     void *log_ctx;
 } varve_store_options;
 

@@ -68,10 +68,12 @@ static void check_machine(struct findings *findings)
 
 static void check_library(struct findings *findings, const varve_store_info *info)
 {
-    note(findings, "database library", "ok", "%s %s%s", info->driver, info->driver_version,
+    bool sqlite = strcmp(info->driver, "sqlite") == 0;
+    note(findings, sqlite ? "database library" : "database server", "ok", "%s %s%s", info->driver, info->driver_version,
          info->reset_bug
              ? ", with the WAL-reset bug of SQLite before 3.51.3, which the store's locking keeps from happening"
-             : ", with the WAL-reset bug fixed");
+         : sqlite ? ", with the WAL-reset bug fixed"
+                  : "");
 }
 
 /* A store never lets its time go back: until the clock has caught up, events are recorded at the last one's. */
@@ -95,6 +97,11 @@ static void check_disk(struct findings *findings, const char *uri, const varve_s
     const char *colon = strchr(uri, ':');
     char *path = strdup(colon == NULL ? uri : colon + 1);
     const char *folder = path == NULL ? NULL : dirname(path);
+    if (strcmp(info->driver, "sqlite") != 0) { /* the server's disk is not seen from here */
+        note(findings, "disk", "ok", "the store takes %" PRIu64 " MiB on its server", (info->file_bytes >> 20) + 1);
+        free(path);
+        return;
+    }
     if (folder == NULL || statvfs(folder, &disk) != 0) {
         note(findings, "disk", "warning", "how much is free cannot be learnt: %s", strerror(errno));
         free(path);
@@ -109,8 +116,10 @@ static void check_disk(struct findings *findings, const char *uri, const varve_s
 }
 
 /* Opens the store for a moment to write, to see whether somebody else has it. */
-static void check_writing(const struct call *call, struct findings *findings)
+static void check_writing(const struct call *call, const varve_store_info *info, struct findings *findings)
 {
+    const char *free_to_write = strcmp(info->driver, "sqlite") == 0 ? "nobody else has the store open for writing"
+                                                                    : "possible, also for several processes at once";
     varve_store *store = NULL;
     varve_error failure = { 0 };
     varve_status status = local_store_open(&store, call, LOCAL_CATCH_UP, &failure);
@@ -120,7 +129,7 @@ static void check_writing(const struct call *call, struct findings *findings)
     } else if (status < 0) {
         note_failure(findings, "writing", &failure);
     } else {
-        note(findings, "writing", "ok", "nobody else has the store open for writing");
+        note(findings, "writing", "ok", "%s", free_to_write);
     }
 }
 
@@ -144,7 +153,7 @@ static bool check_store(const struct call *call, struct findings *findings)
     check_library(findings, &info);
     check_clock(findings, &info);
     check_disk(findings, call->store, &info);
-    check_writing(call, findings);
+    check_writing(call, &info, findings);
     return true;
 }
 

@@ -125,6 +125,7 @@ static void page_path(const varve_read_options *options, uint64_t from, uint64_t
         }
         remote_list(path, "types", options->types, options->type_count);
         remote_list(path, "categories", options->categories, options->category_count);
+        remote_list(path, "tags", options->tags, options->tag_count);
         if (options->correlation_id.len > 0) {
             remote_parameter(path, "correlation_id", options->correlation_id);
         }

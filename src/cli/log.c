@@ -86,8 +86,10 @@ varve_status run_log_read(struct call *call, varve_error *error)
     struct events_end at = { 0 };
     varve_str *types = values_of(call, OPTION_TYPE, &options.type_count);
     varve_str *categories = values_of(call, OPTION_CATEGORY, &options.category_count);
+    varve_str *tags = values_of(call, OPTION_TAG, &options.tag_count);
     options.types = types;
     options.categories = categories;
+    options.tags = tags;
     char incarnation[VARVE_UUID_TEXT_BYTES];
     varve_status status = call_number(call, OPTION_AFTER, &options.after_position, error);
     if (status == VARVE_OK && call_option(call, OPTION_INCARNATION) != NULL) {
@@ -97,7 +99,7 @@ varve_status run_log_read(struct call *call, varve_error *error)
     if (status == VARVE_OK) {
         status = call_number(call, OPTION_LIMIT, &options.limit, error);
     }
-    if (status == VARVE_OK && (types == NULL || categories == NULL)) {
+    if (status == VARVE_OK && (types == NULL || categories == NULL || tags == NULL)) {
         status = varve_error_set(error, VARVE_NOMEM, "out of memory");
     }
     if (status == VARVE_OK && options.follow && call->output.format == OUTPUT_JSON) {
@@ -111,6 +113,7 @@ varve_status run_log_read(struct call *call, varve_error *error)
         status = end(&reading, &at, error);
     }
     items_fini(&reading.items);
+    free(tags);
     free(categories);
     free(types);
     return status;

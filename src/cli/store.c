@@ -17,10 +17,28 @@ static void add_time(varve_buf *out, const char *name, varve_time time)
     varve_buf_printf(out, ",\"%s\":\"%s\"", name, text);
 }
 
+/* The store's URI without what may be a password in it: "user:…@" and parameters. */
+static void write_uri(const char *uri, varve_buf *out)
+{
+    varve_buf plain = { 0 };
+    const char *name = strstr(uri, "://");
+    size_t len = strcspn(uri, "?");
+    const char *at = name == NULL ? NULL : memrchr(name, '@', (size_t)(uri + len - name));
+    const char *colon = at == NULL ? NULL : memchr(name + 3, ':', (size_t)(at - name - 3));
+    const char *secret = strstr(uri, "password");
+    if (secret != NULL && secret < uri + len) secret = NULL;
+    varve_buf_add(&plain, uri, colon != NULL ? (size_t)(colon - uri) : len);
+    if (colon != NULL) varve_buf_add(&plain, at, (size_t)(uri + len - at));
+    varve_buf_str(&plain, secret == NULL ? varve_str_of(uri + len) : VARVE_STR("?…"));
+    varve_buf_json_string(out, varve_buf_view(&plain));
+    out->failed = out->failed || plain.failed;
+    varve_buf_fini(&plain);
+}
+
 static void write_info(const varve_store_info *info, const char *uri, varve_buf *out)
 {
     varve_buf_str(out, VARVE_STR("{\"store\":"));
-    varve_buf_json_string(out, varve_str_of(uri));
+    write_uri(uri, out);
     varve_buf_printf(out, ",\"incarnation\":\"%s\",\"driver\":\"%s\",\"driver_version\":\"%s\",\"format_version\":%u",
                      info->incarnation, info->driver, info->driver_version, info->format_version);
     varve_buf_printf(out, ",\"last_position\":%" PRIu64 ",\"stream_count\":%" PRIu64, info->last_position,
@@ -122,7 +140,7 @@ varve_status run_store_verify(struct call *call, varve_error *error)
         status = print_verification(call, &verification, events, last_position, error);
     }
     if (status == VARVE_OK && verification.count > 0) {
-        status = varve_error_set(error, VARVE_CORRUPT, "%s has problems: %zu found", call->store, verification.count);
+        status = varve_error_set(error, VARVE_CORRUPT, "the store has problems: %zu found", verification.count);
     }
     varve_buf_fini(&verification.problems);
     return status;

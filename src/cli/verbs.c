@@ -4,14 +4,14 @@
 #define BIT(option) (UINT64_C(1) << OPTION_##option)
 
 const struct option_spec option_specs[OPTION_COUNT] = {
-    [OPTION_STORE] = { "store", "URI", "VARVE_STORE", false, "the store: sqlite:PATH" },
+    [OPTION_STORE] = { "store", "URI", "VARVE_STORE", false, "the store: sqlite:PATH or postgresql://…" },
     [OPTION_APP] = { "app", "DIR", "VARVE_APP", false, "the application's folder" },
     [OPTION_SERVER] = { "server", "URL", "VARVE_SERVER", false, "a running server: http://127.0.0.1:8080" },
     [OPTION_LISTEN] = { "listen", "ADDRESS", "VARVE_LISTEN", false, "address and port; default 127.0.0.1:8080" },
     [OPTION_OUTPUT] = { "output", "FORMAT", "VARVE_OUTPUT", false,
                         "table, json or ndjson; default: table on a terminal, otherwise ndjson" },
     [OPTION_QUIET] = { "quiet", NULL, NULL, false, "no notes and no progress on standard error" },
-    [OPTION_ACTOR] = { "actor", "NAME", NULL, false, "who does this, for the event's metadata" },
+    [OPTION_ACTOR] = { "actor", "NAME", NULL, false, "who does this; for an event: for its metadata" },
     [OPTION_TYPE] = { "type", "TYPE", NULL, true, "the event's type, such as OrderPlaced" },
     [OPTION_CATEGORY] = { "category", "NAME", NULL, true,
                           "streams of this category: what stands before the first '-'" },
@@ -29,7 +29,8 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [OPTION_TO_AT] = { "to-at", "TIME", NULL, false, "or the time to end with" },
     [OPTION_UNTIL_VERSION] = { "until-version", "VERSION", NULL, false, "the last version to read" },
     [OPTION_DIRECTION] = { "direction", "WAY", NULL, false, "forward (default) or backward" },
-    [OPTION_AFTER] = { "after", "WHERE", NULL, false, "begin behind this: a position in the log, a name in a list" },
+    [OPTION_AFTER] = { "after", "WHERE", NULL, false,
+                       "begin behind this: a position in the log, a name or place in a list" },
     [OPTION_INCARNATION] = { "incarnation", "UUID", NULL, false,
                              "the store's when --after was noted: fails when its history has changed since" },
     [OPTION_LIMIT] = { "limit", "N", NULL, false, "at most so many" },
@@ -41,6 +42,15 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [OPTION_AFTER_POSITION] = { "after-position", "P", NULL, false,
                                 "wait until the answer reflects this position of the log" },
     [OPTION_WAIT] = { "wait", NULL, NULL, false, "come back when it is finished" },
+    [OPTION_MEMBERS] = { "members", "N", NULL, false, "how many members split the streams: 1 (default) to 64" },
+    [OPTION_MAX_ATTEMPTS] = { "max-attempts", "N", NULL, false, "so many failed attempts park an event; default: any" },
+    [OPTION_MEMBER] = { "member", "N", NULL, false, "which member, from 1" },
+    [OPTION_CONSUMER] = { "consumer", "NAME", NULL, false, "who reads the member and settles its events" },
+    [OPTION_WAIT_MS] = { "wait-ms", "N", NULL, false, "wait so long for an event, 60000 at most" },
+    [OPTION_LEASE_MS] = { "lease-ms", "N", NULL, false, "hold the member for so long; default 30000" },
+    [OPTION_THROUGH] = { "through", "P", NULL, false, "all that was read up to this position" },
+    [OPTION_DELAY_MS] = { "delay-ms", "N", NULL, false, "not again before so long" },
+    [OPTION_REASON] = { "reason", "TEXT", NULL, false, "why" },
     [OPTION_HELP] = { "help", NULL, NULL, false, "this" },
 };
 
@@ -87,6 +97,20 @@ static const char incarnation_details[] =
     "After the store's file was rolled back by other means than `store restore`, such as a disk snapshot: read\n"
     "models and readers that kept a position then notice. Nobody may have the store open.";
 
+static const char subscription_details[] =
+    "All events that are of one of the categories and of one of the types and have all of the tags, from behind\n"
+    "--after on. Each stream belongs to one member. A subscription that is there with the same definition stays.";
+static const char read_details[] =
+    "The same events come until they are acknowledged. The consumer holds the member for --lease-ms, and another\n"
+    "one is refused (exit code 5). -o json tells how far the member is and until when it is held.";
+static const char ack_details[] =
+    "Positions, or all --through one, which is refused when something up to there was retried or unparked.";
+static const char retry_details[] =
+    "With --consumer: an event that was read comes again, and those of its stream wait for it. Without: a parked\n"
+    "event comes again, and then those of its stream that waited behind it.";
+static const char park_details[] =
+    "The later events of its stream wait behind it until it is retried or skipped; all others go on.";
+
 const struct verb verb_table[] = {
     { "serve", NULL, "APP", 1, 1, USES_ANY | USES_STORE, BIT(LISTEN), run_serve,
       "Run the application in folder APP and answer over HTTP", serve_details },
@@ -102,7 +126,8 @@ const struct verb verb_table[] = {
     { "stream", "list", NULL, 0, 0, USES_STORE | USES_SERVER, BIT(CATEGORY) | BIT(AFTER) | BIT(LIMIT), run_stream_list,
       "Show which streams there are, by name", NULL },
     { "log", "read", NULL, 0, 0, USES_STORE | USES_SERVER,
-      BIT(AFTER) | BIT(INCARNATION) | BIT(LIMIT) | BIT(TYPE) | BIT(CATEGORY) | BIT(CORRELATION_ID) | BIT(FOLLOW),
+      BIT(AFTER) | BIT(INCARNATION) | BIT(LIMIT) | BIT(TYPE) | BIT(CATEGORY) | BIT(TAG) | BIT(CORRELATION_ID) |
+          BIT(FOLLOW),
       run_log_read, "Show all events in order of position", log_details },
     { "event", "show", "ID", 1, 1, USES_STORE | USES_SERVER, 0, run_event_show, "Show one event", NULL },
     { "command", "send", "TYPE STREAM | -|FILE", 1, 2, USES_STORE | USES_APP | USES_SERVER,
@@ -121,6 +146,31 @@ const struct verb verb_table[] = {
       "Show how far each projection is", NULL },
     { "projection", "rebuild", "NAME", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(WAIT), run_projection_rebuild,
       "Build a read model anew from the whole log", rebuild_details },
+    { "subscription", "create", "NAME", 1, 1, USES_STORE | USES_SERVER,
+      BIT(CATEGORY) | BIT(TYPE) | BIT(TAG) | BIT(AFTER) | BIT(MEMBERS) | BIT(MAX_ATTEMPTS), run_subscription_create,
+      "Have the store keep which events were dealt with", subscription_details },
+    { "subscription", "list", NULL, 0, 0, USES_STORE | USES_SERVER, 0, run_subscription_list,
+      "Show which subscriptions there are and how far", NULL },
+    { "subscription", "show", "NAME", 1, 1, USES_STORE | USES_SERVER, 0, run_subscription_show,
+      "Show a subscription and how far its members are", NULL },
+    { "subscription", "read", "NAME", 1, 1, USES_STORE | USES_SERVER,
+      BIT(CONSUMER) | BIT(MEMBER) | BIT(LIMIT) | BIT(WAIT_MS) | BIT(LEASE_MS), run_subscription_read,
+      "Get the next events to deal with", read_details },
+    { "subscription", "ack", "NAME [POSITION...]", 1, SIZE_MAX, USES_STORE | USES_SERVER,
+      BIT(CONSUMER) | BIT(MEMBER) | BIT(THROUGH), run_subscription_ack, "Say that events were dealt with",
+      ack_details },
+    { "subscription", "retry", "NAME POSITION", 2, 2, USES_STORE | USES_SERVER,
+      BIT(CONSUMER) | BIT(MEMBER) | BIT(DELAY_MS) | BIT(REASON), run_subscription_retry,
+      "Have an event delivered again", retry_details },
+    { "subscription", "park", "NAME POSITION", 2, 2, USES_STORE | USES_SERVER,
+      BIT(CONSUMER) | BIT(MEMBER) | BIT(REASON) | BIT(ACTOR), run_subscription_park, "Set an event aside",
+      park_details },
+    { "subscription", "skip", "NAME POSITION", 2, 2, USES_STORE | USES_SERVER, BIT(CONSUMER) | BIT(MEMBER),
+      run_subscription_skip, "Give an event up, parked or not", NULL },
+    { "subscription", "parked", "NAME", 1, 1, USES_STORE | USES_SERVER, BIT(MEMBER) | BIT(AFTER) | BIT(LIMIT),
+      run_subscription_parked, "Show the parked events", NULL },
+    { "subscription", "delete", "NAME", 1, 1, USES_STORE | USES_SERVER, 0, run_subscription_delete,
+      "Take a subscription away with all it knows", NULL },
     { "store", "info", NULL, 0, 0, USES_STORE, 0, run_store_info, "Show what a store is and holds", NULL },
     { "store", "verify", NULL, 0, 0, USES_STORE, 0, run_store_verify, "Check every event and index of a store",
       "Exit code 7 when something is wrong." },
@@ -144,13 +194,26 @@ const struct verb verb_table[] = {
 static const struct {
     const char *noun, *name; /* name NULL: all of the noun */
 } not_built[] = {
-    { "new", NULL },           { "test", NULL },           { "subscription", NULL },
-    { "relay", NULL },         { "outbox", NULL },         { "slot", NULL },
-    { "inbox", NULL },         { "saga", NULL },           { "flow", NULL },
-    { "token", NULL },         { "config", NULL },         { "completion", NULL },
-    { "aggregate", "replay" }, { "projection", "status" }, { "projection", "check" },
-    { "projection", "pause" }, { "projection", "resume" }, { "projection", "parked" },
-    { "projection", "retry" }, { "projection", "skip" },   { "store", "init" },
+    { "new", NULL },
+    { "test", NULL },
+    { "relay", NULL },
+    { "outbox", NULL },
+    { "slot", NULL },
+    { "inbox", NULL },
+    { "saga", NULL },
+    { "flow", NULL },
+    { "token", NULL },
+    { "config", NULL },
+    { "completion", NULL },
+    { "aggregate", "replay" },
+    { "projection", "status" },
+    { "projection", "check" },
+    { "projection", "pause" },
+    { "projection", "resume" },
+    { "projection", "parked" },
+    { "projection", "retry" },
+    { "projection", "skip" },
+    { "store", "init" },
 };
 
 bool verb_takes(const struct verb *verb, enum option option)

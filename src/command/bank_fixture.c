@@ -233,7 +233,18 @@ void bank_open(struct bank *bank, uint32_t queue_limit)
     assert_non_null(mkdtemp(bank->folder));
     snprintf(path, sizeof path, "%s/bank.db", bank->folder);
     varve_store_options options = { .queue_limit = queue_limit };
-    if (store_open(&bank->store, &store_sqlite, path, &options, &error) < 0) fail_msg("%s", error.message);
+    const struct store_driver *driver = &store_sqlite;
+    const char *place = path;
+    bank->in_a_file = true;
+#ifdef VARVE_WITH_POSTGRES
+    if (getenv("VARVE_TEST_STORE") != NULL) {
+        driver = postgres_store();
+        postgres_init(&bank->postgres);
+        place = postgres_uri(&bank->postgres, NULL);
+        bank->in_a_file = false;
+    }
+#endif
+    if (store_open(&bank->store, driver, place, &options, &error) < 0) fail_msg("%s", error.message);
 }
 
 void bank_start(struct bank *bank, uint32_t workers, uint32_t queue_limit)
@@ -268,6 +279,9 @@ void bank_close(struct bank *bank)
     pthread_cond_destroy(&bank->changed);
     pthread_mutex_destroy(&bank->mutex);
     remove_folder(bank->folder);
+#ifdef VARVE_WITH_POSTGRES
+    if (!bank->in_a_file) postgres_fini(&bank->postgres);
+#endif
 }
 
 /* ---- using it ---- */

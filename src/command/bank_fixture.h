@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For the command side's tests: a bank whose accounts have a decider, on a SQLite store of its own. */
+/* For the command side's tests: a bank whose accounts have a decider, on a store of its own (VARVE_TEST_STORE). */
 #ifndef VARVE_COMMAND_BANK_FIXTURE_H
 #define VARVE_COMMAND_BANK_FIXTURE_H
 
@@ -7,6 +7,9 @@
 
 #include "command/lanes.h"
 #include "store/access.h"
+#ifdef VARVE_WITH_POSTGRES
+#include "tests/support/postgres.h"
+#endif
 
 /*
  * Commands on "account-…": Deposit and Withdraw {"amount"}, DepositThrice {"amount"} (three events), Audit
@@ -18,6 +21,10 @@ extern const varve_decider bank_account;
 /* Starts from {0}. Everything below the line is under the mutex. */
 struct bank {
     char folder[64];
+#ifdef VARVE_WITH_POSTGRES
+    struct postgres postgres;
+#endif
+    bool in_a_file; /* the store is bank.db in the folder */
     varve_store *store;
     struct lanes *lanes;
     varve_decider account; /* bank_account, to be changed before bank_start */

@@ -479,6 +479,10 @@ static void test_a_repeat_whose_stream_has_lost_its_events_tells_of_damage(void 
     bank_open(&bank, 0);
     bank_start(&bank, 1, 10);
     assert_int_equal(lanes_execute_wait(bank.lanes, &command, NULL, &error), VARVE_OK);
+    if (!bank.in_a_file) { /* the damage is one of files */
+        bank_close(&bank);
+        return;
+    }
     lanes_close(bank.lanes);
     varve_store_close(bank.store);
     snprintf(path, sizeof path, "%s/bank.db", bank.folder);

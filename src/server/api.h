@@ -33,6 +33,18 @@ void api_projection_list(struct request *request);
 void api_projection_show(struct request *request);
 void api_projection_rebuild(struct request *request);
 
+/* api_subscriptions.c */
+void api_subscription_list(struct request *request);
+void api_subscription_show(struct request *request);
+void api_subscription_parked(struct request *request);
+void api_subscription_create(struct request *request);
+void api_subscription_delete(struct request *request);
+void api_subscription_read(struct request *request);
+void api_subscription_ack(struct request *request);
+void api_subscription_retry(struct request *request);
+void api_subscription_park(struct request *request);
+void api_subscription_skip(struct request *request);
+
 /* api_health.c */
 void api_health_live(struct request *request);
 void api_health_ready(struct request *request);

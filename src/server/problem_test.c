@@ -55,7 +55,7 @@ static void a_conflict_says_what_did_not_hold(void **state)
     varve_buf out = { 0 };
     (void)state;
     problem_write_conflict(&request, &appended, &error, &out);
-    expect(&out, "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":\"an append condition does not hold\","
+    expect(&out, "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":\"a condition does not hold\","
                  "\"status\":412,\"detail\":\"order-1 is at 5\",\"current_version\":5,\"failed\":["
                  "{\"stream\":\"order-1\",\"expected_version\":3,\"current_version\":5},"
                  "{\"stream\":\"order-2\",\"expected_version\":\"none\",\"current_version\":2},"
@@ -84,7 +84,7 @@ static void failures_in_a_batch_read_like_rejections(void **state)
                  "\"code\":\"invalid\",\"message\":\"line 2: no JSON\"}");
     snprintf(error.message, sizeof error.message, "the stream is at 4");
     problem_write_command(VARVE_CONFLICT, &outcome, &error, false, &out);
-    expect(&out, "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":\"an append condition does not hold\","
+    expect(&out, "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":\"a condition does not hold\","
                  "\"status\":412,\"detail\":\"the stream is at 4\",\"current_version\":4}");
 }
 
@@ -122,7 +122,7 @@ static void a_command_that_was_not_accepted_tells_its_id(void **state)
                  "same ids\",\"status\":503,\"detail\":\"the flush failed\","
                  "\"id\":\"01900000-0000-7000-8000-000000000003\"}");
     problem_write_command(VARVE_CONFLICT, &outcome, &error, true, &out);
-    expect(&out, "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":\"an append condition does not hold\","
+    expect(&out, "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":\"a condition does not hold\","
                  "\"status\":412,\"code\":\"version-conflict\",\"message\":\"the flush failed\","
                  "\"current_version\":4,\"id\":\"01900000-0000-7000-8000-000000000003\"}");
 }

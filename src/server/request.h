@@ -26,6 +26,7 @@ struct follow;
 struct metrics;
 struct request;
 struct route;
+struct waits;
 
 /* What handlers work with; outlives every request. */
 struct backend {
@@ -34,6 +35,7 @@ struct backend {
     char incarnation[VARVE_UUID_TEXT_BYTES]; /* the store's; it cannot change while the store is open */
     struct workers *workers;
     struct follow *follow;
+    struct waits *waits;
     struct metrics *metrics;
     uint64_t page_positions; /* that a page of the filtered log looks at, at most */
     struct log log;

@@ -77,7 +77,7 @@ static void what_is_not_built_yet_says_so(void **state)
     (void)state;
     assert_int_equal(admit("GET", "/sagas", bare(), NULL), 501);
     assert_int_equal(admit("POST", "/sagas/1/resolve", json(), NULL), 501);
-    assert_int_equal(admit("PUT", "/subscriptions/x", bare(), NULL), 501);
+    assert_int_equal(admit("PUT", "/relays/x", bare(), NULL), 501);
     assert_int_equal(admit("GET", "/openapi.json", bare(), NULL), 501);
     assert_int_equal(admit("GET", "/projections/p/parked?x=1", bare(), NULL), 501);
     headers.cloudevent = true;

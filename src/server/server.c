@@ -10,9 +10,10 @@
 #include "server/listen.h"
 #include "server/metrics.h"
 #include "server/page.h"
+#include "server/waits.h"
 
 #define DRAIN_MS    10000u
-#define CONNECTIONS 2560u /* half of them may be event streams */
+#define CONNECTIONS 2560u /* half of them may be event streams, and half wait for events */
 #define IDLE_S      30u
 #define ARRIVAL_MS  30000u
 #define BODY_BYTES  ((size_t)256 << 20)
@@ -30,12 +31,12 @@ static unsigned or_default(unsigned value, unsigned otherwise)
     return value == 0 ? otherwise : value;
 }
 
-/* A connection takes a descriptor, every second one may be an event stream with one more, and the rest needs some. */
+/* A connection takes a descriptor, and one more as an event stream or while it waits; the rest needs some. */
 static unsigned connections_within_limits(unsigned wanted)
 {
     struct rlimit limit = { 0 };
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return wanted;
-    rlim_t possible = limit.rlim_cur > 96 ? (limit.rlim_cur - 64) * 2 / 3 : 16;
+    rlim_t possible = limit.rlim_cur > 96 ? (limit.rlim_cur - 64) / 2 : 16;
     return possible < wanted ? (unsigned)possible : wanted;
 }
 
@@ -71,6 +72,7 @@ varve_status server_open(struct server **opened, const struct server_options *op
         struct follow_options follow = { backend->workers, connections / 2, or_default(options->heartbeat_ms, 15000) };
         status = follow_open(&backend->follow, &follow, error);
     }
+    if (status >= 0) status = waits_open(&backend->waits, backend->workers, connections / 2, error);
     if (status >= 0) {
         struct http_options http = {
             .listen_fd = server->listen_fd,
@@ -107,12 +109,14 @@ void server_close(struct server *server)
     if (server->http != NULL) {
         http_refuse(server->http);
         follow_end(server->backend.follow);
+        waits_end(server->backend.waits);
         http_close(server->http, DRAIN_MS);
     } else if (server->listen_fd >= 0) {
         close(server->listen_fd);
     }
     workers_close(server->backend.workers);
     follow_close(server->backend.follow);
+    waits_close(server->backend.waits);
     metrics_free(server->backend.metrics);
     free(server);
 }

@@ -39,7 +39,7 @@ struct store_head watch_head(struct watch *watch);
 /* Moves the head forward, never back, and has whoever is armed woken. */
 void watch_move(struct watch *watch, struct store_head head);
 
-/* The log is of this incarnation. When it was another one, whoever is armed is woken: positions mean something else now. */
+/* The log is of this incarnation. When it was another one, whoever is armed is woken: positions mean something else. */
 void watch_renew(struct watch *watch, const char *incarnation);
 
 /* Copies the incarnation and says the how-manieth it is. */
@@ -49,8 +49,8 @@ uint64_t watch_history(struct watch *watch, char incarnation[VARVE_UUID_TEXT_BYT
 varve_status waiter_init(struct waiter *waiter, struct watch *watch, varve_error *error);
 void waiter_fini(struct waiter *waiter, struct watch *watch);
 
-/* Clears the descriptor and arms the waiter; false, and not armed, when the head is beyond `seen` already, or the history
- * is another. */
+/* Clears the descriptor and arms the waiter; false, and not armed, when the head is beyond `seen` already, or the
+ * history is another. */
 bool waiter_arm(struct waiter *waiter, struct watch *watch, uint64_t seen, uint64_t history);
 
 /* Waits until the descriptor is readable, `wait_ms` at most. */

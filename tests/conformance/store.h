@@ -8,12 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <varve.h>
 #include <cmocka.h>
 
-#include "engine/module.h"
 #include "store/access.h"
 #include "tests/support/scratch.h"
 #ifdef VARVE_WITH_POSTGRES
@@ -118,13 +116,7 @@ static inline const struct store_driver *driver_under_test(size_t n)
 {
     if (n == 0) return &store_sqlite;
 #ifdef VARVE_WITH_POSTGRES
-    if (n == 1) {
-        const struct varve_module *module = NULL;
-        varve_error error = { 0 };
-        if (module_open("postgres", &module, &error) >= 0) return module->store;
-        fprintf(stderr, "%s\n", error.message);
-        exit(1);
-    }
+    if (n == 1) return postgres_store();
 #endif
     return NULL;
 }

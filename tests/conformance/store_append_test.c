@@ -479,6 +479,26 @@ static void what_was_appended_is_there_after_reopening(void **state)
     assert_int_equal(append_if(fixture->store, "s-1", VARVE_STREAM_AT, 10, NULL, NULL), VARVE_OK);
 }
 
+/* What one remembers from before the other wrote decides nothing. */
+static void two_writers_see_each_others_versions(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_store *other = NULL;
+    varve_appended appended = { 0 };
+    if ((fixture->driver->capabilities & STORE_MANY_WRITERS) == 0) return;
+    assert_int_equal(append_n(fixture->store, "s-1", "E", 1), VARVE_OK);
+    assert_int_equal(open_again(fixture, &other, false, NULL), VARVE_OK);
+    assert_int_equal(append_n(other, "s-1", "E", 2), VARVE_OK);
+    assert_int_equal(append_if(fixture->store, "s-1", VARVE_STREAM_AT, 2, &appended, NULL), VARVE_CONFLICT);
+    assert_int_equal(appended.failed[0].current_version, 3);
+    varve_appended_fini(&appended);
+    assert_int_equal(append_n(other, "s-1", "E", 1), VARVE_OK);
+    assert_int_equal(append_if(fixture->store, "s-1", VARVE_STREAM_AT, 4, NULL, NULL), VARVE_OK);
+    assert_int_equal(append_if(other, "s-1", VARVE_STREAM_AT, 4, NULL, NULL), VARVE_CONFLICT);
+    assert_int_equal(append_if(other, "s-1", VARVE_STREAM_AT, 5, NULL, NULL), VARVE_OK);
+    varve_store_close(other);
+}
+
 static void a_second_writer_is_told_who_holds_the_store(void **state)
 {
     struct fixture *fixture = *state;
@@ -510,6 +530,7 @@ static struct CMUnitTest cases[] = {
     CASE(closing_answers_everything_queued),
     CASE(of_many_racers_one_wins_each_version),
     CASE(what_was_appended_is_there_after_reopening),
+    CASE(two_writers_see_each_others_versions),
     CASE(a_second_writer_is_told_who_holds_the_store),
 };
 

@@ -3,7 +3,7 @@
 # An application from the command line, without a server: commands, aggregates, queries, projections.
 set -eu
 . "$(dirname "$0")/cli_steps.sh"
-VARVE_STORE=sqlite:t.db VARVE_APP=$app
+VARVE_STORE=$(store t) VARVE_APP=$app
 export VARVE_STORE VARVE_APP
 order='{"customer_id":"c-1","items":[{"sku":"tea","qty":2,"price":450}]}'
 

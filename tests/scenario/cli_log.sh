@@ -3,7 +3,7 @@
 # The log from the command line: append, read, list, follow, look, check; exact shapes and exit codes.
 set -eu
 . "$(dirname "$0")/cli_steps.sh"
-s=sqlite:t.db
+s=$(store t)
 
 # Reading does not create a store; the first write does.
 expect 3 stream read order-1 --store $s
@@ -115,13 +115,13 @@ err_has 'more: --after "a-1"'
     export VARVE_SERVER
     expect 2 stream read order-1
     err_has 'both set'
-    VARVE_STORE=sqlite:nothing.db
+    VARVE_STORE=$(store nothing)
     expect 0 stream read order-1 --store $s
 )
 
 # Looking at the store.
 expect 0 store info --store $s -o json
-out_has '"driver":"sqlite"'
+out_has "\"driver\":\"${VARVE_TEST_STORE:-sqlite}\""
 out_has '"last_position":9,"stream_count":6'
 expect 0 store verify --store $s -o json
 out_is '{"ok":true,"events":9,"last_position":9,"problems":[]}'

@@ -34,7 +34,7 @@ expect 2 stream read order-1 --store $s --direction up
 expect 2 log read --follow -o json --store $s
 expect 2 command send PlaceOrder order-1 --store $s
 err_has '--app'
-for words in 'new x' 'test x' 'subscription list' 'relay list' 'outbox init' 'slot list' 'inbox list' \
+for words in 'new x' 'test x' 'relay list' 'outbox init' 'slot list' 'inbox list' \
     'saga list' 'flow show 1' 'token list' 'config print' 'completion' 'aggregate replay' 'projection pause x' \
     'projection status' 'store init'; do
     # shellcheck disable=SC2086 # these are several words
@@ -117,7 +117,7 @@ expect 1 stream append order-1 --type X --store sqlite:letter.db
 [ "$(cat letter.db)" = 'this is a letter' ] || fail "a file that is no store was changed"
 expect 3 stream read order-1 --store sqlite:nothing.db
 expect 2 stream read order-1 --store nothing.db
-expect 2 stream read order-1 --store postgresql://127.0.0.1/x
+expect 5 stream read order-1 --store postgresql://127.0.0.1:1/x
 cp t.db newer.db
 printf '\000\000\003\347' | dd of=newer.db bs=1 seek=60 conv=notrunc 2>/dev/null
 expect 1 stream read order-1 --store sqlite:newer.db

@@ -5,7 +5,7 @@ set -eu
 . "$(dirname "$0")/cli_steps.sh"
 order='{"customer_id":"c-1","items":[{"sku":"tea","qty":2,"price":450}]}'
 
-serve "$app" --store sqlite:t.db
+serve "$app" --store "$(store t)"
 address=${url#http://}
 export VARVE_SERVER="$url"
 
@@ -35,7 +35,7 @@ expect 2 command send -
 {"error":"' ] || fail "the answers are not accepted, rejected, failed"
 err_has '1 accepted, 1 rejected, 1 failed; last position 3'
 cp out remote
-"$varve" command send - --store sqlite:other.db --app "$app" --quiet -o ndjson <in >local 2>err || true
+"$varve" command send - --store "$(store other)" --app "$app" --quiet -o ndjson <in >local 2>err || true
 [ "$(tail -2 remote)" = "$(tail -2 local)" ] || fail "a server answers a batch differently"
 : >in
 echo '{"events":[{"stream":"a-1","type":"X"},{"stream":"b 1/ü%","type":"Y"}]}' >in
@@ -54,7 +54,7 @@ same()
     if [ "$1" = query ] || [ "$1" = aggregate ]; then
         set -- "$@" --app "$app"
     fi
-    expect 0 "$@" --store sqlite:t.db
+    expect 0 "$@" --store "$(store t)"
     cmp -s out remote || fail "a server answers differently"
 }
 for format in json ndjson table; do
@@ -95,16 +95,18 @@ expect 3 projection rebuild nothing
 expect 0 doctor -o json
 out_has '{"check":"server","result":"ok"'
 
-# One writer: a second one is told which process it is.
+# One writer of a file: a second one is told which process it is.
 unset VARVE_SERVER
-expect 5 stream append note-1 --type Noted --store sqlite:t.db
-err_has "process $server"
-expect 5 command send ShipOrder order-7 --store sqlite:t.db --app "$app"
-err_has "process $server"
-expect 5 serve "$app" --store sqlite:t.db --listen 127.0.0.1:0
-err_has "process $server"
-expect 5 projection rebuild order_summary --store sqlite:t.db --app "$app"
-expect 5 serve "$app" --store sqlite:third.db --listen "$address"
+if in_a_file; then
+    expect 5 stream append note-1 --type Noted --store "$(store t)"
+    err_has "process $server"
+    expect 5 command send ShipOrder order-7 --store "$(store t)" --app "$app"
+    err_has "process $server"
+    expect 5 serve "$app" --store "$(store t)" --listen 127.0.0.1:0
+    err_has "process $server"
+    expect 5 projection rebuild order_summary --store "$(store t)" --app "$app"
+fi
+expect 5 serve "$app" --store "$(store third)" --listen "$address"
 err_has 'in use'
 
 # place-orders.sh: every order once, however often it runs, and the printed position answers at once.
@@ -121,13 +123,13 @@ VARVE=$varve "$app/place-orders.sh" many >out 2>err || code=$?
 [ $code -eq 2 ] || fail "place-orders.sh takes a number that is none"
 
 stop
-expect 0 store verify --store sqlite:t.db
+expect 0 store verify --store "$(store t)"
 expect 5 stream read order-7 --server "$url"
 err_has 'cannot reach'
 
 # SIGINT ends a server in the same way; its store is then free.
-serve "$app" --store sqlite:t.db
+serve "$app" --store "$(store t)"
 kill -INT "$server"
 wait "$server" || fail "SIGINT did not end the server in good order"
 server=''
-expect 0 stream append note-1 --type Noted --store sqlite:t.db
+expect 0 stream append note-1 --type Noted --store "$(store t)"

@@ -9,6 +9,22 @@ server=''
 unset VARVE_STORE VARVE_APP VARVE_SERVER VARVE_LISTEN VARVE_OUTPUT
 cd "$scratch"
 
+# store NAME: the URI of this scenario's store of that name, of the kind that VARVE_TEST_STORE says.
+store()
+{
+    if in_a_file; then
+        echo "sqlite:$1.db"
+    else
+        echo "$(cat "$VARVE_TEST_POSTGRES/uri")&schema=cli_$$_$1"
+    fi
+}
+
+# Whether the store is a file, which one process at a time may write.
+in_a_file()
+{
+    [ -z "${VARVE_TEST_STORE-}" ]
+}
+
 finish()
 {
     if [ -n "$server" ]; then

@@ -111,7 +111,7 @@ static const char projection[] = "-- @projection tallies\n"
                                  "CREATE TABLE totals (tally TEXT PRIMARY KEY, total BIGINT NOT NULL);\n"
                                  "-- @on Added\n"
                                  "INSERT INTO totals VALUES (:stream, :data.amount)\n"
-                                 "ON CONFLICT (tally) DO UPDATE SET total = total + excluded.total;\n";
+                                 "ON CONFLICT (tally) DO UPDATE SET total = totals.total + excluded.total;\n";
 
 static const char query[] = "-- @query tally_total\n"
                             "-- @reads tallies\n"
@@ -128,11 +128,17 @@ static void must(varve_status status, const varve_error *error)
 void fixture_init(struct fixture *fixture, uint32_t heartbeat_ms)
 {
     varve_error error = { 0 };
-    char uri[256];
     *fixture = (struct fixture){ 0 };
     scratch_init(&fixture->scratch);
-    snprintf(uri, sizeof uri, "sqlite:%s", scratch_path(&fixture->scratch, "store.db"));
-    varve_engine_options options = { .store = uri };
+    snprintf(fixture->uri, sizeof fixture->uri, "sqlite:%s", scratch_path(&fixture->scratch, "store.db"));
+#ifdef VARVE_WITH_POSTGRES
+    fixture->on_postgres = getenv("VARVE_TEST_STORE") != NULL;
+    if (fixture->on_postgres) {
+        postgres_init(&fixture->postgres);
+        snprintf(fixture->uri, sizeof fixture->uri, "%s", postgres_uri(&fixture->postgres, NULL));
+    }
+#endif
+    varve_engine_options options = { .store = fixture->uri };
     must(varve_engine_open(&fixture->engine, &options, &error), &error);
     must(varve_engine_add_decider(fixture->engine, &tally, NULL, &error), &error);
     must(varve_engine_add_projection(fixture->engine, "tallies.sql", varve_str_of(projection), &error), &error);
@@ -162,6 +168,9 @@ void fixture_fini(struct fixture *fixture)
 {
     server_close(fixture->server);
     varve_engine_close(fixture->engine);
+#ifdef VARVE_WITH_POSTGRES
+    if (fixture->on_postgres) postgres_fini(&fixture->postgres);
+#endif
     scratch_fini(&fixture->scratch);
 }
 

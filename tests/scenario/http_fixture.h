@@ -12,10 +12,18 @@
 
 #include "server/server.h"
 #include "tests/support/scratch.h"
+#ifdef VARVE_WITH_POSTGRES
+#include "tests/support/postgres.h"
+#endif
 
 #define FIXTURE_PAGE_POSITIONS 1000 /* the fixture's server_options.page_positions */
 
 struct fixture {
+    char uri[320]; /* the store's */
+#ifdef VARVE_WITH_POSTGRES
+    struct postgres postgres;
+    bool on_postgres;
+#endif
     struct scratch scratch;
     varve_engine *engine;
     struct server *server;

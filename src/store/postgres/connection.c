@@ -113,6 +113,9 @@ varve_status connection_open(struct connection **out, const char *uri, const cha
         if (PQserverVersion(connection->pq) < 150000)
             status = varve_error_set(error, VARVE_INCOMPATIBLE, "the server is PostgreSQL %d: 15 is the least",
                                      PQserverVersion(connection->pq) / 10000);
+        else if (strcmp(PQparameterStatus(connection->pq, "server_encoding"), "UTF8") != 0)
+            status = varve_error_set(error, VARVE_INCOMPATIBLE, "the database's encoding is %s: UTF8 is needed",
+                                     PQparameterStatus(connection->pq, "server_encoding"));
     }
     if (status >= 0) status = set_up(connection, schema, error);
     if (status < 0) {

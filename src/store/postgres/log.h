@@ -58,6 +58,12 @@ varve_status schema_open(struct store_log *log, struct connection *connection, b
 varve_status schema_check_history(struct store_log *log, struct connection *connection, varve_error *error);
 varve_status schema_renew(struct connection *connection, varve_error *error);
 
+/* ---- functions.c ---- */
+
+/* The append as a SQL function, in pieces, for a schema that has the tables; ends with NULL. Sets the search path of
+ * the transaction. */
+extern const char *const append_functions[];
+
 /* ---- driver.c ---- */
 
 varve_status postgres_open(struct store_log **log, const struct store_location *location, varve_error *error);

@@ -17,7 +17,7 @@ struct rows {
 void rows_begin(struct rows *rows);
 /* Adds an event with its position and version. Its recorded_at is a column of S_LOAD_EVENTS only. */
 void rows_add(struct rows *rows, const varve_event *event);
-/* Sends S_ADD_EVENTS or S_LOAD_EVENTS, whose first parameters are in `values`, and the tags. False when it could not. */
+/* Sends S_ADD_EVENTS or S_LOAD_EVENTS, whose first parameters are in `values`, and the tags. False when it cannot. */
 bool rows_send(struct rows *rows, struct connection *connection, enum statement statement, struct values *values);
 void rows_fini(struct rows *rows);
 

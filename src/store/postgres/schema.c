@@ -106,7 +106,8 @@ static const char *const to_version_1[] = {
     " END LOOP;"
     " RETURN best;"
     "END $$;"
-    "CREATE FUNCTION matches(query jsonb, after bigint, until bigint) RETURNS SETOF bigint LANGUAGE plpgsql STABLE AS $$"
+    "CREATE FUNCTION matches(query jsonb, after bigint, until bigint) RETURNS SETOF bigint"
+    " LANGUAGE plpgsql STABLE AS $$"
     "BEGIN"
     " LOOP"
     "  after := next_match(query, after, until);"
@@ -135,7 +136,7 @@ static const char *const to_version_1[] = {
     NULL,
 };
 
-static const char *const *const migrations[SCHEMA_VERSION] = { to_version_1 };
+static const char *const *const migrations[SCHEMA_VERSION][2] = { { to_version_1, append_functions } };
 
 /* ---- opening ---- */
 
@@ -161,10 +162,10 @@ static varve_status find_version(struct store_log *log, struct connection *conne
              log->schema, log->schema, log->schema);
     varve_status status = ask(connection, sql, text, sizeof text, error);
     if (status < 0) return status;
-    *version = atoi(text);
+    *version = (int)strtol(text, NULL, 10);
     if (*version != 1) return VARVE_OK;
     status = ask(connection, "SELECT value FROM meta WHERE key = 'format'", text, sizeof text, error);
-    *version = status < 0 ? 0 : atoi(text);
+    *version = status < 0 ? 0 : (int)strtol(text, NULL, 10);
     return status == VARVE_INCOMPATIBLE ? VARVE_OK : status;
 }
 
@@ -178,8 +179,9 @@ static varve_status migrate(struct store_log *log, struct connection *connection
     snprintf(sql, sizeof sql, "CREATE SCHEMA IF NOT EXISTS \"%s\"", log->schema);
     if (from == 0) status = connection_exec(connection, sql, "creating the store's schema", NULL, error);
     for (int i = from; i < SCHEMA_VERSION; i++)
-        for (const char *const *piece = migrations[i]; *piece != NULL && status >= 0; piece++)
-            status = connection_exec(connection, *piece, "creating the store's tables", NULL, error);
+        for (int part = 0; part < 2; part++)
+            for (const char *const *piece = migrations[i][part]; *piece != NULL && status >= 0; piece++)
+                status = connection_exec(connection, *piece, "creating the store's tables", NULL, error);
     varve_uuid_format(varve_uuid_new(), id);
     snprintf(sql, sizeof sql,
              "INSERT INTO meta VALUES ('format', '%d'), ('incarnation', '%s'), ('created_at', "

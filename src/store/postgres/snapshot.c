@@ -41,7 +41,7 @@ varve_status postgres_snapshot(struct store_log *log, varve_str stream, uint32_t
 
 /* ---- writing ---- */
 
-/* Adds what can go to `going`: what is of another state version, what is surplus, what lies beyond any sensible number. */
+/* Adds to `going` what is of another state version, what is surplus, what lies beyond any sensible number. */
 static void list_surplus(const PGresult *rows, uint32_t state_version, struct array *going)
 {
     uint64_t versions[THINNING_SNAPSHOTS_MAX];
