@@ -65,9 +65,9 @@ static void note(struct book *book, struct entry *entry, varve_status status, co
     }
 }
 
-/* Asks for the entry's events; with `ids` as these, which become the answer's. */
+/* Asks for the entry's events, with its ids, which become the answer's. */
 static varve_status ask(struct book *book, varve_store *store, size_t number, const varve_condition *condition,
-                        varve_uuid *ids, varve_error *error)
+                        varve_error *error)
 {
     struct entry *entry = &book->entries[number];
     varve_event events[BOOK_EVENTS];
@@ -76,15 +76,16 @@ static varve_status ask(struct book *book, varve_store *store, size_t number, co
     snprintf(stream, sizeof stream, "hot-%u", entry->stream);
     snprintf(data, sizeof data, "{\"n\":%zu}", number);
     for (unsigned i = 0; i < entry->events; i++)
-        events[i] = (varve_event){
-            .stream = varve_str_of(stream), .type = VARVE_STR("Counted"), .data = varve_str_of(data), .id = ids[i]
-        };
+        events[i] = (varve_event){ .stream = varve_str_of(stream),
+                                   .type = VARVE_STR("Counted"),
+                                   .data = varve_str_of(data),
+                                   .id = entry->ids[i] };
     const varve_append_request request = { .events = events,
                                            .event_count = entry->events,
                                            .conditions = condition,
                                            .condition_count = condition == NULL ? 0 : 1 };
     varve_status status = varve_append(store, &request, &appended, error);
-    for (unsigned i = 0; i < appended.id_count; i++) ids[i] = appended.ids[i];
+    for (unsigned i = 0; i < appended.id_count; i++) entry->ids[i] = appended.ids[i];
     note(book, entry, status, &appended);
     varve_appended_fini(&appended);
     return status;
@@ -93,7 +94,6 @@ static varve_status ask(struct book *book, varve_store *store, size_t number, co
 varve_status book_append(struct book *book, varve_store *store, struct manner *manner, varve_error *error)
 {
     size_t number = atomic_fetch_add(&book->count, 1);
-    varve_uuid ids[BOOK_EVENTS] = { 0 };
     varve_condition condition = { .kind = VARVE_STREAM_AT };
     char stream[32];
     if (number >= book->size) {
@@ -108,15 +108,20 @@ varve_status book_append(struct book *book, varve_store *store, struct manner *m
     condition.stream = varve_str_of(stream);
     bool expects =
         manner->on_version && varve_stream_get_version(store, condition.stream, &condition.version, NULL) >= 0;
-    for (unsigned i = 0; i < entry->events && manner->own_ids; i++) ids[i] = varve_uuid_new();
-    varve_status status = ask(book, store, number, expects ? &condition : NULL, ids, error);
+    for (unsigned i = 0; i < entry->events && manner->own_ids; i++) entry->ids[i] = varve_uuid_new();
+    varve_status status = ask(book, store, number, expects ? &condition : NULL, error);
     while (status != VARVE_OK && status != VARVE_REPEATED && manner->persist &&
            atomic_load(&entry->answer) == UNKNOWN) {
-        status = ask(book, store, number, expects ? &condition : NULL, ids, error);
+        status = ask(book, store, number, expects ? &condition : NULL, error);
         /* What could not be asked says nothing about what was asked before. */
         if (status == VARVE_UNAVAILABLE || status == VARVE_BUSY) atomic_store(&entry->answer, UNKNOWN);
     }
     return status;
+}
+
+varve_status book_repeat(struct book *book, varve_store *store, varve_error *error)
+{
+    return ask(book, store, atomic_load(&book->count) - 1, NULL, error);
 }
 
 void book_append_many(struct book *book, varve_store *store, struct manner *manner)

@@ -22,8 +22,9 @@ enum answer {
 
 struct entry {
     _Atomic int answer;
-    unsigned stream, events;    /* how many, all of one stream */
-    uint64_t position, version; /* of the last, when it is acknowledged */
+    unsigned stream, events;     /* how many, all of one stream */
+    uint64_t position, version;  /* of the last, when it is acknowledged */
+    varve_uuid ids[BOOK_EVENTS]; /* as they were asked for or told */
 };
 
 struct book {
@@ -50,6 +51,8 @@ struct manner {
 
 /* Asks for one append and notes the answer, which is returned. */
 varve_status book_append(struct book *book, varve_store *store, struct manner *manner, varve_error *error);
+/* Asks once more for the latest append, with the ids that it had; for a book of one client. */
+varve_status book_repeat(struct book *book, varve_store *store, varve_error *error);
 /* Asks until the book says stop or is full; what cannot be reached for a while is asked again. */
 void book_append_many(struct book *book, varve_store *store, struct manner *manner);
 

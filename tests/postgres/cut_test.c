@@ -2,7 +2,7 @@
 /*
  * Cuts the connection of the one who appends, at a chosen message: before it reaches the server, after it, and with the
  * server none the wiser, so that the old session goes on, or gets the message only after the driver has sent the batch
- * again. Each append is known in the end and there exactly once.
+ * again, or never. Each append is known in the end and there exactly once.
  *
  *   cut_test ROUNDS
  */
@@ -35,7 +35,7 @@ struct run {
     PGconn *session;
     struct manner manner, other_manner;
     size_t delivered;
-    uint64_t unknown, bad;
+    uint64_t wrong;
 };
 
 struct appending {
@@ -89,6 +89,36 @@ static void one_round(struct run *run, long round)
     if (delays) book_await(&run->proxy.delivered, ++run->delivered, "what was delayed");
 }
 
+/* The old session holds the order lock and never hears anything again: the server ends it after a while. */
+static void test_forsaken(struct run *run)
+{
+    struct appending appending = { .run = run };
+    varve_error error = { 0 };
+    run->manner.own_ids = run->manner.on_version = false;
+    must(book_append(run->book, run->other, &run->other_manner, &error), &error, "another's append");
+    must(book_append(run->book, run->store, &run->manner, &error), &error, "an append");
+    must(book_append(run->book, run->other, &run->other_manner, &error), &error, "another's append");
+    proxy_arm(&run->proxy, CUT_DELAY, "add_events");
+    (void)append(&appending);
+    must(appending.status, &appending.error, "an append beside a session that was forsaken");
+    proxy_release(&run->proxy);
+    book_await(&run->proxy.delivered, ++run->delivered, "what was delayed");
+}
+
+/* When nobody can be reached for long the outcome stays unknown, and is told as that; the same append tells later. */
+static void test_unknown(struct run *run)
+{
+    varve_error error = { 0 };
+    size_t before = atomic_load(&run->book->acked);
+    proxy_refuse(&run->proxy, true);
+    proxy_arm(&run->proxy, CUT_ANSWER, "add_events");
+    varve_status status = book_append(run->book, run->store, &run->manner, &error);
+    proxy_refuse(&run->proxy, false);
+    if (status != VARVE_INDETERMINATE || (error.flags & VARVE_ERROR_UNKNOWN_OUTCOME) == 0) run->wrong++;
+    must(book_repeat(run->book, run->store, &error), &error, "an append of unknown outcome, repeated");
+    if (atomic_load(&run->book->acked) != before + 1) run->wrong++;
+}
+
 static void finish(struct run *run, long rounds)
 {
     struct findings findings;
@@ -97,10 +127,11 @@ static void finish(struct run *run, long rounds)
     proxy_close(&run->proxy);
     varve_store_close(run->other);
     printf("pg_cuts rounds=%ld cuts=%zu delivered_late=%zu acked=%zu events=%" PRIu64 " lost=%" PRIu64 " moved=%" PRIu64
-           " duplicated=%" PRIu64 " holes=%" PRIu64 " unasked=%" PRIu64 "\n",
+           " duplicated=%" PRIu64 " holes=%" PRIu64 " unasked=%" PRIu64 " unknown=%zu wrong=%" PRIu64 "\n",
            rounds, atomic_load(&run->proxy.cuts), run->delivered, atomic_load(&run->book->acked), findings.events,
-           findings.lost, findings.moved, findings.duplicated, findings.holes, findings.unasked);
-    run->bad = !findings_are_good(&findings);
+           findings.lost, findings.moved, findings.duplicated, findings.holes, findings.unasked,
+           atomic_load(&run->book->unknown), run->wrong);
+    if (!findings_are_good(&findings)) run->wrong++;
     PQfinish(run->session);
     book_free(run->book);
 }
@@ -111,20 +142,24 @@ int main(int argc, char **argv)
     struct run run = { .manner = { .seed = 1 }, .other_manner = { .seed = 2 } };
     struct postgres postgres;
     varve_error error = { 0 };
-    char uri[320], through[160];
+    char uri[320], through[256];
     postgres_init(&postgres);
     snprintf(uri, sizeof uri, "%s", postgres_uri(&postgres, NULL));
     run.session = session_open(uri);
     run.book = book_new((size_t)rounds * 8 + 8);
     proxy_open(&run.proxy, (unsigned short)strtoul(PQport(run.session), NULL, 10));
     run.other = book_open(uri, false);
-    snprintf(through, sizeof through, "postgresql://varve@127.0.0.1:%u/%s?gssencmode=disable&sslmode=disable",
+    snprintf(through, sizeof through,
+             "postgresql://varve@127.0.0.1:%u/%s?gssencmode=disable&sslmode=disable"
+             "&options=-cidle_in_transaction_session_timeout%%3D3s",
              (unsigned)run.proxy.port, postgres.database);
     run.store = book_open(through, false);
     /* Whatever is connected when it is needed is connected now: a statement's name comes by in its preparation too. */
     must(book_append(run.book, run.store, &run.manner, &error), &error, "the first append");
     for (long i = 0; i < rounds; i++) one_round(&run, i);
+    test_forsaken(&run);
+    test_unknown(&run);
     finish(&run, rounds);
     postgres_fini(&postgres);
-    return run.bad != 0;
+    return run.wrong != 0;
 }

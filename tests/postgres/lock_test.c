@@ -105,6 +105,36 @@ static void a_session_that_is_ended_by_the_server_is_replaced(void **state)
     }
 }
 
+/* As a disk that was put back to what it was; the server's own history does not show it. */
+static void a_log_that_lost_its_end_is_another_history(void **state)
+{
+    struct pair *pair = *state;
+    const varve_event *event = NULL;
+    varve_cursor *cursor = NULL;
+    varve_appended appended = { 0 };
+    uint64_t checked = 0;
+    varve_status status = VARVE_OK;
+    assert_int_equal(append_n(pair->one, "s-1", "Noted", 10), VARVE_OK);
+    const varve_read_options options = { .follow = true, .wait_ms = 100 };
+    assert_int_equal(varve_cursor_open(&cursor, pair->other, &options, NULL), VARVE_OK);
+    while (varve_cursor_scanned(cursor) < 10) assert_true(varve_cursor_next(cursor, &event, NULL) >= 0);
+    session_ask(pair->session, "DELETE FROM varve.events WHERE position > 6");
+    session_ask(pair->session, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = "
+                               "current_database() AND pid <> pg_backend_pid()");
+    assert_int_equal(append_if(pair->one, "s-1", VARVE_STREAM_AT, 6, &appended, NULL), VARVE_OK);
+    assert_int_equal(appended.first_position, 7);
+    varve_appended_fini(&appended);
+    assert_int_equal(append_n(pair->one, "s-1", "Noted", 10), VARVE_OK);
+    for (int i = 0; i < 100 && status >= 0; i++) {
+        status = varve_cursor_next(cursor, &event, NULL);
+        assert_int_not_equal(status, VARVE_OK);
+    }
+    assert_int_equal(status, VARVE_REWOUND);
+    varve_cursor_close(cursor);
+    assert_int_equal(varve_store_verify(pair->one, NULL, &checked, NULL), VARVE_OK);
+    assert_int_equal(checked, 17);
+}
+
 int main(void)
 {
 #define OF_A_PAIR(name) cmocka_unit_test_setup_teardown(name, open_pair, close_pair)
@@ -114,6 +144,7 @@ int main(void)
         OF_A_PAIR(a_version_that_another_handle_wrote_is_expected_rightly),
         OF_A_PAIR(versions_are_right_whichever_are_remembered),
         OF_A_PAIR(a_session_that_is_ended_by_the_server_is_replaced),
+        OF_A_PAIR(a_log_that_lost_its_end_is_another_history),
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) cases[i].initial_state = &pair;
     return cmocka_run_group_tests(cases, NULL, NULL);

@@ -260,7 +260,7 @@ static void test_sync(struct run *run)
     CHECK(findings_are_good(&findings));
 }
 
-/* ---- async ---- */
+/* ---- a standby ---- */
 
 static void append_some(varve_store *store, int count)
 {
@@ -276,6 +276,24 @@ static void append_some(varve_store *store, int count)
     }
 }
 
+/* A handle that only reads may be on a standby, where nothing is heard and the log is looked at instead. */
+static void test_standby(struct run *run, int server, uint64_t head)
+{
+    struct follower follower;
+    char uri[256];
+    server_uri(run->servers[server], true, uri, sizeof uri);
+    follower_open(&follower, uri, true);
+    varve_store *store = book_open(run->uri, false);
+    append_some(store, 5);
+    for (int i = 0; i < 100 && follower.position < head + 5; i++) CHECK(follow(&follower) == VARVE_IDLE);
+    CHECK(follower.position == head + 5);
+    varve_store_close(store);
+    follower_close(&follower);
+    printf("pg_standby followed=%" PRIu64 "\n", head + 5);
+}
+
+/* ---- async ---- */
+
 static void test_async(struct run *run)
 {
     struct follower writable, read_only;
@@ -284,6 +302,7 @@ static void test_async(struct run *run)
     drop_store(run, 1);
     varve_store *store = book_open(run->uri, false);
     append_some(store, 20);
+    test_standby(run, 2, 20);
     CHECK(varve_store_head(store, &kept, NULL) == VARVE_OK);
     PGconn *session = session_on(run, 1);
     session_await(session, "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()", 1);

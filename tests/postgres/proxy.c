@@ -159,6 +159,14 @@ static void start_link(struct proxy *proxy, int client)
     if (pthread_create(&proxy->links[proxy->link_count++], NULL, run_link, link) != 0) give_up("a thread");
 }
 
+static bool is_refusing(struct proxy *proxy)
+{
+    pthread_mutex_lock(&proxy->mutex);
+    bool refuses = proxy->refuses;
+    pthread_mutex_unlock(&proxy->mutex);
+    return refuses;
+}
+
 static void *run(void *argument)
 {
     struct proxy *proxy = argument;
@@ -168,7 +176,10 @@ static void *run(void *argument)
         struct sockaddr_in address;
         socklen_t len = sizeof address;
         int client = accept4(proxy->listener, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
-        if (client >= 0) start_link(proxy, client);
+        if (client >= 0 && is_refusing(proxy))
+            close(client);
+        else if (client >= 0)
+            start_link(proxy, client);
     }
     return NULL;
 }
@@ -202,6 +213,13 @@ void proxy_arm(struct proxy *proxy, enum cut cut, const char *statement)
     pthread_mutex_lock(&proxy->mutex);
     proxy->cut = cut;
     snprintf(proxy->statement, sizeof proxy->statement, "%s", statement);
+    pthread_mutex_unlock(&proxy->mutex);
+}
+
+void proxy_refuse(struct proxy *proxy, bool refuses)
+{
+    pthread_mutex_lock(&proxy->mutex);
+    proxy->refuses = refuses;
     pthread_mutex_unlock(&proxy->mutex);
 }
 

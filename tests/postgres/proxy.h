@@ -30,6 +30,7 @@ struct proxy {
 
     pthread_mutex_t mutex; /* guards what follows */
     enum cut cut;
+    bool refuses;             /* new connections are closed at once */
     char statement[32];       /* cut where this prepared statement is bound */
     uint64_t releases;        /* calls of proxy_release */
     _Atomic size_t cuts;      /* how many there were */
@@ -41,6 +42,8 @@ void proxy_open(struct proxy *proxy, unsigned short server_port);
 void proxy_close(struct proxy *proxy);
 /* The next time that a client executes `statement`. */
 void proxy_arm(struct proxy *proxy, enum cut cut, const char *statement);
+/* Whether the network is down from now on for who connects. */
+void proxy_refuse(struct proxy *proxy, bool refuses);
 /* Lets go of what is kept: delayed statements are delivered, abandoned connections closed. */
 void proxy_release(struct proxy *proxy);
 

@@ -14,6 +14,7 @@
  * the batch is sent again, and the ids tell. What was found to be there already may not be safe yet (its own commit may
  * still wait for a standby, or gave up waiting), so that a repeat is a commit as well.
  */
+#include <inttypes.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -392,18 +393,37 @@ static void pause_ms(uint32_t ms)
     nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L }, NULL);
 }
 
-/* Has a connection to the server that the log is on now. What is remembered of another history is forgotten. */
+/* A new connection may lead to another server, or to one that lost its end (a restored disk, fsync off): nothing that
+ * is remembered holds there. A log that is shorter than it was is another history. */
+static varve_status begin_anew(struct store_log *log, varve_error *error)
+{
+    uint64_t known = log->head_history == log->writer->history ? log->head.position : 0;
+    varve_status status = start_over(log, error);
+    if (status >= 0 && log->head.position < known) {
+        log_line(&log->diagnostics, VARVE_LOG_WARNING,
+                 "the log ends at position %" PRIu64 " and has been at %" PRIu64 ": it gets a new incarnation",
+                 log->head.position, known);
+        status = schema_renew(log->writer, error);
+        if (status >= 0) status = log_look(log, log->writer, error);
+    }
+    if (status >= 0) log->head_history = log->writer->history;
+    return status;
+}
+
+/* Has a connection to the server that the log is on now. */
 static varve_status be_connected(struct store_log *log, varve_error *error)
 {
-    varve_status status = VARVE_OK;
     if (log->writer != NULL && log_has_left(log, log->writer)) {
         connection_close(log->writer);
         log->writer = NULL;
     }
-    if (log->writer == NULL) status = log_connect(log, &log->writer, error);
-    if (status < 0 || log->head_history == log->writer->history) return status;
-    status = start_over(log, error);
-    if (status >= 0) log->head_history = log->writer->history;
+    if (log->writer != NULL) return VARVE_OK;
+    varve_status status = log_connect(log, &log->writer, error);
+    if (status >= 0) status = begin_anew(log, error);
+    if (status < 0) { /* to be begun anew the next time too */
+        connection_close(log->writer);
+        log->writer = NULL;
+    }
     return status;
 }
 
