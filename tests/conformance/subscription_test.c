@@ -485,7 +485,7 @@ static void another_incarnation_is_noticed(void **state)
     varve_subscription_read_options options = reading();
     varve_subscription_batch batch;
     varve_error error = { 0 };
-    const char *path = scratch_path(&fixture->scratch, "log.db");
+    const char *path = place_of(fixture, "log");
     create(fixture->store, 1, 0);
     append_to(fixture->store, "a-1");
     expect(fixture->store, "1 ");
