@@ -13,6 +13,7 @@
 struct counting {
     char location[512];
     struct sqlfile *file;
+    char incarnation[VARVE_UUID_TEXT_BYTES];
     struct generation_home home;
 };
 
@@ -23,7 +24,7 @@ static void open_place(struct fixture *fixture, struct counting *place)
                                         fixture->sql->name, &fixture->error);
     assert_int_equal(status, VARVE_OK);
     place->home = (struct generation_home){ place_of(fixture->sql, place->location), place->file,
-                                            store_incarnation(fixture->store) };
+                                            store_incarnation(fixture->store, place->incarnation) };
     status = place->home.place.kind->prepare(&place->home.place, &fixture->error);
     if (status < 0) {
         fail_msg("%s", fixture->error.message);
@@ -141,18 +142,20 @@ static void a_log_that_cannot_be_followed_for_a_while_is_tried_again(void **stat
     struct counting place = { 0 };
     struct worker *worker = NULL;
     atomic_int retries = 0;
-    const struct worker_events events = { nothing, nothing_of, nobody, NULL };
-    const struct log log = { count_retries, &retries };
+    const struct worker_options options = {
+        .events = { nothing, nothing_of, nobody, NULL },
+        .log = { count_retries, &retries },
+    };
     varve_projection_status seen = { 0 };
-    char problem[256];
+    struct worker_texts texts;
     open_place(fixture, &place);
     uint64_t position = append_many(fixture, 10);
-    assert_int_equal(worker_open(&worker, fixture->store, &place.home, &events, &log, &fixture->error), VARVE_OK);
+    assert_int_equal(worker_open(&worker, fixture->store, &place.home, &options, &fixture->error), VARVE_OK);
     const struct rlimit before = exhaust_files();
     varve_status started = worker_start(worker, &fixture->error);
     do {
         usleep(1000);
-        worker_get_status(worker, &seen, problem, sizeof problem);
+        worker_get_status(worker, &seen, &texts);
     } while (started == VARVE_OK && atomic_load(&retries) < 2 && seen.state != VARVE_PROJECTION_FAULTED &&
              seen.state != VARVE_PROJECTION_LIVE);
     int seen_retries = atomic_load(&retries);
@@ -161,7 +164,7 @@ static void a_log_that_cannot_be_followed_for_a_while_is_tried_again(void **stat
     assert_true(seen_retries >= 2);
     while (worker_position(worker) < position && seen.state != VARVE_PROJECTION_FAULTED) {
         usleep(1000);
-        worker_get_status(worker, &seen, problem, sizeof problem);
+        worker_get_status(worker, &seen, &texts);
     }
     assert_int_not_equal(seen.state, VARVE_PROJECTION_FAULTED);
     assert_int_equal(worker_position(worker), position);
