@@ -33,7 +33,7 @@ typedef enum varve_projection_state {
     VARVE_PROJECTION_LIVE,
     VARVE_PROJECTION_FAULTED, /* stopped at an event that fails for good; `problem` says which and why */
     VARVE_PROJECTION_STOPPED, /* nobody runs it: the engine is read-only or not started */
-    VARVE_PROJECTION_STANDBY, /* another process on the same store runs it, see `owner`; this one takes over when that ends */
+    VARVE_PROJECTION_STANDBY, /* `owner`, another process on this store, runs it; when that ends, this one may */
 } varve_projection_state;
 
 VARVE_API const char *varve_projection_state_word(varve_projection_state state); /* "live", … */

@@ -52,9 +52,9 @@ struct worker_texts {
 };
 
 /*
- * Opens what serves, or begins it, unless another process owns it; nothing runs yet. A model that is there and cannot be opened is
- * VARVE_IO, and stays. All is borrowed until worker_close; `home` and `options` are copied, and the log's incarnation
- * is the store's.
+ * Opens what serves, or begins it, unless another process owns it; nothing runs yet. A model that is there and cannot
+ * be opened is VARVE_IO, and stays. All is borrowed until worker_close; `home` and `options` are copied, and the
+ * incarnation is the store's.
  */
 varve_status worker_open(struct worker **worker, varve_store *store, const struct generation_home *home,
                          const struct worker_options *options, varve_error *error);

@@ -93,6 +93,11 @@ static const char *tell(struct process *process, const char *format, ...)
     return answer;
 }
 
+static long status_of(const char *answer)
+{
+    return strtol(answer, NULL, 10);
+}
+
 static bool is_in(struct process *process, const char *projection, const char *state)
 {
     const char *answer = tell(process, "state %s", projection);
@@ -176,7 +181,7 @@ static void both_accept_and_answer_and_one_owns(void **state)
     sscanf(tell(first, "state tally"), "%*s %*s %127s", owner);
     sscanf(tell(other, "state tally"), "%*s %*s %127s", seen);
     assert_string_equal(owner, seen);
-    assert_int_equal(atoi(tell(other, "rebuild tally")), VARVE_UNAVAILABLE);
+    assert_int_equal(status_of(tell(other, "rebuild tally")), VARVE_UNAVAILABLE);
     assert_rebuilt_alike(fixture, first);
     assert_tally(fixture, other);
 
@@ -268,8 +273,8 @@ static void a_frozen_consumer_acknowledges_nothing_when_it_wakes(void **state)
     assert_int_equal(status, VARVE_OK);
     assert_int_equal(second, first);
     kill(fixture->a.pid, SIGCONT);
-    assert_int_equal(atoi(tell(&fixture->a, "ack ann %" PRIu64, first)), VARVE_CONFLICT);
-    assert_int_equal(atoi(tell(&fixture->b, "ack bob %" PRIu64, second)), VARVE_OK);
+    assert_int_equal(status_of(tell(&fixture->a, "ack ann %" PRIu64, first)), VARVE_CONFLICT);
+    assert_int_equal(status_of(tell(&fixture->b, "ack bob %" PRIu64, second)), VARVE_OK);
     sscanf(tell(&fixture->b, "read bob %d", 60000), "%d %zu %" SCNu64, &status, &count, &second);
     assert_int_equal(status, VARVE_IDLE);
 }
