@@ -33,6 +33,7 @@ typedef enum varve_projection_state {
     VARVE_PROJECTION_LIVE,
     VARVE_PROJECTION_FAULTED, /* stopped at an event that fails for good; `problem` says which and why */
     VARVE_PROJECTION_STOPPED, /* nobody runs it: the engine is read-only or not started */
+    VARVE_PROJECTION_STANDBY, /* `owner`, another process on this store, runs it; when that ends, this one may */
 } varve_projection_state;
 
 VARVE_API const char *varve_projection_state_word(varve_projection_state state); /* "live", … */
@@ -46,6 +47,7 @@ typedef struct varve_projection_status {
     uint64_t position; /* of the generation that serves */
     uint64_t head;
     varve_str problem; /* empty unless faulted, the last rebuild failed or it belongs to another history of the log */
+    varve_str owner;   /* the process that runs it, on a store that several processes may share; else empty */
     bool rebuilding;   /* the four below are about the generation being built */
     uint64_t rebuild_done;
     uint64_t rebuild_total;
@@ -61,14 +63,14 @@ VARVE_API varve_status varve_projection_list(varve_engine *engine, varve_str nam
 
 /*
  * Appends {"name","version","mode","state","position","head","lag","rebuild":{"done","total","rate",
- * "seconds_left"}|null}; "problem" is there when there is one.
+ * "seconds_left"}|null}; "owner" and "problem" are there when there is one.
  */
 VARVE_API void varve_projection_write_json(const varve_projection_status *status, varve_buf *out);
 
 /*
  * Starts building a new generation from position 0 beside the one that serves, and returns; the
  * switch comes when it has caught up. VARVE_OK also when one is being built already. VARVE_NOT_FOUND,
- * VARVE_UNAVAILABLE (nobody runs projections here).
+ * VARVE_UNAVAILABLE (nobody runs projections here, or this one is on standby: its owner has to be asked).
  */
 VARVE_API varve_status varve_projection_rebuild(varve_engine *engine, varve_str name, varve_error *error);
 

@@ -46,8 +46,8 @@ static varve_status look(struct place *place, varve_str name, varve_buf *json, v
 
 varve_status run_projection_list(struct call *call, varve_error *error)
 {
-    static const char *const columns[] = { "name", "version", "mode",    "state", "position",
-                                           "head", "lag",     "problem", NULL };
+    static const char *const columns[] = { "name", "version", "mode",  "state",   "position",
+                                           "head", "lag",     "owner", "problem", NULL };
     struct place place = { 0 };
     varve_buf json = { 0 };
     varve_status status = place_open(&place, call, LOCAL_READ, error);

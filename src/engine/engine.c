@@ -61,6 +61,7 @@ static varve_status open_models(varve_engine *engine, const varve_engine_options
         .sql = driver.sql,
         .location = location.ptr,
         .read_only = options->read_only,
+        .lease_ms = options->lease_ms,
         .log = { options->log, options->log_ctx },
     };
     status = location.failed ? varve_error_set(error, VARVE_NOMEM, "no memory for a path")

@@ -113,6 +113,8 @@ const char *varve_projection_state_word(varve_projection_state state)
         return "faulted";
     case VARVE_PROJECTION_STOPPED:
         return "stopped";
+    case VARVE_PROJECTION_STANDBY:
+        return "standby";
     }
     return "unknown";
 }
@@ -136,6 +138,10 @@ void varve_projection_write_json(const varve_projection_status *status, varve_bu
         varve_buf_add(out, "}", 1);
     } else {
         varve_buf_str(out, VARVE_STR("null"));
+    }
+    if (status->owner.len > 0) {
+        varve_buf_str(out, VARVE_STR(",\"owner\":"));
+        varve_buf_json_string(out, status->owner);
     }
     if (status->problem.len > 0) {
         varve_buf_str(out, VARVE_STR(",\"problem\":"));

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 
-/* A batch ends after this many events, bytes of data or positions looked at, whichever comes first. */
-enum { BATCH_EVENTS = 1000, BATCH_BYTES = 8 << 20, BATCH_POSITIONS = 16 << 10 };
+/* A batch ends after this many events, bytes of data, positions looked at or this time, whichever comes first. */
+enum { BATCH_EVENTS = 1000, BATCH_BYTES = 8 << 20, BATCH_POSITIONS = 16 << 10, BATCH_MS = 500 };
 
 /* A batch on its way: the last event taken, and how much there is. */
 struct batch {
@@ -14,6 +15,8 @@ struct batch {
     size_t bytes;
     uint64_t position;
     varve_uuid id;
+    uint64_t began;  /* where the log was last looked at before it … */
+    uint64_t end_ns; /* … and when it is long enough */
 };
 
 static varve_status open_cursor(struct follower *follower, varve_error *error)
@@ -29,8 +32,11 @@ static varve_status open_cursor(struct follower *follower, varve_error *error)
     if (types == NULL) {
         return varve_error_set(error, VARVE_NOMEM, "no memory to follow the log");
     }
+    const struct checkpoint *checkpoint = &follower->generation->checkpoint;
     varve_read_options options = {
-        .after_position = follower->generation->checkpoint.position,
+        .after_position = checkpoint->position,
+        .after_id = checkpoint->id,
+        .incarnation = varve_str_of(follower->generation->home->incarnation),
         .types = types,
         .follow = true,
     };
@@ -83,8 +89,8 @@ static varve_status find_id(varve_store *store, uint64_t position, varve_uuid *i
 
 varve_status follower_fits(varve_store *store, const struct checkpoint *checkpoint, bool *fits, varve_error *error)
 {
-    *fits = checkpoint->ours;
-    if (!checkpoint->ours || checkpoint->position == 0) {
+    *fits = true;
+    if (checkpoint->position == 0) {
         return VARVE_OK;
     }
     varve_uuid id = { { 0 } };
@@ -99,7 +105,7 @@ static varve_status commit(struct follower *follower, struct batch *batch, varve
     if (batch->events > 0) {
         status = generation_commit(follower->generation, batch->position, batch->id, error);
     }
-    *batch = (struct batch){ 0 };
+    batch->events = batch->bytes = 0;
     return status;
 }
 
@@ -159,6 +165,9 @@ static varve_status flush_checkpoint(struct follower *follower, varve_error *err
         return VARVE_OK;
     }
     varve_status status = find_id(follower->store, scanned, &id, error);
+    if (status == VARVE_NOT_FOUND) {
+        return VARVE_REWOUND;
+    }
     if (status == VARVE_OK) {
         status = generation_begin(follower->generation, error);
     }
@@ -168,16 +177,16 @@ static varve_status flush_checkpoint(struct follower *follower, varve_error *err
     return status;
 }
 
-/* True while the batch may take another event. `began`: where the log was last looked at before it. */
-static bool has_room(const struct follower *follower, const struct batch *batch, uint64_t began)
+/* True while the batch may take another event. */
+static bool has_room(const struct follower *follower, const struct batch *batch)
 {
     return batch->events < BATCH_EVENTS && batch->bytes < BATCH_BYTES &&
-           follower_scanned(follower) - began < BATCH_POSITIONS;
+           follower_scanned(follower) - batch->began < BATCH_POSITIONS && clock_ns() < batch->end_ns;
 }
 
 varve_status follower_advance(struct follower *follower, bool flush, varve_error *error)
 {
-    struct batch batch = { 0 };
+    struct batch batch = { .end_ns = clock_ns() + (uint64_t)BATCH_MS * 1000000 };
     varve_status status = VARVE_OK;
     bool alone = false;
     uint64_t suspect = follower->suspect;
@@ -187,8 +196,8 @@ varve_status follower_advance(struct follower *follower, bool flush, varve_error
             status = open_cursor(follower, error);
         }
     }
-    uint64_t began = follower_scanned(follower);
-    while (status == VARVE_OK && !alone && has_room(follower, &batch, began)) {
+    batch.began = follower_scanned(follower);
+    while (status == VARVE_OK && !alone && has_room(follower, &batch)) {
         const varve_event *event = NULL;
         status = varve_cursor_next(follower->cursor, &event, error);
         if (status == VARVE_OK) {

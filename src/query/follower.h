@@ -24,7 +24,8 @@ struct follower {
  * for it, the checkpoint is moved over events that do not concern the projection, when there is
  * nothing more and after each page of the log that held nothing else. A failure has changed nothing:
  * with VARVE_ERROR_RETRIABLE or as VARVE_IO the same again may succeed, otherwise the message names
- * the event that cannot be applied.
+ * the event that cannot be applied; or it is VARVE_LOCKED (another process has the models), or VARVE_REWOUND (the log
+ * became another history).
  */
 varve_status follower_advance(struct follower *follower, bool flush, varve_error *error);
 
@@ -37,7 +38,7 @@ int follower_fd(struct follower *follower);
 /* Closes the cursor; the generation stays. */
 void follower_stop(struct follower *follower);
 
-/* True when the checkpoint names an event of this log: its incarnation, position and id agree. */
+/* True when the log has the checkpoint's event at its position. */
 varve_status follower_fits(varve_store *store, const struct checkpoint *checkpoint, bool *fits, varve_error *error);
 
 #endif

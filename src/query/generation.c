@@ -138,7 +138,7 @@ static varve_status fill(struct generation *generation, varve_error *error)
     varve_buf row = { 0 };
     varve_buf_printf(&row, "INSERT INTO varve_checkpoint VALUES ('%.*s', %u, '%s', 0, '')", (int)home->file->name.len,
                      home->file->name.ptr, home->file->version, home->incarnation);
-    varve_status status = row.failed ? no_memory(error) : sql->begin(generation->session, error);
+    varve_status status = row.failed ? no_memory(error) : generation_begin(generation, error);
     if (status == VARVE_OK) {
         status = sql->exec(generation->session,
                            "CREATE TABLE varve_checkpoint (projection TEXT NOT NULL, version INTEGER NOT NULL,"
@@ -248,6 +248,7 @@ static struct sql_session *take_apart(struct generation *generation)
     struct sql_session *session = generation->session;
     projection_close(generation->projection);
     generation->home->place.sql->finalize(generation->update);
+    generation->home->place.sql->finalize(generation->fence);
     free(generation);
     return session;
 }
@@ -280,7 +281,16 @@ static varve_status note(struct generation *generation, varve_status status, var
 
 varve_status generation_begin(struct generation *generation, varve_error *error)
 {
-    return note(generation, generation->home->place.sql->begin(generation->session, error), error);
+    const struct generation_home *home = generation->home;
+    const struct place *place = &home->place;
+    varve_status status = place->sql->begin(generation->session, error);
+    if (status == VARVE_OK && place->owner.len > 0) {
+        status = place->kind->fence(place, generation->session, &generation->fence, home->file->name, error);
+        if (status < 0) {
+            generation_rollback(generation);
+        }
+    }
+    return note(generation, status, error);
 }
 
 varve_status generation_apply(struct generation *generation, const varve_event *event, varve_error *error)
@@ -317,7 +327,14 @@ varve_status generation_settle(struct generation *generation, varve_error *error
     if (!generation->uncertain) {
         return VARVE_OK;
     }
-    varve_status status = checkpoint_prepare(&read, home->place.sql, generation->session, NULL, error);
+    /* The fence waits until a COMMIT that is under way on a lost connection has an end. */
+    varve_status status = VARVE_OK;
+    if (home->place.owner.len > 0 && (status = generation_begin(generation, error)) == VARVE_OK) {
+        generation_rollback(generation);
+    }
+    if (status == VARVE_OK) {
+        status = checkpoint_prepare(&read, home->place.sql, generation->session, NULL, error);
+    }
     if (status == VARVE_OK) {
         status = checkpoint_read(read, home->place.sql, home->incarnation, &checkpoint, error);
     }
@@ -332,6 +349,17 @@ varve_status generation_settle(struct generation *generation, varve_error *error
 varve_status generation_commit(struct generation *generation, uint64_t position, varve_uuid id, varve_error *error)
 {
     return commit_as(generation, generation->home->incarnation, position, id, error);
+}
+
+varve_status generation_adopt(struct generation *generation, varve_error *error)
+{
+    const struct checkpoint checkpoint = generation->checkpoint;
+    varve_status status = generation_begin(generation, error);
+    if (status == VARVE_OK) {
+        status = generation_commit(generation, checkpoint.position, checkpoint.id, error);
+    }
+    generation->checkpoint.ours = status == VARVE_OK;
+    return status;
 }
 
 varve_status generation_disown(struct generation *generation, varve_error *error)

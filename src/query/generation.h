@@ -16,7 +16,7 @@
 struct generation_home {
     struct place place;
     const struct sqlfile *file;
-    const char *incarnation; /* of the log */
+    const char *incarnation; /* of the log, as its positions are understood now */
 };
 
 struct checkpoint {
@@ -32,6 +32,7 @@ struct generation {
     uint64_t number;
     struct sql_session *session;
     struct sql_statement *update;
+    struct sql_statement *fence;   /* the place's; NULL until it is used */
     struct projection *projection; /* NULL: made by another version or for other statements; nothing can be added */
     struct checkpoint checkpoint;  /* as committed */
     bool uncertain;                /* it may not be: see generation_settle */
@@ -51,6 +52,7 @@ void generation_close(struct generation *generation);
 /* Closes and removes it; who is still reading it can go on. NULL is allowed. */
 void generation_remove(struct generation *generation);
 
+/* VARVE_LOCKED, here and wherever something is changed: the models are another process's by now (place.h). */
 varve_status generation_begin(struct generation *generation, varve_error *error);
 /* As projection_apply. */
 varve_status generation_apply(struct generation *generation, const varve_event *event, varve_error *error);
@@ -60,6 +62,8 @@ void generation_rollback(struct generation *generation);
 /* After VARVE_IO, which leaves open what was committed: reads the checkpoint again. Else does nothing. */
 varve_status generation_settle(struct generation *generation, varve_error *error);
 
+/* The log became another history, and has the checkpoint's event where it was: the generation belongs to it now. */
+varve_status generation_adopt(struct generation *generation, varve_error *error);
 /* Marks a generation that no longer fits the log: it can be read, but stands at no position of this history. */
 varve_status generation_disown(struct generation *generation, varve_error *error);
 

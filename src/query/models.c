@@ -6,6 +6,7 @@
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "query/query.h"
 #include "query/waiters.h"
@@ -22,7 +23,8 @@ struct models {
     varve_store *store;
     struct models_options options;
     char *location;
-    char token[17]; /* of this query side's scratch databases */
+    char token[17];              /* of this query side's scratch databases */
+    char owner[TENURE_NAME_MAX]; /* HOST/PROCESS/TOKEN, where models are shared */
     struct reader_home home;
     struct model *models; /* in order of name, once started */
     size_t model_count;
@@ -34,6 +36,17 @@ struct models {
 static varve_status no_memory(varve_error *error)
 {
     return varve_error_set(error, VARVE_NOMEM, "no memory for the query side");
+}
+
+/* A process id can be another's later, and on another machine: the token makes the name nobody else's. */
+static void name_owner(struct models *models)
+{
+    char host[65] = "";
+    if (gethostname(host, sizeof host - 1) < 0) {
+        snprintf(host, sizeof host, "unknown");
+    }
+    snprintf(models->owner, sizeof models->owner, "%s/%ld/%s", host, (long)getpid(), models->token);
+    models->home.place.owner = varve_str_of(models->owner);
 }
 
 varve_status models_open(struct models **out, varve_store *store, const struct models_options *options,
@@ -48,10 +61,13 @@ varve_status models_open(struct models **out, varve_store *store, const struct m
     models->store = store;
     models->options = *options;
     models->options.location = models->location;
-    models->home = (struct reader_home){ place_of(options->sql, models->location), store_incarnation(store) };
+    models->home = (struct reader_home){ place_of(options->sql, models->location), store };
     const varve_uuid random = varve_uuid_new();
     for (size_t i = 0; i < 8; i++) {
         snprintf(models->token + 2 * i, 3, "%02x", random.bytes[8 + i]);
+    }
+    if (models->home.place.kind->claim != NULL && !options->read_only) {
+        name_owner(models);
     }
     *out = models;
     return VARVE_OK;
@@ -270,20 +286,26 @@ static void on_switched(void *ctx, const struct sqlfile *file)
     }
 }
 
-static struct generation_home home_of(const struct models *models, const struct model *model)
+static struct generation_home home_of(const struct models *models, const struct model *model,
+                                      char incarnation[VARVE_UUID_TEXT_BYTES])
 {
-    return (struct generation_home){ models->home.place, model->file, models->home.incarnation };
+    return (struct generation_home){ models->home.place, model->file, store_incarnation(models->store, incarnation) };
 }
 
 static varve_status start_workers(struct models *models, varve_error *error)
 {
-    const struct worker_events events = { on_advanced, on_switched, is_awaited, models };
+    const struct worker_options options = {
+        .events = { on_advanced, on_switched, is_awaited, models },
+        .log = models->options.log,
+        .lease_ms = models->options.lease_ms,
+    };
+    char incarnation[VARVE_UUID_TEXT_BYTES];
     const struct place *place = &models->home.place;
     varve_status status = place->kind->prepare(place, error);
     for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
         struct model *model = &models->models[i];
-        const struct generation_home home = home_of(models, model);
-        status = worker_open(&model->worker, models->store, &home, &events, &models->options.log, error);
+        const struct generation_home home = home_of(models, model, incarnation);
+        status = worker_open(&model->worker, models->store, &home, &options, error);
     }
     for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
         status = worker_start(models->models[i].worker, error);
@@ -335,7 +357,7 @@ void models_close(struct models *models)
 static void visit_model(const struct models *models, const struct model *model, uint64_t head,
                         varve_projection_visit visit, void *ctx)
 {
-    char problem[256] = "";
+    struct worker_texts texts;
     varve_projection_status status = {
         .name = model->file->name,
         .version = model->file->version,
@@ -344,14 +366,15 @@ static void visit_model(const struct models *models, const struct model *model, 
         .head = head,
     };
     if (model->worker != NULL) {
-        worker_get_status(model->worker, &status, problem, sizeof problem);
+        worker_get_status(model->worker, &status, &texts);
         status.rebuild_total = head;
         if (status.rebuild_rate > 0 && head > status.rebuild_done) {
             status.rebuild_seconds_left = (double)(head - status.rebuild_done) / status.rebuild_rate;
         }
     } else {
         struct checkpoint checkpoint;
-        const struct generation_home home = home_of(models, model);
+        char incarnation[VARVE_UUID_TEXT_BYTES];
+        const struct generation_home home = home_of(models, model, incarnation);
         if (generation_peek(&home, &checkpoint, NULL) == VARVE_OK) {
             status.position = checkpoint.ours ? checkpoint.position : 0;
             if (!checkpoint.ours) {
@@ -392,8 +415,7 @@ varve_status models_rebuild(struct models *models, varve_str name, varve_error *
     if (model->worker == NULL) {
         return varve_error_set(error, VARVE_UNAVAILABLE, "nobody runs projections here");
     }
-    worker_rebuild(model->worker);
-    return VARVE_OK;
+    return worker_rebuild(model->worker, error);
 }
 
 static varve_status no_such_query(varve_str name, varve_error *error)
@@ -433,14 +455,14 @@ static varve_status say_late(const struct models *models, const struct query *qu
 {
     const struct sqlfile *file = query_file(query);
     for (size_t i = 0; !models->options.read_only && i < file->read_count; i++) {
-        char problem[256] = "";
+        struct worker_texts texts;
         varve_projection_status status = { 0 };
-        worker_get_status(find_model(models, file->reads[i])->worker, &status, problem, sizeof problem);
+        worker_get_status(find_model(models, file->reads[i])->worker, &status, &texts);
         if (status.position < position) {
             return varve_error_set(error, VARVE_TIMEOUT, "projection %.*s is %s at position %llu, before %llu%s%s",
                                    (int)file->reads[i].len, file->reads[i].ptr,
                                    varve_projection_state_word(status.state), (unsigned long long)status.position,
-                                   (unsigned long long)position, *problem == '\0' ? "" : ": ", problem);
+                                   (unsigned long long)position, *texts.problem == '\0' ? "" : ": ", texts.problem);
         }
     }
     return varve_error_set(error, VARVE_TIMEOUT, "the models of query %.*s have not reached position %llu in time",

@@ -6,7 +6,7 @@
 struct place place_of(const struct sql_driver *sql, const char *location)
 {
     const struct place_kind *kind = (sql->capabilities & SQL_IN_A_SCHEMA) != 0 ? &place_schemas : &place_files;
-    return (struct place){ kind, sql, location };
+    return (struct place){ .kind = kind, .sql = sql, .location = location };
 }
 
 uint64_t place_number(const char *text, const char **rest)

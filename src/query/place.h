@@ -8,6 +8,11 @@
  *   generation NAME.NUMBER.db, and what SQLite adds to it  the schema HOME$NAME$NUMBER
  *   serves     the symbolic link NAME.db names it          its row in HOME.read_models names it
  *   for tools  that link                                   HOME$NAME: views of its tables
+ *   shared     no: one process has the store               by processes, one of which owns the projection
+ *
+ * Where a place is shared every change is fenced: its transaction locks the projection's row in read_models, which must
+ * name the owner and the epoch that the change is made by. Whoever takes over writes its own there first, and so waits
+ * until nothing of the owner before is under way; what that one tries later is refused as VARVE_LOCKED.
  */
 #ifndef VARVE_QUERY_PLACE_H
 #define VARVE_QUERY_PLACE_H
@@ -16,11 +21,13 @@
 
 struct place_kind;
 
-/* Open to be copied; the location is borrowed. */
+/* Open to be copied; texts are borrowed. */
 struct place {
     const struct place_kind *kind;
     const struct sql_driver *sql;
     const char *location; /* the folder, or the URI whose schema is the home */
+    varve_str owner;      /* this process, where it changes models that others may change too; else empty: no fence */
+    uint64_t epoch;       /* of the owner's lease */
 };
 
 /* Any thread. Locations and labels are appended to a buffer, which has failed when memory was out. */
@@ -46,13 +53,26 @@ struct place_kind {
      */
     varve_status (*serving)(const struct place *place, struct sql_session *session, struct sql_statement **lookup,
                             varve_str name, uint64_t *number, varve_error *error);
-    /* Makes this generation the one that serves, atomically. What prevents it may pass. */
+    /* Makes this generation the one that serves, atomically. What prevents it may pass; LOCKED. */
     varve_status (*publish)(const struct place *place, varve_str name, uint64_t number, varve_error *error);
 
     /* Removes what is left of other generations than `serving` and in nobody's use; the highest number seen. */
     uint64_t (*clean)(const struct place *place, varve_str name, uint64_t serving);
     /* Removes a generation and closes its session, which may be NULL when it could not be opened. */
     void (*remove)(const struct place *place, struct sql_session *session, varve_str name, uint64_t number);
+
+    /* The three that follow are only for a shared place, and NULL where there is none. */
+
+    /* Appends a text that names the session's connection for `claim`. */
+    varve_status (*identify)(const struct place *place, struct sql_session *session, varve_buf *text,
+                             varve_error *error);
+    /* From now on the place's owner and epoch may change the projection's models. `before` has the texts of the owner
+     * before, whose connections are ended: it may be frozen in a transaction. */
+    varve_status (*claim)(const struct place *place, varve_str name, varve_str before, varve_error *error);
+    /* Fences the session's transaction. LOCKED: others have claimed the models. `*fence` is kept between calls, as the
+     * lookup above. */
+    varve_status (*fence)(const struct place *place, struct sql_session *session, struct sql_statement **fence,
+                          varve_str name, varve_error *error);
 };
 
 /* The place of a driver's databases. */

@@ -85,10 +85,14 @@ static varve_status prepare(const struct place *place, varve_error *error)
     struct sql_session *session = NULL;
     varve_status status = open_home(place, SQL_READ_WRITE, &session, error);
     if (status == VARVE_OK) {
-        status = place->sql->exec(session,
-                                  "CREATE TABLE IF NOT EXISTS read_models"
-                                  " (projection TEXT PRIMARY KEY, serving BIGINT NOT NULL)",
-                                  error);
+        /* Of two that begin at once, one would fail for what the other has just made. */
+        status =
+            place->sql->exec(session,
+                             "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('varve:' || current_schema(), 1));"
+                             "CREATE TABLE IF NOT EXISTS read_models (projection TEXT PRIMARY KEY,"
+                             " serving BIGINT NOT NULL, owner TEXT NOT NULL DEFAULT '',"
+                             " epoch BIGINT NOT NULL DEFAULT 0); COMMIT",
+                             error);
     }
     place->sql->close(session);
     return status;
@@ -165,6 +169,154 @@ static varve_status serving(const struct place *place, struct sql_session *sessi
     return status == VARVE_NOT_FOUND || status == VARVE_INVALID ? VARVE_OK : status;
 }
 
+/* ---- changes ---- */
+
+/* Runs a question of ours with up to two texts and a number for its parameters; DONE when it has no row. */
+static varve_status ask(const struct place *place, struct sql_statement *statement, const struct sql_value *values,
+                        int count, struct sql_value *answer, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    for (int i = 0; status == VARVE_OK && i < count; i++) {
+        status = place->sql->bind(statement, i + 1, &values[i], error);
+    }
+    if (status == VARVE_OK) {
+        status = place->sql->step(statement, error);
+    }
+    if (status == VARVE_OK && answer != NULL) {
+        place->sql->column(statement, 0, answer);
+    }
+    return status;
+}
+
+static varve_status prepare_in_home(const struct place *place, struct sql_session *session, const char *before,
+                                    const char *after, struct sql_statement **statement, varve_error *error)
+{
+    varve_str home = home_of(place);
+    varve_buf text = { 0 };
+    varve_buf_printf(&text, "%s\"%.*s\".read_models%s", before, (int)home.len, home.ptr, after);
+    varve_status status = text.failed ? no_memory(error)
+                                      : place->sql->prepare(statement, session, varve_buf_view(&text), SQL_OURS, error);
+    varve_buf_fini(&text);
+    return status;
+}
+
+/*
+ * Not FOR SHARE: a connection of this process's own that was lost may have a COMMIT under way, and is waited for too.
+ * A row that became another's after the snapshot is a conflict of transactions, so the next try tells.
+ */
+static varve_status fence(const struct place *place, struct sql_session *session, struct sql_statement **statement,
+                          varve_str name, varve_error *error)
+{
+    const struct sql_value values[] = {
+        { .kind = SQL_TEXT, .text = name },
+        { .kind = SQL_TEXT, .text = place->owner },
+        { .kind = SQL_INTEGER, .integer = (int64_t)place->epoch },
+    };
+    varve_status status = VARVE_OK;
+    if (*statement == NULL) {
+        status = prepare_in_home(place, session, "SELECT serving FROM ",
+                                 " WHERE projection = :name AND owner = :owner AND epoch = :epoch FOR NO KEY UPDATE",
+                                 statement, error);
+    }
+    if (status == VARVE_OK) {
+        status = ask(place, *statement, values, 3, NULL, error);
+    }
+    if (*statement != NULL) {
+        place->sql->reset(*statement);
+    }
+    return status != VARVE_DONE
+               ? status
+               : varve_error_set(error, VARVE_LOCKED, "the models of projection %.*s are another's now", (int)name.len,
+                                 name.ptr);
+}
+
+/* Runs a script in a transaction that is fenced where the place is shared. */
+static varve_status run_fenced(const struct place *place, struct sql_session *session, varve_str name,
+                               const char *script, varve_error *error)
+{
+    struct sql_statement *lock = NULL;
+    varve_status status = place->sql->begin(session, error);
+    if (status == VARVE_OK && place->owner.len > 0) {
+        status = fence(place, session, &lock, name, error);
+    }
+    if (status == VARVE_OK) {
+        status = place->sql->exec(session, script, error);
+    }
+    if (status == VARVE_OK) {
+        status = place->sql->commit(session, error);
+    }
+    if (status < 0) {
+        place->sql->rollback(session);
+    }
+    place->sql->finalize(lock);
+    return status;
+}
+
+static varve_status identify(const struct place *place, struct sql_session *session, varve_buf *text,
+                             varve_error *error)
+{
+    static const char question[] = "SELECT format('[%s %s]', pid, backend_start) FROM pg_stat_activity"
+                                   " WHERE pid = pg_backend_pid()";
+    struct sql_statement *statement = NULL;
+    struct sql_value value = { 0 };
+    varve_status status = place->sql->prepare(&statement, session, varve_str_of(question), SQL_OURS, error);
+    if (status == VARVE_OK) {
+        status = ask(place, statement, NULL, 0, &value, error);
+    }
+    if (status == VARVE_OK) {
+        varve_buf_str(text, value.text);
+    }
+    place->sql->finalize(statement);
+    return status < 0 ? status : VARVE_OK;
+}
+
+/* Ends the connections of the owner before; a process id that is somebody else's by now has another beginning. */
+static varve_status evict(const struct place *place, struct sql_session *session, varve_str before, varve_error *error)
+{
+    static const char question[] =
+        "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+        " WHERE strpos(CAST(:before AS text), format('[%s %s]', pid, backend_start)) > 0 AND pid <> pg_backend_pid()";
+    const struct sql_value value = { .kind = SQL_TEXT, .text = before };
+    struct sql_statement *statement = NULL;
+    varve_status status = place->sql->prepare(&statement, session, varve_str_of(question), SQL_OURS, error);
+    if (status == VARVE_OK) {
+        status = ask(place, statement, &value, 1, NULL, error);
+    }
+    place->sql->finalize(statement);
+    return status < 0 ? status : VARVE_OK;
+}
+
+static varve_status claim(const struct place *place, varve_str name, varve_str before, varve_error *error)
+{
+    const struct sql_value values[] = {
+        { .kind = SQL_TEXT, .text = name },
+        { .kind = SQL_TEXT, .text = place->owner },
+        { .kind = SQL_INTEGER, .integer = (int64_t)place->epoch },
+    };
+    struct sql_session *session = NULL;
+    struct sql_statement *statement = NULL;
+    varve_status status = open_home(place, SQL_READ_WRITE, &session, error);
+    if (status == VARVE_OK && before.len > 0) {
+        status = evict(place, session, before, error);
+    }
+    if (status == VARVE_OK) {
+        status = place->sql->exec(session, "SET lock_timeout = 5000", error);
+    }
+    if (status == VARVE_OK) {
+        status =
+            prepare_in_home(place, session, "INSERT INTO ",
+                            " (projection, serving, owner, epoch) VALUES (:name, 0, :owner, :epoch)"
+                            " ON CONFLICT (projection) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch",
+                            &statement, error);
+    }
+    if (status == VARVE_OK) {
+        status = ask(place, statement, values, 3, NULL, error);
+    }
+    place->sql->finalize(statement);
+    place->sql->close(session);
+    return status < 0 ? status : VARVE_OK;
+}
+
 /*
  * The switch, in one transaction: the row that says which generation serves, and the views under a name that stays,
  * for people's tools. It is flushed, and the new generation with it, because the old one goes next. Who reads through
@@ -177,8 +329,8 @@ static void write_switch(const struct place *place, varve_str name, uint64_t num
     varve_buf_printf(&views, "%.*s$%.*s", (int)home.len, home.ptr, (int)name.len, name.ptr);
     const char *stable = views.failed ? "" : views.ptr;
     varve_buf_printf(script,
-                     "BEGIN; SET LOCAL lock_timeout = 2000; SET LOCAL synchronous_commit = on;"
-                     "INSERT INTO read_models VALUES ('%.*s', %llu)"
+                     "SET LOCAL lock_timeout = 2000; SET LOCAL synchronous_commit = on;"
+                     "INSERT INTO read_models (projection, serving) VALUES ('%.*s', %llu)"
                      " ON CONFLICT (projection) DO UPDATE SET serving = excluded.serving;"
                      "DO $do$ DECLARE made name; BEGIN"
                      " IF to_regnamespace('\"%s\"') IS NULL THEN CREATE SCHEMA \"%s\"; END IF;",
@@ -192,7 +344,7 @@ static void write_switch(const struct place *place, varve_str name, uint64_t num
                      " FOR made IN SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm')"
                      " AND relnamespace = '\"%s$%llu\"'::regnamespace AND NOT starts_with(relname, 'varve_') LOOP"
                      " EXECUTE format('CREATE VIEW %%I.%%I AS SELECT * FROM %%I.%%I', '%s', made, '%s$%llu', made);"
-                     " END LOOP; END $do$; COMMIT",
+                     " END LOOP; END $do$",
                      stable, (unsigned long long)number, stable, stable, (unsigned long long)number);
     script->failed = script->failed || views.failed;
     varve_buf_fini(&views);
@@ -205,24 +357,22 @@ static varve_status publish(const struct place *place, varve_str name, uint64_t 
     write_switch(place, name, number, &script);
     varve_status status = script.failed ? no_memory(error) : open_home(place, SQL_READ_WRITE, &session, error);
     if (status == VARVE_OK) {
-        status = place->sql->exec(session, script.ptr, error);
+        status = run_fenced(place, session, name, script.ptr, error);
     }
     place->sql->close(session);
     varve_buf_fini(&script);
     return status;
 }
 
-/* Its session holds the schema's lock, so nobody else is at work on it. Who still reads it is waited for a while;
- * what then stays is removed at the next rebuild or start. */
+/* Who still reads it is waited for a while; what then stays is removed at the next rebuild or start. */
 static void remove_schema(const struct place *place, struct sql_session *session, varve_str name, uint64_t number)
 {
-    (void)name;
     (void)number;
     if (session != NULL) {
-        place->sql->exec(session,
-                         "SET lock_timeout = 2000; DO $$ BEGIN"
-                         " EXECUTE format('DROP SCHEMA %I CASCADE', current_schema()); END $$",
-                         NULL);
+        run_fenced(place, session, name,
+                   "SET LOCAL lock_timeout = 2000; DO $$ BEGIN"
+                   " EXECUTE format('DROP SCHEMA %I CASCADE', current_schema()); END $$",
+                   NULL);
     }
     place->sql->close(session);
 }
@@ -283,4 +433,7 @@ const struct place_kind place_schemas = {
     .publish = publish,
     .clean = clean,
     .remove = remove_schema,
+    .identify = identify,
+    .claim = claim,
+    .fence = fence,
 };

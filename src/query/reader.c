@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "store/access.h"
+
 static varve_status find_serving(struct reader *reader, size_t i, uint64_t *number, varve_error *error)
 {
     const struct place *place = &reader->home->place;
@@ -106,12 +108,14 @@ bool reader_is_current(struct reader *reader)
 varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *position, varve_error *error)
 {
     const struct sql_driver *sql = reader->home->place.sql;
+    char incarnation[VARVE_UUID_TEXT_BYTES];
+    store_incarnation(reader->home->store, incarnation);
     *position = UINT64_MAX;
     sql->set_time_limit(reader->session, limit_ms);
     varve_status status = sql->begin(reader->session, error);
     for (size_t i = 0; status == VARVE_OK && i < reader->file->read_count; i++) {
         struct checkpoint checkpoint;
-        status = checkpoint_read(reader->checkpoints[i], sql, reader->home->incarnation, &checkpoint, error);
+        status = checkpoint_read(reader->checkpoints[i], sql, incarnation, &checkpoint, error);
         uint64_t at = checkpoint.ours ? checkpoint.position : 0;
         *position = at < *position ? at : *position;
     }

@@ -12,10 +12,12 @@
 
 #include "query/generation.h"
 
+typedef struct varve_store varve_store;
+
 /* Where models are and what a query is asked of. Borrowed by readers. */
 struct reader_home {
     struct place place;
-    const char *incarnation;
+    varve_store *store; /* whose history positions belong to */
 };
 
 struct reader {

@@ -12,12 +12,15 @@
 
 #include "base/clock.h"
 #include "query/follower.h"
+#include "query/observer.h"
 #include "store/access.h"
 
 enum {
-    TURN_MS = 1000,      /* between two looks when nothing happens, and between two lazy checkpoints */
-    RETRY_FIRST_MS = 50, /* doubled with each failure … */
-    RETRY_MOST_MS = 5000 /* … up to this */
+    TURN_MS = 1000,       /* between two looks when nothing happens, and between two lazy checkpoints */
+    RETRY_FIRST_MS = 50,  /* doubled with each failure … */
+    RETRY_MOST_MS = 5000, /* … up to this */
+    STANDBY_MS = 500,     /* between two looks at another's lease and model … */
+    AWAITED_MS = 20       /* … and at its model while somebody waits for a position */
 };
 
 /* When to try again what failed in a way that may pass. */
@@ -38,6 +41,7 @@ struct worker {
     struct generation_home home;
     struct worker_events events;
     struct log log;
+    char incarnation[VARVE_UUID_TEXT_BYTES]; /* the home's */
     pthread_t thread;
     bool started;
     int wake; /* an eventfd */
@@ -45,6 +49,10 @@ struct worker {
     _Atomic uint64_t served; /* the position that queries can rely on */
 
     /* The thread's own. */
+    struct tenure tenure;     /* where models are shared */
+    struct observer observer; /* while on standby */
+    struct retry history;     /* finding out what of the log's new history … */
+    bool rewound;             /* … which somebody met, the model still fits */
     struct side serving;
     struct side building;
     struct retry change; /* beginning a rebuild, and the switch that ends it */
@@ -58,7 +66,7 @@ struct worker {
     bool is_building;
     uint64_t built;
     uint64_t build_began_ns;
-    char problem[256];
+    struct worker_texts texts;
 };
 
 static void wake(struct worker *worker)
@@ -74,9 +82,9 @@ static void set_problem(struct worker *worker, const char *what, const varve_err
     varve_str name = worker->home.file->name;
     pthread_mutex_lock(&worker->lock);
     if (error == NULL) {
-        worker->problem[0] = '\0';
+        worker->texts.problem[0] = '\0';
     } else {
-        snprintf(worker->problem, sizeof worker->problem, "%s%s", what, error->message);
+        snprintf(worker->texts.problem, sizeof worker->texts.problem, "%s%s", what, error->message);
     }
     pthread_mutex_unlock(&worker->lock);
     if (error != NULL) {
@@ -84,11 +92,32 @@ static void set_problem(struct worker *worker, const char *what, const varve_err
     }
 }
 
+static bool is_shared(const struct worker *worker)
+{
+    return worker->home.place.owner.len > 0;
+}
+
+/* Are the models for this process to change? */
+static bool owns(const struct worker *worker)
+{
+    return !is_shared(worker) || worker->tenure.held;
+}
+
 /* Can events be added to what serves? */
 static bool follows(const struct side *side)
 {
     const struct generation *generation = side->follower.generation;
     return generation != NULL && generation->projection != NULL && generation->checkpoint.ours && !side->faulted;
+}
+
+/* The position that serves moved. */
+static void announce(struct worker *worker, uint64_t position)
+{
+    atomic_store(&worker->served, position);
+    if (position != worker->reported) {
+        worker->reported = position;
+        worker->events.advanced(worker->events.ctx);
+    }
 }
 
 /* Tells the outside how things stand. */
@@ -108,12 +137,9 @@ static void report(struct worker *worker)
     if (worker->serving.faulted) {
         worker->state = VARVE_PROJECTION_FAULTED;
     }
+    snprintf(worker->texts.owner, sizeof worker->texts.owner, "%s", worker->tenure.owner);
     pthread_mutex_unlock(&worker->lock);
-    atomic_store(&worker->served, position);
-    if (position != worker->reported) {
-        worker->reported = position;
-        worker->events.advanced(worker->events.ctx);
-    }
+    announce(worker, position);
 }
 
 static bool may_pass(varve_status status, const varve_error *error)
@@ -146,12 +172,16 @@ static void begin_building(struct worker *worker)
     varve_status status = generation_create(&made, &worker->home, worker->next_number, &error);
     bool again = status < 0 && may_pass(status, &error);
     worker->building = (struct side){ .follower = { .store = worker->store, .generation = made } };
+    worker->tenure.due_ns = 0; /* it has a connection more */
     pthread_mutex_lock(&worker->lock);
     worker->rebuild = again;
     worker->is_building = made != NULL;
     worker->built = 0;
     worker->build_began_ns = clock_ns();
     pthread_mutex_unlock(&worker->lock);
+    if (status == VARVE_LOCKED) {
+        tenure_lose(&worker->tenure);
+    }
     if (again) {
         put_off(&worker->change);
     } else {
@@ -172,7 +202,11 @@ static bool switch_over(struct worker *worker)
 {
     varve_error error = { 0 };
     struct generation *old = worker->serving.follower.generation;
-    if (generation_publish(worker->building.follower.generation, &error) < 0) {
+    varve_status status = generation_publish(worker->building.follower.generation, &error);
+    if (status == VARVE_LOCKED) {
+        tenure_lose(&worker->tenure);
+    }
+    if (status < 0) {
         set_problem(worker, "the switch failed: ", &error);
         put_off(&worker->change);
         return false;
@@ -212,8 +246,17 @@ static bool advance(struct worker *worker, struct side *side, bool flush, const 
         side->retry.failures = 0;
         return status == VARVE_OK;
     }
+    if (status == VARVE_LOCKED) {
+        tenure_lose(&worker->tenure);
+        return true;
+    }
+    if (status == VARVE_REWOUND) {
+        worker->rewound = true;
+        return true;
+    }
     if (may_pass(status, &error)) {
         uint32_t wait_ms = put_off(&side->retry);
+        worker->tenure.due_ns = 0; /* its connection may be another one next time */
         varve_str name = worker->home.file->name;
         log_line(&worker->log, VARVE_LOG_WARNING, "projection %.*s: %s; trying again in %u ms", (int)name.len, name.ptr,
                  error.message, wait_ms);
@@ -257,6 +300,61 @@ static bool advance_building(struct worker *worker)
     return more;
 }
 
+/*
+ * Finds out what the log's history has to do with the models, if it became another one. False when that cannot be told
+ * yet: nothing may be added until then.
+ */
+static bool check_history(struct worker *worker)
+{
+    struct side *side = &worker->serving;
+    struct generation *generation = side->follower.generation;
+    char incarnation[VARVE_UUID_TEXT_BYTES];
+    varve_error error = { 0 };
+    bool fits = false;
+    store_incarnation(worker->store, incarnation);
+    if (strcmp(incarnation, worker->incarnation) == 0 && !worker->rewound) {
+        return true;
+    }
+    worker->rewound = true;
+    if (!is_due(&worker->history)) {
+        return false;
+    }
+    memcpy(worker->incarnation, incarnation, sizeof incarnation);
+    follower_stop(&side->follower);
+    bool rebuilding = worker->building.follower.generation != NULL;
+    if (rebuilding) {
+        drop_building(worker);
+    }
+    /* The database of the models may have been rolled back as well. */
+    generation->uncertain = true;
+    varve_status status = generation_settle(generation, &error);
+    if (status == VARVE_OK) {
+        status = follower_fits(worker->store, &generation->checkpoint, &fits, &error);
+    }
+    if (status == VARVE_OK) {
+        status = fits ? generation_adopt(generation, &error) : generation_disown(generation, &error);
+    }
+    pthread_mutex_lock(&worker->lock);
+    worker->rebuild = worker->rebuild || rebuilding || (status == VARVE_OK && !fits);
+    pthread_mutex_unlock(&worker->lock);
+    if (status < 0) {
+        if (status == VARVE_LOCKED) {
+            tenure_lose(&worker->tenure);
+        }
+        set_problem(worker, "the log became another history: ", &error);
+        put_off(&worker->history);
+        return false;
+    }
+    varve_str name = worker->home.file->name;
+    log_line(&worker->log, VARVE_LOG_WARNING, "projection %.*s: the log became another history: %s", (int)name.len,
+             name.ptr, fits ? "the model fits it" : "rebuilding");
+    set_problem(worker, "", NULL);
+    *side = (struct side){ .follower = { .store = worker->store, .generation = generation } };
+    worker->rewound = false;
+    worker->history = (struct retry){ 0 };
+    return true;
+}
+
 static int timeout_for(const struct retry *retry, int timeout_ms)
 {
     uint64_t now = clock_ns();
@@ -267,19 +365,13 @@ static int timeout_for(const struct retry *retry, int timeout_ms)
     return left_ms < (uint64_t)timeout_ms ? (int)left_ms : timeout_ms;
 }
 
-static void wait_for_work(struct worker *worker)
+/* Waits until the worker is woken, something is to be read from `fd` (-1: none), or the time is over. */
+static void wait_until(struct worker *worker, int fd, int timeout_ms)
 {
     struct pollfd polled[] = {
         { .fd = worker->wake, .events = POLLIN },
-        { .fd = -1, .events = POLLIN },
+        { .fd = fd, .events = POLLIN },
     };
-    int timeout_ms = TURN_MS;
-    if (follows(&worker->serving) && worker->serving.retry.resume_ns == 0) {
-        polled[1].fd = follower_fd(&worker->serving.follower);
-    }
-    timeout_ms = timeout_for(&worker->serving.retry, timeout_ms);
-    timeout_ms = timeout_for(&worker->building.retry, timeout_ms);
-    timeout_ms = timeout_for(&worker->change, timeout_ms);
     uint64_t count = 0;
     if (poll(polled, 2, timeout_ms) > 0 && (polled[0].revents & POLLIN) != 0 &&
         read(worker->wake, &count, sizeof count) < 0) {
@@ -287,27 +379,20 @@ static void wait_for_work(struct worker *worker)
     }
 }
 
-static void *work(void *arg)
+static void wait_for_work(struct worker *worker)
 {
-    struct worker *worker = arg;
-    while (!atomic_load(&worker->stopping)) {
-        pthread_mutex_lock(&worker->lock);
-        bool rebuild = worker->rebuild;
-        pthread_mutex_unlock(&worker->lock);
-        if (is_due(&worker->change)) {
-            worker->change.resume_ns = 0;
-        }
-        if (rebuild && worker->building.follower.generation == NULL && worker->change.resume_ns == 0) {
-            begin_building(worker);
-        }
-        bool more = advance_serving(worker);
-        more = advance_building(worker) || more;
-        report(worker);
-        if (!more) {
-            wait_for_work(worker);
-        }
+    int fd = -1, timeout_ms = TURN_MS;
+    if (follows(&worker->serving) && worker->serving.retry.resume_ns == 0) {
+        fd = follower_fd(&worker->serving.follower);
     }
-    return NULL;
+    timeout_ms = timeout_for(&worker->serving.retry, timeout_ms);
+    timeout_ms = timeout_for(&worker->building.retry, timeout_ms);
+    timeout_ms = timeout_for(&worker->change, timeout_ms);
+    timeout_ms = timeout_for(&worker->history, timeout_ms);
+    if (is_shared(worker)) {
+        timeout_ms = timeout_for(&(struct retry){ .resume_ns = worker->tenure.due_ns }, timeout_ms);
+    }
+    wait_until(worker, fd, timeout_ms);
 }
 
 /* Begins the first generation: nothing older can serve, so it does. */
@@ -348,8 +433,8 @@ static varve_status open_serving(struct worker *worker, uint64_t number, varve_e
         return status;
     }
     worker->serving.follower.generation = generation;
-    bool fits = false;
-    status = follower_fits(worker->store, &generation->checkpoint, &fits, error);
+    bool fits = generation->checkpoint.ours;
+    status = fits ? follower_fits(worker->store, &generation->checkpoint, &fits, error) : VARVE_OK;
     if (status == VARVE_OK && !fits) {
         log_line(&worker->log, VARVE_LOG_WARNING, "projection %.*s: its checkpoint does not fit the log: rebuilding",
                  (int)name.len, name.ptr);
@@ -364,8 +449,159 @@ static varve_status open_serving(struct worker *worker, uint64_t number, varve_e
     return status;
 }
 
+/* Opens the models for changing. */
+static varve_status open_models(struct worker *worker, varve_error *error)
+{
+    uint64_t number = 0;
+    const struct place *place = &worker->home.place;
+    store_incarnation(worker->store, worker->incarnation);
+    worker->rewound = false;
+    varve_status status = place->kind->serving(place, NULL, NULL, worker->home.file->name, &number, error);
+    if (status == VARVE_OK) {
+        worker->next_number = generation_clean(&worker->home, number);
+        status = open_serving(worker, number, error);
+    }
+    return status;
+}
+
+/* ---- owner and standby ---- */
+
+/* Closes the models: they are another's to change. */
+static void step_down(struct worker *worker)
+{
+    follower_stop(&worker->serving.follower);
+    follower_stop(&worker->building.follower);
+    generation_close(worker->serving.follower.generation);
+    generation_close(worker->building.follower.generation);
+    worker->serving = worker->building = (struct side){ 0 };
+    worker->serving.follower.store = worker->store;
+    worker->change = worker->history = (struct retry){ 0 };
+    pthread_mutex_lock(&worker->lock);
+    worker->is_building = worker->rebuild = false;
+    pthread_mutex_unlock(&worker->lock);
+}
+
+/* Takes the lease or keeps it; opens the models where it was taken. */
+static varve_status take_or_keep(struct worker *worker, varve_error *error)
+{
+    const struct place *place = &worker->home.place;
+    const struct generation *writing[] = { worker->serving.follower.generation, worker->building.follower.generation };
+    varve_buf backend = { 0 };
+    bool fresh = false, before = writing[0] != NULL;
+    for (size_t i = 0; i < 2; i++) {
+        if (writing[i] != NULL) {
+            place->kind->identify(place, writing[i]->session, &backend, NULL);
+        }
+    }
+    varve_status status = backend.failed ? varve_error_set(error, VARVE_NOMEM, "no memory for a lease")
+                                         : tenure_hold(&worker->tenure, varve_buf_view(&backend), &fresh, error);
+    varve_buf_fini(&backend);
+    if (before && (fresh || !worker->tenure.held)) {
+        step_down(worker);
+    }
+    if (fresh) {
+        observer_close(&worker->observer, &worker->home);
+        status = open_models(worker, error);
+        if (status < 0) {
+            step_down(worker);
+            tenure_drop(&worker->tenure);
+        }
+    }
+    return status;
+}
+
+/* Is this process the owner? */
+static bool hold(struct worker *worker)
+{
+    varve_error error = { 0 };
+    varve_str name = worker->home.file->name;
+    if (!is_shared(worker) || !tenure_is_due(&worker->tenure)) {
+        return owns(worker);
+    }
+    bool owned = worker->serving.follower.generation != NULL;
+    varve_status status = take_or_keep(worker, &error);
+    if (status < 0 && status != VARVE_LOCKED) {
+        log_line(&worker->log, VARVE_LOG_WARNING, "projection %.*s: its lease: %s", (int)name.len, name.ptr,
+                 error.message);
+        worker->tenure.due_ns = clock_ns() + (uint64_t)worker->tenure.look_ms * 1000000;
+    }
+    if (owned != worker->tenure.held) {
+        set_problem(worker, "", NULL);
+        log_line(&worker->log, VARVE_LOG_INFO, "projection %.*s: %s%s", (int)name.len, name.ptr,
+                 owned ? "on standby, its owner is " : "owned by this process, ", worker->tenure.owner);
+    }
+    return worker->tenure.held;
+}
+
+/* How far the owner's model is. */
+static void observe(struct worker *worker)
+{
+    uint64_t number = worker->observer.number, position = worker->reported;
+    store_incarnation(worker->store, worker->incarnation);
+    observer_look(&worker->observer, &worker->home, &position, NULL);
+    if (worker->observer.number != number) {
+        worker->events.switched(worker->events.ctx, worker->home.file);
+    }
+    pthread_mutex_lock(&worker->lock);
+    worker->state = VARVE_PROJECTION_STANDBY;
+    snprintf(worker->texts.owner, sizeof worker->texts.owner, "%s", worker->tenure.owner);
+    pthread_mutex_unlock(&worker->lock);
+    announce(worker, position);
+}
+
+static void stand_by(struct worker *worker)
+{
+    observe(worker);
+    int wait_ms = worker->events.awaited(worker->events.ctx) ? AWAITED_MS : STANDBY_MS;
+    wait_until(worker, -1, timeout_for(&(struct retry){ .resume_ns = worker->tenure.due_ns }, wait_ms));
+}
+
+static void *work(void *arg)
+{
+    struct worker *worker = arg;
+    while (!atomic_load(&worker->stopping)) {
+        if (!hold(worker)) {
+            stand_by(worker);
+            continue;
+        }
+        if (!check_history(worker)) {
+            report(worker);
+            wait_for_work(worker);
+            continue;
+        }
+        pthread_mutex_lock(&worker->lock);
+        bool rebuild = worker->rebuild;
+        pthread_mutex_unlock(&worker->lock);
+        if (is_due(&worker->change)) {
+            worker->change.resume_ns = 0;
+        }
+        if (rebuild && worker->building.follower.generation == NULL && worker->change.resume_ns == 0) {
+            begin_building(worker);
+        }
+        bool more = advance_serving(worker);
+        more = (owns(worker) && advance_building(worker)) || more;
+        report(worker);
+        if (!more) {
+            wait_for_work(worker);
+        }
+    }
+    return NULL;
+}
+
+static void init_tenure(struct worker *worker, uint32_t lease_ms)
+{
+    uint32_t duration_ms = lease_ms == 0 ? TENURE_MS : lease_ms;
+    worker->tenure = (struct tenure){
+        .store = worker->store,
+        .place = &worker->home.place,
+        .name = worker->home.file->name,
+        .duration_ms = duration_ms,
+        .look_ms = duration_ms / 3 < STANDBY_MS ? duration_ms / 3 : STANDBY_MS,
+    };
+}
+
 varve_status worker_open(struct worker **out, varve_store *store, const struct generation_home *home,
-                         const struct worker_events *events, const struct log *log, varve_error *error)
+                         const struct worker_options *options, varve_error *error)
 {
     varve_status status = VARVE_OK;
     *out = NULL;
@@ -376,37 +612,34 @@ varve_status worker_open(struct worker **out, varve_store *store, const struct g
     pthread_mutex_init(&worker->lock, NULL);
     worker->store = store;
     worker->home = *home;
-    worker->events = *events;
-    worker->log = *log;
+    worker->home.incarnation = store_incarnation(store, worker->incarnation);
+    worker->events = options->events;
+    worker->log = options->log;
+    init_tenure(worker, options->lease_ms);
     worker->serving.follower.store = store;
     worker->state = VARVE_PROJECTION_STOPPED;
     worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (worker->wake < 0) {
         status = varve_error_set(error, VARVE_UNAVAILABLE, "no eventfd: %s", strerror(errno));
     } else {
-        uint64_t number = 0;
-        status =
-            worker->home.place.kind->serving(&worker->home.place, NULL, NULL, worker->home.file->name, &number, error);
-        if (status == VARVE_OK) {
-            worker->next_number = generation_clean(&worker->home, number);
-            status = open_serving(worker, number, error);
-        }
+        status = is_shared(worker) ? take_or_keep(worker, error) : open_models(worker, error);
     }
     if (status == VARVE_OK) {
         const struct checkpoint *checkpoint = &worker->serving.follower.generation->checkpoint;
-        atomic_store(&worker->served, checkpoint->ours ? checkpoint->position : 0);
-        worker->reported = atomic_load(&worker->served);
-    } else {
+        worker->reported = checkpoint->ours ? checkpoint->position : 0;
+        atomic_store(&worker->served, worker->reported);
+    } else if (status != VARVE_LOCKED) {
         worker_close(worker);
         worker = NULL;
     }
     *out = worker;
-    return status;
+    return status == VARVE_LOCKED ? VARVE_OK : status;
 }
 
 varve_status worker_start(struct worker *worker, varve_error *error)
 {
-    worker->state = VARVE_PROJECTION_CATCHING_UP;
+    worker->state = owns(worker) ? VARVE_PROJECTION_CATCHING_UP : VARVE_PROJECTION_STANDBY;
+    snprintf(worker->texts.owner, sizeof worker->texts.owner, "%s", worker->tenure.owner);
     int failure = pthread_create(&worker->thread, NULL, work, worker);
     if (failure != 0) {
         return varve_error_set(error, VARVE_UNAVAILABLE, "no thread for a projection: %s", strerror(failure));
@@ -418,7 +651,7 @@ varve_status worker_start(struct worker *worker, varve_error *error)
 /* Leaves the checkpoint where the log was last looked at, so that the next start need not look again. */
 static void settle(struct worker *worker)
 {
-    if (follows(&worker->serving) && worker->serving.follower.cursor != NULL) {
+    if (owns(worker) && follows(&worker->serving) && worker->serving.follower.cursor != NULL) {
         varve_error ignored = { 0 };
         follower_advance(&worker->serving.follower, true, &ignored);
     }
@@ -440,6 +673,8 @@ void worker_close(struct worker *worker)
     }
     follower_stop(&worker->serving.follower);
     generation_close(worker->serving.follower.generation);
+    observer_close(&worker->observer, &worker->home);
+    tenure_fini(&worker->tenure);
     if (worker->wake >= 0) {
         close(worker->wake);
     }
@@ -457,15 +692,23 @@ void worker_nudge(struct worker *worker)
     wake(worker);
 }
 
-void worker_rebuild(struct worker *worker)
+varve_status worker_rebuild(struct worker *worker, varve_error *error)
 {
+    varve_status status = VARVE_OK;
+    varve_str name = worker->home.file->name;
     pthread_mutex_lock(&worker->lock);
-    worker->rebuild = worker->rebuild || !worker->is_building;
+    if (worker->state == VARVE_PROJECTION_STANDBY) {
+        status = varve_error_set(error, VARVE_UNAVAILABLE, "projection %.*s is on standby here: its owner is %s",
+                                 (int)name.len, name.ptr, worker->texts.owner);
+    } else {
+        worker->rebuild = worker->rebuild || !worker->is_building;
+    }
     pthread_mutex_unlock(&worker->lock);
     wake(worker);
+    return status;
 }
 
-void worker_get_status(struct worker *worker, varve_projection_status *status, char *problem, size_t problem_size)
+void worker_get_status(struct worker *worker, varve_projection_status *status, struct worker_texts *texts)
 {
     pthread_mutex_lock(&worker->lock);
     status->state = worker->state;
@@ -474,7 +717,8 @@ void worker_get_status(struct worker *worker, varve_projection_status *status, c
     status->rebuild_done = worker->built;
     double seconds = (double)(clock_ns() - worker->build_began_ns) / 1e9;
     status->rebuild_rate = worker->is_building && seconds > 0 ? (double)worker->built / seconds : 0;
-    snprintf(problem, problem_size, "%s", worker->problem);
+    *texts = worker->texts;
     pthread_mutex_unlock(&worker->lock);
-    status->problem = varve_str_of(problem);
+    status->problem = varve_str_of(texts->problem);
+    status->owner = varve_str_of(texts->owner);
 }

@@ -10,6 +10,13 @@
  *   does not fit the log             stays, and stands at position 0      removed
  *   nothing (missing, damaged)       the new one serves from the start    -
  *
+ * Where several processes share the models (place.owner is set) all of this is for the one that owns the projection
+ * (tenure.h). In another one it is on standby: it watches how far the owner is, so that waiting for a position works
+ * everywhere, and takes over when the lease ends.
+ *
+ * When the log becomes another history while the engine runs, a model whose checkpoint's event still stands where it
+ * was goes on; else it is as one that does not fit the log.
+ *
  * What may pass (the disk is full, no file can be opened …) is tried again after a while, longer each
  * time: an event, the beginning of a rebuild, the switch.
  */
@@ -20,8 +27,7 @@
 
 #include "base/log.h"
 #include "query/generation.h"
-
-typedef struct varve_store varve_store;
+#include "query/tenure.h"
 
 struct worker;
 
@@ -33,13 +39,25 @@ struct worker_events {
     void *ctx;
 };
 
+struct worker_options {
+    struct worker_events events;
+    struct log log;
+    uint32_t lease_ms; /* 0: TENURE_MS */
+};
+
+/* The texts of a status; each terminated. */
+struct worker_texts {
+    char problem[256];
+    char owner[TENURE_NAME_MAX];
+};
+
 /*
- * Opens what serves, or begins it; nothing runs yet. A model that is there and cannot be opened is
- * VARVE_IO, and stays. All is borrowed until worker_close, `home`,
- * `events` and `log` are copied.
+ * Opens what serves, or begins it, unless another process owns it; nothing runs yet. A model that is there and cannot
+ * be opened is VARVE_IO, and stays. All is borrowed until worker_close; `home` and `options` are copied, and the
+ * incarnation is the store's.
  */
 varve_status worker_open(struct worker **worker, varve_store *store, const struct generation_home *home,
-                         const struct worker_events *events, const struct log *log, varve_error *error);
+                         const struct worker_options *options, varve_error *error);
 varve_status worker_start(struct worker *worker, varve_error *error);
 /* Stops at a committed checkpoint and frees everything. NULL is allowed. */
 void worker_close(struct worker *worker);
@@ -48,9 +66,9 @@ void worker_close(struct worker *worker);
 uint64_t worker_position(struct worker *worker);
 /* Somebody waits since just now: looks at the log at once. While `awaited` says so, the checkpoint is not lazy. */
 void worker_nudge(struct worker *worker);
-/* As varve_projection_rebuild. */
-void worker_rebuild(struct worker *worker);
-/* Fills everything but name, version, mode and head; the problem's text goes to `problem` (terminated). */
-void worker_get_status(struct worker *worker, varve_projection_status *status, char *problem, size_t problem_size);
+/* As varve_projection_rebuild. UNAVAILABLE: another process owns the projection. */
+varve_status worker_rebuild(struct worker *worker, varve_error *error);
+/* Fills everything but name, version, mode and head; its texts go to `texts`. */
+void worker_get_status(struct worker *worker, varve_projection_status *status, struct worker_texts *texts);
 
 #endif

@@ -13,6 +13,7 @@
 struct counting {
     char location[512];
     struct sqlfile *file;
+    char incarnation[VARVE_UUID_TEXT_BYTES];
     struct generation_home home;
 };
 
@@ -23,7 +24,7 @@ static void open_place(struct fixture *fixture, struct counting *place)
                                         fixture->sql->name, &fixture->error);
     assert_int_equal(status, VARVE_OK);
     place->home = (struct generation_home){ place_of(fixture->sql, place->location), place->file,
-                                            store_incarnation(fixture->store) };
+                                            store_incarnation(fixture->store, place->incarnation) };
     status = place->home.place.kind->prepare(&place->home.place, &fixture->error);
     if (status < 0) {
         fail_msg("%s", fixture->error.message);
@@ -141,18 +142,20 @@ static void a_log_that_cannot_be_followed_for_a_while_is_tried_again(void **stat
     struct counting place = { 0 };
     struct worker *worker = NULL;
     atomic_int retries = 0;
-    const struct worker_events events = { nothing, nothing_of, nobody, NULL };
-    const struct log log = { count_retries, &retries };
+    const struct worker_options options = {
+        .events = { nothing, nothing_of, nobody, NULL },
+        .log = { count_retries, &retries },
+    };
     varve_projection_status seen = { 0 };
-    char problem[256];
+    struct worker_texts texts;
     open_place(fixture, &place);
     uint64_t position = append_many(fixture, 10);
-    assert_int_equal(worker_open(&worker, fixture->store, &place.home, &events, &log, &fixture->error), VARVE_OK);
+    assert_int_equal(worker_open(&worker, fixture->store, &place.home, &options, &fixture->error), VARVE_OK);
     const struct rlimit before = exhaust_files();
     varve_status started = worker_start(worker, &fixture->error);
     do {
         usleep(1000);
-        worker_get_status(worker, &seen, problem, sizeof problem);
+        worker_get_status(worker, &seen, &texts);
     } while (started == VARVE_OK && atomic_load(&retries) < 2 && seen.state != VARVE_PROJECTION_FAULTED &&
              seen.state != VARVE_PROJECTION_LIVE);
     int seen_retries = atomic_load(&retries);
@@ -161,7 +164,7 @@ static void a_log_that_cannot_be_followed_for_a_while_is_tried_again(void **stat
     assert_true(seen_retries >= 2);
     while (worker_position(worker) < position && seen.state != VARVE_PROJECTION_FAULTED) {
         usleep(1000);
-        worker_get_status(worker, &seen, problem, sizeof problem);
+        worker_get_status(worker, &seen, &texts);
     }
     assert_int_not_equal(seen.state, VARVE_PROJECTION_FAULTED);
     assert_int_equal(worker_position(worker), position);
@@ -169,12 +172,77 @@ static void a_log_that_cannot_be_followed_for_a_while_is_tried_again(void **stat
     sqlfile_free(place.file);
 }
 
+#ifdef VARVE_WITH_POSTGRES
+static void claim_for(struct counting *place, const char *owner, uint64_t epoch)
+{
+    varve_error error = { 0 };
+    place->home.place.owner = varve_str_of(owner);
+    place->home.place.epoch = epoch;
+    if (place->home.place.kind->claim(&place->home.place, place->file->name, (varve_str){ 0 }, &error) < 0) {
+        fail_msg("%s", error.message);
+    }
+}
+
+/* Nobody ends the connection of the owner before here: what it tries is refused all the same. */
+static void whose_claim_is_over_changes_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    struct counting ann = { 0 }, bob = { 0 };
+    uint64_t number = 0;
+    if (in_files(fixture)) {
+        skip();
+    }
+    open_place(fixture, &ann);
+    open_place(fixture, &bob);
+    append_many(fixture, 10);
+    claim_for(&ann, "ann", 1);
+    const struct place_kind *kind = ann.home.place.kind;
+    struct follower follower = { .store = fixture->store };
+    struct generation *spare = NULL;
+    assert_int_equal(generation_create(&follower.generation, &ann.home, 1, &fixture->error), VARVE_OK);
+    assert_int_equal(generation_create(&spare, &ann.home, 2, &fixture->error), VARVE_OK);
+    assert_int_equal(generation_publish(follower.generation, &fixture->error), VARVE_OK);
+    assert_int_equal(follower_advance(&follower, true, &fixture->error), VARVE_OK);
+    assert_int_equal(follower.generation->checkpoint.position, 10);
+
+    claim_for(&bob, "bob", 2);
+    append_many(fixture, 10);
+    varve_status status = VARVE_OK;
+    while (status >= 0) {
+        status = follower_advance(&follower, true, &fixture->error);
+    }
+    assert_int_equal(status, VARVE_LOCKED);
+    assert_int_equal(postgres_number(&fixture->postgres, "SELECT position FROM \"varve$counts$1\".varve_checkpoint"),
+                     10);
+    assert_int_equal(generation_publish(spare, &fixture->error), VARVE_LOCKED);
+    assert_int_equal(generation_disown(follower.generation, &fixture->error), VARVE_LOCKED);
+    generation_remove(spare);
+    assert_int_equal(generation_clean(&ann.home, 3), 4);
+    assert_int_equal(postgres_number(&fixture->postgres,
+                                     "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'varve$counts$%'"),
+                     2);
+    assert_int_equal(kind->serving(&bob.home.place, NULL, NULL, bob.file->name, &number, NULL), VARVE_OK);
+    assert_int_equal(number, 1);
+    follower_stop(&follower);
+    generation_close(follower.generation);
+    assert_int_equal(generation_clean(&bob.home, 1), 3);
+    assert_int_equal(postgres_number(&fixture->postgres,
+                                     "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'varve$counts$%'"),
+                     1);
+    sqlfile_free(ann.file);
+    sqlfile_free(bob.file);
+}
+#endif
+
 int main(void)
 {
     struct CMUnitTest tests[] = {
         CASE(a_long_way_to_the_next_event_is_gone_in_steps),
         CASE(a_batch_of_rare_events_ends_early),
         CASE(a_log_that_cannot_be_followed_for_a_while_is_tried_again),
+#ifdef VARVE_WITH_POSTGRES
+        CASE(whose_claim_is_over_changes_nothing),
+#endif
     };
     return run_on_all(tests, sizeof tests / sizeof *tests);
 }

@@ -3,10 +3,10 @@
  * The sql session on PostgreSQL.
  *
  * A database of the seam is a schema: `location` is a URI whose `schema` parameter names it, and the session's
- * search_path has nothing else. The one writing session holds an advisory lock for the schema's
- * name while its connection lasts, so that neither another process nor a connection of its own that was lost and still
- * has a COMMIT under way can write beside it. Read models can be built again, so their commits are not waited for
- * (synchronous_commit=off): what a crash of the server takes back, it takes back together with its checkpoint.
+ * search_path has nothing else. Who may write to it is decided above (query/place.h); a transaction of a process that
+ * is frozen, or whose machine is gone, is ended by the server after a minute. Read models can be built again, so their
+ * commits are not waited for (synchronous_commit=off): what a crash of the server takes back, it takes back together
+ * with its checkpoint.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +14,13 @@
 #include "sql/postgres_connection.h"
 #include "sql/postgres_session.h"
 
-/* A schema's lock; both names stand in a string of a script. */
+/* A scratch schema's lock, held while it is in use; the name stands in a string of a script. */
 #define LOCK_OF "hashtextextended('varve:' || '%s', 0)"
 
 /* What a scratch schema is known by: left by a crash, its lock is free, and who makes another one drops it. */
 #define SCRATCH_MARK "varve scratch"
 
-enum { LOCK_WAIT_MS = 3000 };
+enum { LOCK_WAIT_MS = 3000 }; /* for dropping a scratch schema */
 
 void postgres_session_cancel(struct sql_session *session)
 {
@@ -51,23 +51,6 @@ static varve_status schema_exists(struct sql_session *session, bool *exists, var
     return status;
 }
 
-/* Whose lock it is may write. A connection that was lost may take a moment to let go of it. */
-static varve_status lock_schema(struct sql_session *session, varve_error *error)
-{
-    varve_buf script = { 0 };
-    varve_error refusal = { 0 };
-    varve_buf_printf(&script, "SET lock_timeout = %d; SELECT pg_advisory_lock(" LOCK_OF "); SET lock_timeout = 0",
-                     LOCK_WAIT_MS, session->schema);
-    varve_status status = run_buf(session, &script, &refusal);
-    if (status == VARVE_BUSY) {
-        varve_error_set(error, status, "another process writes to the schema %s", session->schema);
-        if (error != NULL) error->flags |= VARVE_ERROR_RETRIABLE;
-    } else if (status < 0 && error != NULL) {
-        *error = refusal;
-    }
-    return status;
-}
-
 /* Creating asks for a privilege even where there is nothing to create, so it is asked for only then. */
 static varve_status create_schema(struct sql_session *session, varve_error *error)
 {
@@ -79,8 +62,7 @@ static varve_status create_schema(struct sql_session *session, varve_error *erro
 static varve_status create_scratch(struct sql_session *session, varve_error *error)
 {
     varve_buf script = { 0 };
-    varve_status status = lock_schema(session, error);
-    if (status < 0) return status;
+    varve_buf_printf(&script, "SELECT pg_advisory_lock(" LOCK_OF ");", session->schema);
     varve_buf_printf(&script,
                      "DO $do$ DECLARE s name; BEGIN"
                      " FOR s IN SELECT nspname FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner"
@@ -89,7 +71,7 @@ static varve_status create_scratch(struct sql_session *session, varve_error *err
                      " EXECUTE format('DROP SCHEMA IF EXISTS %%I CASCADE', s); END IF; END LOOP; END $do$;"
                      "CREATE SCHEMA \"%s\"; COMMENT ON SCHEMA \"%s\" IS '" SCRATCH_MARK "'",
                      session->schema, session->schema);
-    status = run_buf(session, &script, error);
+    varve_status status = run_buf(session, &script, error);
     session->made = status == VARVE_OK;
     return status;
 }
@@ -103,7 +85,7 @@ static varve_status enter_schema(struct sql_session *session, varve_error *error
     switch (session->mode) {
     case SQL_READ_WRITE:
         if (!exists) status = create_schema(session, error);
-        return status < 0 ? status : lock_schema(session, error);
+        return status;
     case SQL_SCRATCH:
         return exists ? VARVE_OK : create_scratch(session, error);
     case SQL_READ_ONLY:
@@ -136,7 +118,7 @@ static void disconnect(struct sql_session *session)
 static varve_status connect_session(struct sql_session *session, varve_error *error)
 {
     static const char *const settings[] = {
-        [SQL_READ_WRITE] = "SET synchronous_commit = off",
+        [SQL_READ_WRITE] = "SET synchronous_commit = off; SET idle_in_transaction_session_timeout = '60s'",
         [SQL_READ_ONLY] = "SET default_transaction_read_only = on",
         [SQL_SCRATCH] = "SET synchronous_commit = off",
     };

@@ -13,7 +13,6 @@ struct varve_store {
     struct store_log *log;
     char *path;
     bool read_only;
-    char incarnation[VARVE_UUID_TEXT_BYTES]; /* when it was opened */
     uint32_t idempotency_retention_s;
     struct watch watch;    /* the head, and who waits for it to move */
     struct writer *writer; /* NULL when read_only */

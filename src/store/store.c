@@ -40,7 +40,6 @@ static varve_status open_log(varve_store *store, const varve_store_options *opti
     if (status < 0) return status;
     watch_move(&store->watch, head);
     watch_renew(&store->watch, incarnation);
-    memcpy(store->incarnation, incarnation, sizeof incarnation);
     if (options->read_only) return VARVE_OK;
 
     struct writer_options writer_options = {
@@ -89,9 +88,10 @@ void varve_store_close(varve_store *store)
     free(store);
 }
 
-const char *store_incarnation(const varve_store *store)
+const char *store_incarnation(varve_store *store, char text[VARVE_UUID_TEXT_BYTES])
 {
-    return store->incarnation;
+    watch_history(&store->watch, text);
+    return text;
 }
 
 bool store_is_read_only(const varve_store *store)

@@ -63,8 +63,9 @@ varve_status subscription_load(varve_store *store, varve_str name, struct arena 
 
 varve_status subscription_check_history(varve_store *store, const struct subscription *subscription, varve_error *error)
 {
+    char incarnation[VARVE_UUID_TEXT_BYTES];
     varve_str name = subscription->definition.name;
-    if (varve_str_is(subscription->incarnation, store_incarnation(store))) return VARVE_OK;
+    if (varve_str_is(subscription->incarnation, store_incarnation(store, incarnation))) return VARVE_OK;
     return varve_error_set(error, VARVE_REWOUND,
                            "the log was restored or imported since the subscription %.*s was created: delete it and "
                            "create it again, after a position that its consumers know",
@@ -240,10 +241,11 @@ static varve_status put_new(varve_store *store, const varve_subscription *defini
                             struct contention *contention, varve_error *error)
 {
     struct store_write writes[VARVE_SUBSCRIPTION_MEMBERS_MAX + 1];
+    char incarnation[VARVE_UUID_TEXT_BYTES];
     const struct subscription subscription = {
         .definition = *definition,
         .created_at = varve_time_now(),
-        .incarnation = varve_str_of(store_incarnation(store)),
+        .incarnation = varve_str_of(store_incarnation(store, incarnation)),
     };
     const struct member beginning = { .position = definition->after_position };
     varve_status status = put_definition(&subscription, memory, &writes[0], error);
