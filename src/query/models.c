@@ -375,6 +375,9 @@ static void visit_model(const struct models *models, const struct model *model, 
         struct checkpoint checkpoint;
         char incarnation[VARVE_UUID_TEXT_BYTES];
         const struct generation_home home = home_of(models, model, incarnation);
+        if (home.place.kind->claim != NULL && tenure_look(models->store, status.name, texts.owner, NULL) == VARVE_OK) {
+            status.owner = varve_str_of(texts.owner);
+        }
         if (generation_peek(&home, &checkpoint, NULL) == VARVE_OK) {
             status.position = checkpoint.ours ? checkpoint.position : 0;
             if (!checkpoint.ours) {

@@ -10,6 +10,11 @@ static varve_status no_memory(varve_error *error)
     return varve_error_set(error, VARVE_NOMEM, "no memory for a lease");
 }
 
+static void write_key(varve_str name, varve_buf *key)
+{
+    varve_buf_printf(key, "projection %.*s", (int)name.len, name.ptr);
+}
+
 static void come_again(struct tenure *tenure, uint32_t after_ms)
 {
     tenure->due_ns = clock_ns() + (uint64_t)after_ms * 1000000;
@@ -44,7 +49,7 @@ varve_status tenure_hold(struct tenure *tenure, varve_str backend, bool *fresh, 
     struct lease previous = { 0 };
     *fresh = false;
     if (tenure->key.len == 0) {
-        varve_buf_printf(&tenure->key, "projection %.*s", (int)tenure->name.len, tenure->name.ptr);
+        write_key(tenure->name, &tenure->key);
     }
     if (tenure->key.failed) {
         return no_memory(error);
@@ -73,6 +78,24 @@ varve_status tenure_hold(struct tenure *tenure, varve_str backend, bool *fresh, 
     come_again(tenure, *fresh ? 0 : tenure->held && status >= 0 ? third_ms : tenure->look_ms);
     tenure->lease.backend = (varve_str){ 0 }; /* the caller's */
     return status < 0 ? status : VARVE_OK;
+}
+
+varve_status tenure_look(varve_store *store, varve_str name, char owner[TENURE_NAME_MAX], varve_error *error)
+{
+    struct arena memory = { 0 };
+    struct lease lease = { 0 };
+    varve_time now = 0;
+    varve_buf key = { 0 };
+    write_key(name, &key);
+    owner[0] = '\0';
+    varve_status status =
+        key.failed ? no_memory(error) : lease_look(store, varve_buf_view(&key), &memory, &lease, &now, error);
+    if (status >= 0 && lease_is_held(&lease, now)) {
+        snprintf(owner, TENURE_NAME_MAX, "%.*s", (int)lease.owner.len, lease.owner.ptr);
+    }
+    varve_buf_fini(&key);
+    arena_fini(&memory);
+    return status;
 }
 
 bool tenure_is_due(const struct tenure *tenure)

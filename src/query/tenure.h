@@ -35,6 +35,9 @@ struct tenure {
  */
 varve_status tenure_hold(struct tenure *tenure, varve_str backend, bool *fresh, varve_error *error);
 
+/* Who owns a projection, for who only looks: "" when nobody does. */
+varve_status tenure_look(varve_store *store, varve_str name, char owner[TENURE_NAME_MAX], varve_error *error);
+
 /* Is it time to hold? */
 bool tenure_is_due(const struct tenure *tenure);
 

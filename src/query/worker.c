@@ -445,7 +445,9 @@ static varve_status open_serving(struct worker *worker, uint64_t number, varve_e
                  "projection %.*s: its statements changed and do not fit the model: rebuilding; raise @version",
                  (int)name.len, name.ptr);
     }
+    pthread_mutex_lock(&worker->lock);
     worker->rebuild = !fits || generation->projection == NULL;
+    pthread_mutex_unlock(&worker->lock);
     return status;
 }
 
@@ -519,7 +521,11 @@ static bool hold(struct worker *worker)
         return owns(worker);
     }
     bool owned = worker->serving.follower.generation != NULL;
-    varve_status status = take_or_keep(worker, &error);
+    /* Once more when it was taken just now: with the connections that were made. */
+    varve_status status = VARVE_OK;
+    for (int i = 0; i < 2 && status >= 0 && tenure_is_due(&worker->tenure); i++) {
+        status = take_or_keep(worker, &error);
+    }
     if (status < 0 && status != VARVE_LOCKED) {
         log_line(&worker->log, VARVE_LOG_WARNING, "projection %.*s: its lease: %s", (int)name.len, name.ptr,
                  error.message);
@@ -577,6 +583,7 @@ static void *work(void *arg)
         }
         if (rebuild && worker->building.follower.generation == NULL && worker->change.resume_ns == 0) {
             begin_building(worker);
+            continue; /* its connection is to be known to whoever takes over */
         }
         bool more = advance_serving(worker);
         more = (owns(worker) && advance_building(worker)) || more;
