@@ -32,6 +32,12 @@ typedef struct varve_store_info {
 
 VARVE_API varve_status varve_store_get_info(varve_store *store, varve_store_info *info, varve_error *error);
 
+/*
+ * The incarnation as this process knows it now, as text into `text`, which is returned. It changes under a process on
+ * PostgreSQL when the server is promoted: take it before the positions that it is to be kept with.
+ */
+VARVE_API const char *varve_store_incarnation(varve_store *store, char text[VARVE_UUID_TEXT_BYTES]);
+
 /* The newest position a reader can see. Does not touch the disk on a store opened for writing. */
 VARVE_API varve_status varve_store_head(varve_store *store, uint64_t *position, varve_error *error);
 

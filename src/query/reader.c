@@ -109,7 +109,7 @@ varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *po
 {
     const struct sql_driver *sql = reader->home->place.sql;
     char incarnation[VARVE_UUID_TEXT_BYTES];
-    store_incarnation(reader->home->store, incarnation);
+    varve_store_incarnation(reader->home->store, incarnation);
     *position = UINT64_MAX;
     sql->set_time_limit(reader->session, limit_ms);
     varve_status status = sql->begin(reader->session, error);

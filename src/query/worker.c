@@ -311,7 +311,7 @@ static bool check_history(struct worker *worker)
     char incarnation[VARVE_UUID_TEXT_BYTES];
     varve_error error = { 0 };
     bool fits = false;
-    store_incarnation(worker->store, incarnation);
+    varve_store_incarnation(worker->store, incarnation);
     if (strcmp(incarnation, worker->incarnation) == 0 && !worker->rewound) {
         return true;
     }
@@ -456,7 +456,7 @@ static varve_status open_models(struct worker *worker, varve_error *error)
 {
     uint64_t number = 0;
     const struct place *place = &worker->home.place;
-    store_incarnation(worker->store, worker->incarnation);
+    varve_store_incarnation(worker->store, worker->incarnation);
     worker->rewound = false;
     varve_status status = place->kind->serving(place, NULL, NULL, worker->home.file->name, &number, error);
     if (status == VARVE_OK) {
@@ -543,7 +543,7 @@ static bool hold(struct worker *worker)
 static void observe(struct worker *worker)
 {
     uint64_t number = worker->observer.number, position = worker->reported;
-    store_incarnation(worker->store, worker->incarnation);
+    varve_store_incarnation(worker->store, worker->incarnation);
     observer_look(&worker->observer, &worker->home, &position, NULL);
     if (worker->observer.number != number) {
         worker->events.switched(worker->events.ctx, worker->home.file);
@@ -619,7 +619,7 @@ varve_status worker_open(struct worker **out, varve_store *store, const struct g
     pthread_mutex_init(&worker->lock, NULL);
     worker->store = store;
     worker->home = *home;
-    worker->home.incarnation = store_incarnation(store, worker->incarnation);
+    worker->home.incarnation = varve_store_incarnation(store, worker->incarnation);
     worker->events = options->events;
     worker->log = options->log;
     init_tenure(worker, options->lease_ms);

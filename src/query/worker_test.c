@@ -24,7 +24,7 @@ static void open_place(struct fixture *fixture, struct counting *place)
                                         fixture->sql->name, &fixture->error);
     assert_int_equal(status, VARVE_OK);
     place->home = (struct generation_home){ place_of(fixture->sql, place->location), place->file,
-                                            store_incarnation(fixture->store, place->incarnation) };
+                                            varve_store_incarnation(fixture->store, place->incarnation) };
     status = place->home.place.kind->prepare(&place->home.place, &fixture->error);
     if (status < 0) {
         fail_msg("%s", fixture->error.message);

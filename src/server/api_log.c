@@ -86,7 +86,7 @@ static varve_status read_page(struct request *request, varve_read_options *optio
     } else {
         varve_buf_str(out, VARVE_STR("null"));
     }
-    varve_buf_printf(out, ",\"incarnation\":\"%s\"}", request->backend->incarnation);
+    varve_buf_printf(out, ",\"incarnation\":\"%s\"}", request->answer.incarnation);
 done:
     varve_cursor_close(cursor);
     if (status >= 0) request_send(request, 200);
@@ -110,7 +110,7 @@ void api_log_read(struct request *request)
     varve_error error = { 0 };
     varve_read_options options = { 0 };
     bool stream = admit_event_stream(request->headers.accept) && !request_is_head(request);
-    request->answer.incarnation = true;
+    varve_store_incarnation(request->backend->store, request->answer.incarnation);
     varve_status status = read_options(request, &options, &error);
     if (status >= 0) {
         status = stream ? start_stream(request, &options, &error) : read_page(request, &options, &error);

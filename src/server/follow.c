@@ -142,7 +142,7 @@ static void write_step(struct event_stream *stream, varve_status status, const v
     } else if (status == VARVE_CAUGHT_UP) {
         uint64_t scanned = varve_cursor_scanned(stream->cursor);
         varve_buf_printf(&stream->line, "{\"position\":%llu,\"incarnation\":\"%s\"}", (unsigned long long)scanned,
-                         stream->request->backend->incarnation);
+                         stream->request->answer.incarnation);
         follow_write_event(&stream->out, scanned, "caught_up", varve_buf_view(&stream->line));
     } else {
         stream->ended = true;

@@ -281,8 +281,8 @@ static bool add_headers(struct exchange *exchange, struct MHD_Response *response
         if (MHD_add_response_header(response, "ETag", etag) != MHD_YES) return false;
     }
     if (answer->allow != NULL && MHD_add_response_header(response, "Allow", answer->allow) != MHD_YES) return false;
-    if (answer->incarnation &&
-        MHD_add_response_header(response, "Varve-Incarnation", exchange->request.backend->incarnation) != MHD_YES) {
+    if (answer->incarnation[0] != '\0' &&
+        MHD_add_response_header(response, "Varve-Incarnation", answer->incarnation) != MHD_YES) {
         return false;
     }
     if (answer->status == 503 && MHD_add_response_header(response, "Retry-After", "1") != MHD_YES) return false;

@@ -32,7 +32,6 @@ struct waits;
 struct backend {
     varve_engine *engine;
     varve_store *store;
-    char incarnation[VARVE_UUID_TEXT_BYTES]; /* the store's; it cannot change while the store is open */
     struct workers *workers;
     struct follow *follow;
     struct waits *waits;
@@ -66,7 +65,7 @@ struct answer {
     answer_read read;  /* when set it is asked instead of `body` */
     uint64_t etag;     /* sent as "N"; 0: none */
     const char *allow; /* with 405 */
-    bool incarnation;  /* sent as Varve-Incarnation */
+    char incarnation[VARVE_UUID_TEXT_BYTES]; /* the log's, sent as Varve-Incarnation; "": none */
 };
 
 struct request {

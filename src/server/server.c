@@ -40,14 +40,6 @@ static unsigned connections_within_limits(unsigned wanted)
     return possible < wanted ? (unsigned)possible : wanted;
 }
 
-static varve_status read_incarnation(struct backend *backend, varve_error *error)
-{
-    varve_store_info info = { 0 };
-    varve_status status = varve_store_get_info(backend->store, &info, error);
-    if (status >= 0) memcpy(backend->incarnation, info.incarnation, sizeof backend->incarnation);
-    return status;
-}
-
 varve_status server_open(struct server **opened, const struct server_options *options, varve_error *error)
 {
     const char *listen = options->listen == NULL ? "127.0.0.1:8080" : options->listen;
@@ -65,7 +57,6 @@ varve_status server_open(struct server **opened, const struct server_options *op
 
     varve_status status = VARVE_OK;
     if (backend->metrics == NULL) status = varve_error_set(error, VARVE_NOMEM, "out of memory");
-    if (status >= 0) status = read_incarnation(backend, error);
     if (status >= 0) status = listen_open(&server->listen_fd, listen, server->address, &server->port, error);
     if (status >= 0) status = workers_open(&backend->workers, or_default(options->workers, 4), error);
     if (status >= 0) {

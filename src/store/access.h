@@ -16,9 +16,6 @@ varve_status store_import(const struct store_driver *driver, const char *path, F
                           const varve_progress_options *options, uint64_t *events, varve_error *error);
 varve_status store_new_incarnation(const struct store_driver *driver, const char *path, varve_error *error);
 
-/* The incarnation as text, as far as this process knows, into `text`, which is returned. */
-const char *store_incarnation(varve_store *store, char text[VARVE_UUID_TEXT_BYTES]);
-
 bool store_is_read_only(const varve_store *store);
 
 /*

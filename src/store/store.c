@@ -88,7 +88,7 @@ void varve_store_close(varve_store *store)
     free(store);
 }
 
-const char *store_incarnation(varve_store *store, char text[VARVE_UUID_TEXT_BYTES])
+const char *varve_store_incarnation(varve_store *store, char text[VARVE_UUID_TEXT_BYTES])
 {
     watch_history(&store->watch, text);
     return text;

@@ -65,7 +65,7 @@ varve_status subscription_check_history(varve_store *store, const struct subscri
 {
     char incarnation[VARVE_UUID_TEXT_BYTES];
     varve_str name = subscription->definition.name;
-    if (varve_str_is(subscription->incarnation, store_incarnation(store, incarnation))) return VARVE_OK;
+    if (varve_str_is(subscription->incarnation, varve_store_incarnation(store, incarnation))) return VARVE_OK;
     return varve_error_set(error, VARVE_REWOUND,
                            "the log was restored or imported since the subscription %.*s was created: delete it and "
                            "create it again, after a position that its consumers know",
@@ -245,7 +245,7 @@ static varve_status put_new(varve_store *store, const varve_subscription *defini
     const struct subscription subscription = {
         .definition = *definition,
         .created_at = varve_time_now(),
-        .incarnation = varve_str_of(store_incarnation(store, incarnation)),
+        .incarnation = varve_str_of(varve_store_incarnation(store, incarnation)),
     };
     const struct member beginning = { .position = definition->after_position };
     varve_status status = put_definition(&subscription, memory, &writes[0], error);

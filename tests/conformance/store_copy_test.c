@@ -123,7 +123,7 @@ static void an_export_imports_as_the_same_log(void **state)
     assert_int_equal(varve_store_verify(imported, NULL, &checked, NULL), VARVE_OK);
     assert_same_log(fixture->store, imported);
     char before[VARVE_UUID_TEXT_BYTES], after[VARVE_UUID_TEXT_BYTES];
-    assert_string_not_equal(store_incarnation(fixture->store, before), store_incarnation(imported, after));
+    assert_string_not_equal(varve_store_incarnation(fixture->store, before), varve_store_incarnation(imported, after));
     char *again = export_text(imported, &size_again);
     assert_int_equal(size, size_again);
     assert_memory_equal(text, again, size);
@@ -284,7 +284,7 @@ static void a_backup_is_one_moment_while_writing_goes_on(void **state)
                          -1); /* one plain file, also after it was read */
         copy = open_path(fixture, "backup");
         char copied[VARVE_UUID_TEXT_BYTES], copied_from[VARVE_UUID_TEXT_BYTES];
-        assert_string_equal(store_incarnation(copy, copied), store_incarnation(fixture->store, copied_from));
+        assert_string_equal(varve_store_incarnation(copy, copied), varve_store_incarnation(fixture->store, copied_from));
     } else {
         if (store_restore(fixture->driver, place_of(fixture, "copy"), path, NULL, &error) < 0)
             fail_msg("%s", error.message);
@@ -308,7 +308,7 @@ static void a_restored_store_is_another_incarnation(void **state)
     snprintf(target, sizeof target, "%s", place_of(fixture, "restored"));
     assert_int_equal(varve_store_backup(fixture->store, backup, NULL, NULL), VARVE_OK);
     append_n(fixture->store, "s-1", "E", 1); /* what the restored store will have lost */
-    store_incarnation(fixture->store, incarnation);
+    varve_store_incarnation(fixture->store, incarnation);
     varve_error error = { 0 };
     if (store_restore(fixture->driver, target, backup, NULL, &error) < 0) fail_msg("%s", error.message);
     assert_int_equal(store_restore(fixture->driver, target, backup, NULL, &error), VARVE_INVALID);
@@ -336,7 +336,7 @@ static void a_restored_store_is_another_incarnation(void **state)
     assert_int_equal(store_new_incarnation(fixture->driver, target, NULL), VARVE_OK);
     restored = open_path(fixture, "restored");
     char renewed[VARVE_UUID_TEXT_BYTES];
-    assert_string_not_equal(store_incarnation(restored, renewed), incarnation);
+    assert_string_not_equal(varve_store_incarnation(restored, renewed), incarnation);
     varve_store_close(restored);
 }
 

@@ -108,9 +108,11 @@ expect 0 query customer_orders "customer_id=c-1' OR '1'='1" -o json
 out_has '{"rows":[],'
 
 expect 0 projection list -o json
+forget_owner
 place='"position":3007,"head":3007,"lag":0,"rebuild":null}'
 out_is '{"projections":[{"name":"order_summary","version":1,"mode":"async","state":"stopped",'"$place]}"
 expect 0 projection rebuild order_summary -o json
+forget_owner
 out_is '{"name":"order_summary","version":1,"mode":"async","state":"live",'"$place"
 expect 0 query order_summary order_id=order-7
 out_has '"status":"SHIPPED"'

@@ -111,3 +111,10 @@ stop()
 : >in
 : >out
 : >err
+
+# Takes what only stores of several processes tell of a projection out of `out`.
+forget_owner()
+{
+    sed 's/,"owner":"[^"]*"//g' out >out.plain
+    mv out.plain out
+}
