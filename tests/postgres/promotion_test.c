@@ -176,6 +176,15 @@ static void start_append(struct append *append)
     CHECK(pthread_create(&append->thread, NULL, run_append, append) == 0);
 }
 
+static void send_repeat(PGconn *caller, varve_uuid id)
+{
+    char text[VARVE_UUID_TEXT_BYTES], sql[256];
+    varve_uuid_format(id, text);
+    snprintf(sql, sizeof sql, "SELECT varve.append('[{\"stream\":\"waited-1\",\"type\":\"Noted\",\"id\":\"%s\"}]')",
+             text);
+    CHECK(PQsendQuery(caller, sql) == 1);
+}
+
 static void test_cancelled(struct run *run, bool keyed)
 {
     static const char waiting[] = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
@@ -194,7 +203,16 @@ static void test_cancelled(struct run *run, bool keyed)
     CHECK((append.error.flags & VARVE_ERROR_UNKNOWN_OUTCOME) != 0);
     start_append(&append); /* the same again: it is there, but on this server only, and so it waits */
     session_await(session, waiting, 1);
+    PGconn *caller = session_on(run, 0);
+    if (!keyed) { /* and so does who asks in SQL */
+        send_repeat(caller, append.id);
+        session_await(session, waiting, 2);
+    }
     server_do("start", run->servers[1], NULL);
+    PGresult *answer = PQgetResult(caller);
+    CHECK(keyed || PQresultStatus(answer) == PGRES_TUPLES_OK);
+    PQclear(answer);
+    PQfinish(caller);
     pthread_join(append.thread, NULL);
     if (append.status != VARVE_REPEATED) fprintf(stderr, "%s\n", append.error.message);
     CHECK(append.status == VARVE_REPEATED);
@@ -316,7 +334,12 @@ static void test_async(struct run *run)
     server_do("immediate-stop", run->servers[1], NULL);
     server_do("start", run->servers[2], NULL);
     server_do("promote", run->servers[2], NULL);
-    /* More than was lost, by a handle that remembers what was lost. */
+    /* Whoever is first here, an append in SQL or a handle that remembers what was lost, and more than was lost. */
+    session = session_on(run, 2);
+    session_ask(session, "SELECT varve.append('[{\"stream\":\"s-1\",\"type\":\"Noted\"}]')");
+    CHECK(session_ask(session, "SELECT count(*) FROM varve.meta WHERE value = "
+                               "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)") == 1);
+    PQfinish(session);
     append_some(store, 2 * LOST_APPENDS);
     must_be_told(&read_only);
     must_be_told(&writable);
@@ -327,7 +350,7 @@ static void test_async(struct run *run)
     varve_status status = varve_store_verify(store, NULL, &events, &error);
     if (status < 0) fprintf(stderr, "verify: %s\n", error.message);
     CHECK(status == VARVE_OK);
-    CHECK(events == kept + 2 * LOST_APPENDS);
+    CHECK(events == kept + 2 * LOST_APPENDS + 1);
     varve_store_close(store);
     printf("pg_rollback lost_by_design=%d appended=%d holes=0 rewound=2\n", LOST_APPENDS, 2 * LOST_APPENDS);
 }

@@ -476,6 +476,14 @@ const char *const append_functions[] = {
     " SELECT t.tag, head + g.n FROM unnest(given) AS g, unnest(g.tags) AS t (tag);"
     " RETURN answer_of(head + 1, head + cardinality(given));"
     "END $$;",
+    /* As schema.c does it when an engine connects: after a promotion the log is another history, and followers must
+     * know that before anything of it is there. */
+    "CREATE FUNCTION keep_history() RETURNS void LANGUAGE plpgsql AS $$"
+    "DECLARE timeline text := substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8);"
+    "BEGIN"
+    " UPDATE meta SET value = timeline WHERE key = 'timeline' AND value <> timeline;"
+    " IF FOUND THEN UPDATE meta SET value = new_id(0)::text WHERE key = 'incarnation'; END IF;"
+    "END $$;",
     /* The one that callers call: everything that takes long comes before the lock. Its settings are for its own
      * statements, which have an index each, and must not depend on the session. */
     "CREATE FUNCTION append(events json, conditions jsonb DEFAULT '[]', idempotency_key text DEFAULT NULL)"
@@ -500,9 +508,14 @@ const char *const append_functions[] = {
     "  PERFORM set_config('synchronous_commit', 'on', true);"
     " END IF;"
     " PERFORM take_order_lock();"
+    " PERFORM keep_history();"
     " answer := find_repeat(given);"
     " IF answer IS NULL AND digest IS NOT NULL THEN answer := find_key(idempotency_key, digest); END IF;"
-    " IF answer IS NOT NULL THEN RETURN answer; END IF;"
+    " IF answer IS NOT NULL THEN"
+    /* What is there may not be safe yet, on a standby say: the commit that follows has to wait for that too. */
+    "  PERFORM pg_logical_emit_message(true, 'varve', '');"
+    "  RETURN answer;"
+    " END IF;"
     " PERFORM check_conditions(asked);"
     " answer := write_events(given);"
     " IF digest IS NOT NULL THEN"
