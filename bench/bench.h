@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A benchmark is a table of rows. A row measures one capability of varve beside its limit: the least
- * that has to be done for the same result on the same disk, in plain SQLite or plain HTTP.
+ * that has to be done for the same result on the same disk, in plain SQLite, libpq or HTTP.
  */
 #ifndef VARVE_BENCH_BENCH_H
 #define VARVE_BENCH_BENCH_H
 
 #include "bench/corpus.h"
+#include "bench/server.h"
 
 /* What one timed run came to. */
 struct sample {
@@ -14,7 +15,8 @@ struct sample {
     double seconds;
     uint64_t p50_ns; /* of one call; 0: there are no calls to time */
     uint64_t p99_ns;
-    double batch; /* events a commit; 0: does not apply */
+    double batch;        /* events a commit; 0: does not apply */
+    double other_cpu_us; /* processor time that other processes spent on it */
 };
 
 /* What all rows share. */
@@ -22,8 +24,10 @@ struct bench {
     const char *folder; /* of its own, on the disk that is measured */
     struct corpus corpus;
     bool quick;
-    uint64_t most_events; /* how far a log is grown */
-    bool log_written;     /* the corpus, at bench_log */
+    uint64_t most_events;  /* how far a log is grown */
+    bool log_written;      /* the corpus, at bench_log */
+    bool database_written; /* the same, at bench_database */
+    struct server *server; /* PostgreSQL; NULL until it is first needed */
 };
 
 /*
@@ -31,6 +35,11 @@ struct bench {
  * bench's folder. `path` is where it is then.
  */
 varve_status bench_log(struct bench *bench, const char *name, char path[PLACE_BYTES], varve_error *error);
+
+/* As bench_log: `name` becomes a copy of a database that has the log. Starts the server when that is not done yet. */
+varve_status bench_database(struct bench *bench, const char *name, char uri[SERVER_URI_BYTES], varve_error *error);
+/* Starts the server when that is not done yet. */
+varve_status bench_server(struct bench *bench, varve_error *error);
 
 /* VARVE_UNAVAILABLE once the bench was interrupted; what takes long asks now and then. */
 varve_status bench_go_on(varve_error *error);
@@ -62,6 +71,8 @@ extern const struct row commands_threads, commands_callbacks, hot_aggregate;
 extern const struct row read_log, fold_c, fold_lua;
 extern const struct row projection_catch_up;
 extern const struct row http_append;
-extern const struct report memory_report, growth_report;
+extern const struct row pg_append_one, pg_append_16, pg_append_64, pg_append_256;
+extern const struct row pg_append_three, pg_append_three_16, pg_append_three_85, pg_read_log;
+extern const struct report memory_report, growth_report, condition_report;
 
 #endif

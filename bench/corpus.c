@@ -74,8 +74,8 @@ varve_event corpus_event(const struct corpus *corpus, uint64_t number, char name
     };
 }
 
-static varve_status write_events(const struct corpus *corpus, varve_store *store, uint64_t count, const char *stream,
-                                 varve_error *error)
+varve_status corpus_append(const struct corpus *corpus, varve_store *store, uint64_t count, const char *stream,
+                           varve_error *error)
 {
     varve_event events[AT_ONCE];
     char names[AT_ONCE][CORPUS_NAME_BYTES];
@@ -100,7 +100,7 @@ varve_status corpus_write(const struct corpus *corpus, const char *path, uint64_
     const varve_store_options options = { .uri = uri, .durability = VARVE_DURABILITY_RELAXED };
     varve_store *store = NULL;
     varve_status status = varve_store_open(&store, &options, error);
-    if (status >= 0) status = write_events(corpus, store, count, stream, error);
+    if (status >= 0) status = corpus_append(corpus, store, count, stream, error);
     varve_store_close(store);
     return status;
 }

@@ -36,6 +36,9 @@ varve_str corpus_data(const struct corpus *corpus, uint64_t number);
 /* An event ready to be appended; its views borrow from the corpus and `name`. */
 varve_event corpus_event(const struct corpus *corpus, uint64_t number, char name[CORPUS_NAME_BYTES]);
 
+/* Appends `count` events to a store; to `stream` alone when that is not NULL. */
+varve_status corpus_append(const struct corpus *corpus, varve_store *store, uint64_t count, const char *stream,
+                           varve_error *error);
 /* Makes a store at `path` and appends `count` events; to `stream` alone when that is not NULL. */
 varve_status corpus_write(const struct corpus *corpus, const char *path, uint64_t count, const char *stream,
                           varve_error *error);
