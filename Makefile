@@ -9,6 +9,7 @@ STORE  ?= sqlite:build/run/orders.db
 JOBS   ?= $(shell nproc)
 SECONDS ?= 30
 MOST   ?= 1e7
+PEERS  ?=
 export CMAKE_GENERATOR ?= $(if $(shell command -v ninja),Ninja,Unix Makefiles)
 
 long      = OFF
@@ -23,7 +24,7 @@ unmoved   = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 quietly   = >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 
 .DEFAULT_GOAL := build
-.PHONY: build run test test-long fuzz lint bench bench-growth install clean help release race-build test-build
+.PHONY: build run test test-long fuzz lint bench bench-growth bench-peers install clean help release race-build test-build
 
 ## build      the release: build/varve, build/libvarve.so, build/libvarve.a
 build:
@@ -92,6 +93,14 @@ bench-growth:
 	@$(MAKE) --no-print-directory release
 	@cmake --build build --parallel $(JOBS) --target varve-bench
 	@cd build/bench && exec ./varve-bench --most $(MOST) growth
+
+## bench-peers  the same events into Emmett, Message DB, eventsourcing and UmaDB (npm, PyPI), in turns with varve
+bench-peers:
+	@tools/deps peers
+	@$(MAKE) --no-print-directory release
+	@cmake --build build --parallel $(JOBS) --target peers
+	@bench/peers/install build/peers
+	@bench/peers/run.py build $(PEERS)
 
 ## install    program, library, headers, pkg-config file under $(PREFIX); DESTDIR stages it
 install: build

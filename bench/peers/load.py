@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The load that every peer in Python is put under: threads append one event each at a time, and each waits until its
+append is answered. Prints one line of JSON."""
+
+import itertools
+import json
+import math
+import sys
+import threading
+import time
+
+# python SCRIPT TARGET EVENTS CALLERS COUNT FIRST
+TARGET = sys.argv[1]
+CALLERS, COUNT, FIRST = (int(word) for word in sys.argv[3:6])
+
+
+def measure(append):
+    """`append` is called with an event from all of the threads, and with the number of the thread."""
+    with open(sys.argv[2], encoding="utf-8") as lines:
+        events = [json.loads(line) for line in lines]
+    numbers = itertools.count()  # its next() is atomic in CPython
+    times, failures = [], []
+    ready = threading.Barrier(CALLERS + 1)
+
+    def call(caller):
+        ready.wait()
+        try:
+            while (number := next(numbers)) < COUNT:
+                start = time.perf_counter()
+                append(events[(FIRST + number) % len(events)], caller)
+                times.append(time.perf_counter() - start)
+        except Exception as failure:  # a thread's failure is the run's
+            failures.append(failure)
+
+    threads = [threading.Thread(target=call, args=(caller,)) for caller in range(CALLERS)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    start = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    seconds = time.perf_counter() - start
+    if failures:
+        raise failures[0]
+    times.sort()
+    p50, p99 = (times[max(0, math.ceil(part * len(times)) - 1)] * 1000 for part in (0.5, 0.99))
+    print(json.dumps({"seconds": seconds, "count": COUNT, "p50_ms": p50, "p99_ms": p99}), flush=True)

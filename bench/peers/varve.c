@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * varve's side of bench/peers: writes the events that all append, or appends them from threads by the public
+ * interface, and prints the line of JSON that load.mjs and load.py print.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <varve/store.h>
+
+#include "bench/callers.h"
+#include "bench/corpus.h"
+#include "bench/measure.h"
+
+enum { STREAMS = 10000, EVENTS = 20000 };
+
+struct load {
+    struct corpus corpus;
+    varve_store *store;
+    uint64_t first;
+};
+
+static varve_status append(void *ctx, uint64_t index, varve_error *error)
+{
+    struct load *load = ctx;
+    char name[CORPUS_NAME_BYTES];
+    varve_event event = corpus_event(&load->corpus, (load->first + index) % EVENTS, name);
+    const varve_append_request request = { .events = &event, .event_count = 1 };
+    return varve_append(load->store, &request, NULL, error);
+}
+
+static int print_events(const struct corpus *corpus)
+{
+    for (uint64_t i = 0; i < EVENTS; i++) {
+        char name[CORPUS_NAME_BYTES];
+        varve_event event = corpus_event(corpus, i, name);
+        printf("{\"stream\":\"%s\",\"type\":\"%.*s\",\"data\":%.*s}\n", name, (int)event.type.len, event.type.ptr,
+               (int)event.data.len, event.data.ptr);
+    }
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static varve_status run(struct load *load, const char *uri, unsigned callers, uint64_t count, varve_error *error)
+{
+    const varve_store_options options = { .uri = uri };
+    double seconds = 0;
+    uint64_t *ns = calloc(count, sizeof *ns);
+    if (ns == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory");
+    const struct callers threads = { .callers = callers, .count = count, .ctx = load, .call = append, .ns = ns };
+    varve_status status = varve_store_open(&load->store, &options, error);
+    if (status >= 0) status = callers_wait(&threads, &seconds, error);
+    varve_store_close(load->store);
+    if (status >= 0)
+        printf("{\"seconds\":%.6f,\"count\":%llu,\"p50_ms\":%.4f,\"p99_ms\":%.4f}\n", seconds,
+               (unsigned long long)count, (double)measure_percentile(ns, count, 0.50) / 1e6,
+               (double)measure_percentile(ns, count, 0.99) / 1e6);
+    free(ns);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct load *load = calloc(1, sizeof *load);
+    varve_error error = { 0 };
+    if (load == NULL) return 1;
+    corpus_init(&load->corpus, STREAMS, EVENTS);
+    int code = 2;
+    if (argc == 2 && strcmp(argv[1], "events") == 0) {
+        code = print_events(&load->corpus);
+    } else if (argc == 6) {
+        unsigned callers = (unsigned)strtoul(argv[3], NULL, 10);
+        load->first = strtoull(argv[5], NULL, 10);
+        code = run(load, argv[1], callers, strtoull(argv[4], NULL, 10), &error) < 0 ? 1 : 0;
+        if (code != 0) fprintf(stderr, "varve-peer: %s\n", error.message);
+    } else {
+        fputs("usage: varve-peer events | varve-peer URI EVENTS CALLERS COUNT FIRST\n", stderr);
+    }
+    free(load);
+    return code;
+}
