@@ -24,7 +24,8 @@ unmoved   = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 quietly   = >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 
 .DEFAULT_GOAL := build
-.PHONY: build run test test-long fuzz lint bench bench-growth bench-peers install clean help release race-build test-build
+.PHONY: build run test test-long fuzz lint bench bench-growth bench-peers install clean help release race-build
+.PHONY: test-build
 
 ## build      the release: build/varve, build/libvarve.so, build/libvarve.a
 build:

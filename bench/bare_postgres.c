@@ -81,9 +81,12 @@ varve_status bare_postgres_open(struct bare_postgres **out, const char *uri, con
     bare->corpus = corpus;
     memset(bare->id, 0xff, 8); /* beyond the ids that are there */
     bare->versions = calloc(corpus->streams, sizeof *bare->versions);
+    if (bare->versions == NULL) {
+        bare_postgres_close(bare);
+        return varve_error_set(error, VARVE_NOMEM, "no memory");
+    }
     bare->pq = PQconnectdb(uri);
-    varve_status status = bare->versions == NULL ? varve_error_set(error, VARVE_NOMEM, "no memory") : VARVE_OK;
-    if (status >= 0) status = learn(bare, error);
+    varve_status status = learn(bare, error);
     if (status >= 0) status = take(bare, PQexec(bare->pq, SETTINGS), NULL, error);
     if (status >= 0) status = take(bare, PQprepare(bare->pq, "append", APPEND, 0, NULL), NULL, error);
     if (status >= 0) status = take(bare, PQprepare(bare->pq, "read", READ, 0, NULL), NULL, error);

@@ -243,8 +243,7 @@ static varve_status run_condition(struct bench *bench, varve_error *error)
 {
     varve_status status = bench_server(bench, error);
     if (status < 0) return status;
-    printf(
-        "\nconditional append against length, one caller: p50 and p99, and those in a log of 10,000 events beside it\n\n");
+    printf("\nconditional append against length, one caller: p50 and p99, and those in a log of 10,000\n\n");
     printf("%-16s %10s %8s %8s %8s %8s  %5s  %-9s  %5s  %s\n", "row", "events", "p50", "p99", "p50", "p99", "cost",
            "from-to", "most", "verdict");
     status = run_store(bench, NULL, error);

@@ -326,7 +326,7 @@ static bool say_failure(const char *name, const varve_error *error)
     return false;
 }
 
-/* Before the first row, so that its version stands in the head of the table; a row that needs it says why it is missing. */
+/* Before the first row, so that its version stands in the head; a row that needs it says why it is missing. */
 static void start_server(struct bench *bench, const struct command_line *line)
 {
 #ifdef VARVE_BENCH_POSTGRES

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The load that every peer in JavaScript is put under: `callers` of them append one event each at a time, and each waits
-// until its append is answered. Prints one line of JSON.
+// The load that every peer in JavaScript is put under: `callers` of them append one event at a time, and each waits
+// until that is answered. Prints one line of JSON.
 import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 

@@ -295,7 +295,8 @@ def main():
         say(f"{now:%Y-%m-%dT%H:%MZ}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, PostgreSQL",
             postgres.ask("SHOW server_version"), "with fsync and synchronous_commit on")
         say(f"one event of about 250 bytes an append; medians of {ROUNDS} rounds; ratio: varve through the peer\n")
-        say(f"{'':<26} {'callers':>7} {'appends/s':>9} {'p50, ms':>9} {'p99, ms':>9} {'flushes':>8}  {'ratio':>7}  from-to")
+        heads = f"{'callers':>7} {'appends/s':>9} {'p50, ms':>9} {'p99, ms':>9} {'flushes':>8}  {'ratio':>7}  from-to"
+        say(f"{'':<26} {heads}")
         for name in names:
             try:
                 measure(name, folder, postgres, events)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""UmaDB by its own client: one, used by all threads, as its connection carries many calls at once. A stream is a tag."""
+"""UmaDB by its own client: one for all threads, as its connection carries many calls at once. A stream is a tag."""
 
 import json
 import uuid
