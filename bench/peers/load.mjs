@@ -10,7 +10,7 @@ export const [target, , callers, count, first] = process.argv
   .slice(2)
   .map((word, i) => (i < 2 ? word : Number(word)))
 
-export async function measure(append) {
+export async function measure(append, print = console.log) {
   const events = readFileSync(process.argv[3], 'utf8').trimEnd().split('\n').map((line) => JSON.parse(line))
   const times = []
   let next = 0
@@ -27,5 +27,5 @@ export async function measure(append) {
   const seconds = (performance.now() - start) / 1000
   times.sort((a, b) => a - b)
   const at = (part) => times[Math.max(0, Math.ceil(part * times.length) - 1)]
-  console.log(JSON.stringify({ seconds, count, p50_ms: at(0.5), p99_ms: at(0.99) }))
+  print(JSON.stringify({ seconds, count, p50_ms: at(0.5), p99_ms: at(0.99) }))
 }
