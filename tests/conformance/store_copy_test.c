@@ -284,7 +284,8 @@ static void a_backup_is_one_moment_while_writing_goes_on(void **state)
                          -1); /* one plain file, also after it was read */
         copy = open_path(fixture, "backup");
         char copied[VARVE_UUID_TEXT_BYTES], copied_from[VARVE_UUID_TEXT_BYTES];
-        assert_string_equal(varve_store_incarnation(copy, copied), varve_store_incarnation(fixture->store, copied_from));
+        assert_string_equal(varve_store_incarnation(copy, copied),
+                            varve_store_incarnation(fixture->store, copied_from));
     } else {
         if (store_restore(fixture->driver, place_of(fixture, "copy"), path, NULL, &error) < 0)
             fail_msg("%s", error.message);
