@@ -68,6 +68,14 @@ varve_status store_print_info(const struct call *call, varve_error *error)
     return status;
 }
 
+varve_status run_store_init(struct call *call, varve_error *error)
+{
+    varve_store *store = NULL;
+    varve_status status = local_store_open(&store, call, LOCAL_WRITE, error);
+    varve_store_close(store);
+    return status < 0 ? status : store_print_info(call, error);
+}
+
 varve_status run_store_info(struct call *call, varve_error *error)
 {
     return store_print_info(call, error);

@@ -171,6 +171,8 @@ const struct verb verb_table[] = {
       run_subscription_parked, "Show the parked events", NULL },
     { "subscription", "delete", "NAME", 1, 1, USES_STORE | USES_SERVER, 0, run_subscription_delete,
       "Take a subscription away with all it knows", NULL },
+    { "store", "init", NULL, 0, 0, USES_STORE, 0, run_store_init, "Make a store, or bring its tables up to date",
+      NULL },
     { "store", "info", NULL, 0, 0, USES_STORE, 0, run_store_info, "Show what a store is and holds", NULL },
     { "store", "verify", NULL, 0, 0, USES_STORE, 0, run_store_verify, "Check every event and index of a store",
       "Exit code 7 when something is wrong." },
@@ -213,7 +215,6 @@ static const struct {
     { "projection", "parked" },
     { "projection", "retry" },
     { "projection", "skip" },
-    { "store", "init" },
 };
 
 bool verb_takes(const struct verb *verb, enum option option)

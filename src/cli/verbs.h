@@ -32,6 +32,7 @@ varve_status run_subscription_park(struct call *call, varve_error *error);
 varve_status run_subscription_skip(struct call *call, varve_error *error);
 varve_status run_subscription_parked(struct call *call, varve_error *error);
 varve_status run_subscription_delete(struct call *call, varve_error *error);
+varve_status run_store_init(struct call *call, varve_error *error);
 varve_status run_store_info(struct call *call, varve_error *error);
 varve_status run_store_verify(struct call *call, varve_error *error);
 varve_status run_store_backup(struct call *call, varve_error *error);

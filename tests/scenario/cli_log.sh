@@ -119,7 +119,12 @@ err_has 'more: --after "a-1"'
     expect 0 stream read order-1 --store $s
 )
 
-# Looking at the store.
+# Looking at the store, and making one; what is there already stays.
+expect 0 store init --store "$(store made)" -o json
+out_has '"last_position":0,"stream_count":0'
+made=$(sed 's/.*"incarnation":"\([^"]*\)".*/\1/' out)
+expect 0 store init --store "$(store made)" -o json
+out_has "$made"
 expect 0 store info --store $s -o json
 out_has "\"driver\":\"${VARVE_TEST_STORE:-sqlite}\""
 out_has '"last_position":9,"stream_count":6'

@@ -36,7 +36,7 @@ expect 2 command send PlaceOrder order-1 --store $s
 err_has '--app'
 for words in 'new x' 'test x' 'relay list' 'outbox init' 'slot list' 'inbox list' \
     'saga list' 'flow show 1' 'token list' 'config print' 'completion' 'aggregate replay' 'projection pause x' \
-    'projection status' 'store init'; do
+    'projection status'; do
     # shellcheck disable=SC2086 # these are several words
     expect 2 $words
     err_has 'not built yet'
