@@ -62,9 +62,9 @@ struct answer {
     unsigned status;          /* HTTP's */
     const char *content_type; /* NULL: application/json, for failures application/problem+json */
     varve_buf body;
-    answer_read read;  /* when set it is asked instead of `body` */
-    uint64_t etag;     /* sent as "N"; 0: none */
-    const char *allow; /* with 405 */
+    answer_read read;                        /* when set it is asked instead of `body` */
+    uint64_t etag;                           /* sent as "N"; 0: none */
+    const char *allow;                       /* with 405 */
     char incarnation[VARVE_UUID_TEXT_BYTES]; /* the log's, sent as Varve-Incarnation; "": none */
 };
 
