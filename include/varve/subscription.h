@@ -118,7 +118,8 @@ VARVE_API void varve_subscription_batch_write_json(const varve_subscription_batc
 
 /*
  * Gives the first events of a member that may be delivered, the same ones until they are settled. VARVE_OK;
- * VARVE_IDLE: none came within wait_ms, or as many as the window has room for wait to be settled. VARVE_LOCKED: another
+ * VARVE_IDLE: none was found within wait_ms, where the next read looks further, or as many as the window has room for
+ * wait to be settled. VARVE_LOCKED: another
  * consumer holds the member (`error->detail`: for so many ms more, unless it reads on). VARVE_REWOUND: the log
  * has another history since the subscription was created. VARVE_NOT_FOUND, VARVE_INVALID.
  */

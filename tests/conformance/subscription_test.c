@@ -301,6 +301,86 @@ static void parking_beyond_the_position(void **state)
     assert_int_equal(position_of(fixture->store), 5);
 }
 
+/* A step of a reader of its own, so often at most: a poll that does not wait. */
+static void expect_soon(varve_store *store, unsigned polls, const char *expected)
+{
+    varve_subscription_read_options options = reading();
+    varve_subscription_batch batch = { 0 };
+    varve_status status = VARVE_IDLE;
+    while ((status == VARVE_IDLE || status == VARVE_SKIPPED) && polls-- > 0) {
+        varve_reader *reader = NULL;
+        assert_int_equal(varve_reader_open(&reader, store, &options, NULL), VARVE_OK);
+        status = varve_reader_next(reader, &batch, NULL);
+        varve_reader_close(reader);
+    }
+    assert_int_equal(status, VARVE_OK);
+    assert_string_equal(batch_text(&batch), expected);
+    varve_subscription_batch_fini(&batch);
+}
+
+static void append_many(varve_store *store, const char *stream, const char *type, unsigned hundreds)
+{
+    while (hundreds-- > 0) assert_int_equal(append_n(store, stream, type, 100), VARVE_OK);
+}
+
+/* More than the window holds waits behind what is parked. */
+static void a_parked_stream_does_not_fill_the_window(void **state)
+{
+    struct fixture *fixture = *state;
+    create(fixture->store, 1, 0);
+    append_to(fixture->store, "a-1");
+    expect(fixture->store, "1 ");
+    done(fixture->store, varve_subscription_park, "1");
+    append_many(fixture->store, "a-1", "Noted", 15);
+    append_to(fixture->store, "b-1");
+    expect_soon(fixture->store, 3, "1502 ");
+    done(fixture->store, varve_subscription_ack, "1502");
+    assert_int_equal(position_of(fixture->store), 1502);
+}
+
+static void a_reader_that_stays_open_goes_on_past_what_is_parked(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_subscription_read_options options = reading();
+    varve_subscription_batch batch = { 0 };
+    varve_reader *reader = NULL;
+    varve_status status = VARVE_SKIPPED;
+    create(fixture->store, 1, 0);
+    append_to(fixture->store, "a-1");
+    expect(fixture->store, "1 ");
+    done(fixture->store, varve_subscription_park, "1");
+    append_many(fixture->store, "a-1", "Noted", 6);
+    assert_int_equal(varve_reader_open(&reader, fixture->store, &options, NULL), VARVE_OK);
+    while (status == VARVE_SKIPPED) status = varve_reader_next(reader, &batch, NULL);
+    assert_int_equal(status, VARVE_IDLE);
+    append_many(fixture->store, "a-1", "Noted", 6);
+    append_to(fixture->store, "b-1");
+    for (int i = 0; i < 10 && (status == VARVE_SKIPPED || status == VARVE_IDLE); i++)
+        status = varve_reader_next(reader, &batch, NULL);
+    assert_int_equal(status, VARVE_OK);
+    assert_string_equal(batch_text(&batch), "1202 ");
+    varve_subscription_batch_fini(&batch);
+    varve_reader_close(reader);
+}
+
+/* However much is looked at in vain, it need not be looked at again. */
+static void who_does_not_wait_finds_what_is_rare(void **state)
+{
+    struct fixture *fixture = *state;
+    const varve_str type = VARVE_STR("Rare");
+    const varve_subscription subscription = { .name = NAME, .types = &type, .type_count = 1 };
+    varve_event events[1000];
+    for (size_t i = 0; i < 1000; i++)
+        events[i] = (varve_event){ .stream = VARVE_STR("a-1"), .type = VARVE_STR("Noted") };
+    for (int i = 0; i < 22; i++)
+        assert_int_equal(varve_append(fixture->store, &(varve_append_request){ .events = events, .event_count = 1000 },
+                                      NULL, NULL),
+                         VARVE_OK);
+    assert_int_equal(append_n(fixture->store, "a-1", "Rare", 1), VARVE_OK);
+    assert_int_equal(varve_subscription_create(fixture->store, &subscription, NULL), VARVE_OK);
+    expect_soon(fixture->store, 100, "22001 ");
+}
+
 /* ---- members and consumers ---- */
 
 /* Each stream belongs to one member, and all events come to some member, each stream's in order. */
@@ -515,6 +595,9 @@ static struct CMUnitTest cases[] = {
     CASE(a_parked_event_parks_what_comes_behind_it),
     CASE(a_skipped_event_lets_the_others_go_on),
     CASE(parking_beyond_the_position),
+    CASE(a_parked_stream_does_not_fill_the_window),
+    CASE(a_reader_that_stays_open_goes_on_past_what_is_parked),
+    CASE(who_does_not_wait_finds_what_is_rare),
     CASE(members_split_the_streams),
     CASE(a_member_has_one_consumer_at_a_time),
     CASE(a_consumer_that_waits_keeps_its_member),
