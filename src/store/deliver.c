@@ -290,8 +290,8 @@ static varve_status refresh(varve_reader *reader, struct filling *filling, varve
 }
 
 /*
- * Writes how far nothing is open, where that is worth it or, with `always`, the window has no room for more. Otherwise
- * what is parked would fill the window, and who reads without waiting would look at the same events each time. Another's
+ * Writes how far nothing is open, where that is worth it or, with `always`, the window has no room for more: what is
+ * parked must not fill the window, and who reads without waiting must not begin at the same place each time. Another's
  * write in between is as good.
  */
 static void advance(varve_reader *reader, bool always)

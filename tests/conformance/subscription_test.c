@@ -157,7 +157,9 @@ static void the_window_bounds_what_is_open(void **state)
     assert_int_equal(varve_subscription_read(fixture->store, &options, &batch, NULL), VARVE_OK);
     assert_int_equal(batch.count, 500);
     varve_subscription_batch_fini(&batch);
-    refused(fixture->store, varve_subscription_ack, "1201", VARVE_INVALID, 0); /* not delivered yet */
+    refused(fixture->store, varve_subscription_ack, "1201", VARVE_INVALID, 0);   /* not delivered yet */
+    refused(fixture->store, varve_subscription_ack, "~1201", VARVE_CONFLICT, 0); /* nor were all up to there */
+    assert_int_equal(position_of(fixture->store), 0);
     count = 0;
     for (uint64_t position = 1; position <= 100; position++) positions[count++] = position;
     action.position_count = count;
@@ -167,6 +169,8 @@ static void the_window_bounds_what_is_open(void **state)
     assert_int_equal(batch.count, 600);
     assert_int_equal(batch.deliveries[599].event.position, 1200);
     varve_subscription_batch_fini(&batch);
+    done(fixture->store, varve_subscription_ack, "~1200"); /* the last one that was given out */
+    assert_int_equal(position_of(fixture->store), 1200);
 }
 
 /* ---- retrying ---- */
@@ -557,6 +561,31 @@ static void racing_consumers_lose_nothing(void **state)
     assert_int_equal(position_of(fixture->store), 60);
 }
 
+static void *create_and_delete(void *store)
+{
+    const varve_subscription subscription = { .name = NAME };
+    for (int round = 0; round < 20; round++) {
+        varve_subscription_create(store, &subscription, NULL);
+        varve_subscription_delete(store, NAME, NULL);
+    }
+    return NULL;
+}
+
+/* Who is slow at deleting leaves alone what was created again: no definition is without members, or they without it. */
+static void racing_deletions_leave_nothing_half(void **state)
+{
+    struct fixture *fixture = *state;
+    const varve_subscription subscription = { .name = NAME };
+    varve_error error = { 0 };
+    pthread_t threads[4];
+    append_to(fixture->store, "a-1");
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, create_and_delete, fixture->store), 0);
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    if (varve_subscription_create(fixture->store, &subscription, &error) < 0) fail_msg("%s", error.message);
+    expect(fixture->store, "1 ");
+}
+
 /* ---- another history ---- */
 
 static void another_incarnation_is_noticed(void **state)
@@ -603,6 +632,7 @@ static struct CMUnitTest cases[] = {
     CASE(a_consumer_that_waits_keeps_its_member),
     CASE(an_append_wakes_who_waits),
     CASE(racing_consumers_lose_nothing),
+    CASE(racing_deletions_leave_nothing_half),
     CASE(another_incarnation_is_noticed),
 };
 
