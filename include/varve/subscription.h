@@ -118,9 +118,9 @@ VARVE_API void varve_subscription_batch_write_json(const varve_subscription_batc
 
 /*
  * Gives the first events of a member that may be delivered, the same ones until they are settled. VARVE_OK;
- * VARVE_IDLE: none came within wait_ms, or as many as the window has room for wait to be settled. VARVE_LOCKED: another
- * consumer holds the member (`error->detail`: for so many ms more, unless it reads on). VARVE_REWOUND: the log
- * has another history since the subscription was created. VARVE_NOT_FOUND, VARVE_INVALID.
+ * VARVE_IDLE: none was found within wait_ms (the next read looks further), or as many as the window has room for wait
+ * to be settled. VARVE_LOCKED: another consumer holds the member (`error->detail`: for so many ms more, unless it reads
+ * on). VARVE_REWOUND: the log has another history since the subscription was created. VARVE_NOT_FOUND, VARVE_INVALID.
  */
 VARVE_API varve_status varve_subscription_read(varve_store *store, const varve_subscription_read_options *options,
                                                varve_subscription_batch *batch, varve_error *error);
@@ -159,7 +159,7 @@ typedef struct varve_subscription_action {
  * Acknowledges events: up to 1,000 positions, or all `through` one. All of them or none. What is settled already is
  * passed over, so it may be repeated. VARVE_CONFLICT: the consumer does not hold the member any more; an earlier event
  * of the stream is not settled, or is parked (`error->detail`: its position); `through`, but something up to there was
- * retried or unparked: then acknowledge by positions. VARVE_INVALID: not an event of this member.
+ * retried or unparked, or not given out yet: then acknowledge by positions. VARVE_INVALID: not an event of this member.
  */
 VARVE_API varve_status varve_subscription_ack(varve_store *store, const varve_subscription_action *action,
                                               varve_error *error);

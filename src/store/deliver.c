@@ -16,7 +16,7 @@ enum {
     DEFAULT_LEASE_MS = 30000,
     BATCH_BYTES = 4 << 20,
     LOOK_MS = 1000,       /* what others do to the member is seen after so long at the latest */
-    ADVANCE_AFTER = 1000, /* positions without a matching event that are worth a write */
+    ADVANCE_AFTER = 1000, /* positions without an event to deliver that are worth a write */
 };
 
 struct varve_reader {
@@ -31,6 +31,7 @@ struct varve_reader {
     struct member member;
     struct pass pass;
     bool passing;
+    uint64_t began; /* the position that the pass began at */
     bool advanced;  /* the position was written since the reader was opened */
     varve_time now; /* by the store's clock, when it was last looked at */
     varve_time due; /* when something held is to be delivered; 0: nothing is held */
@@ -283,23 +284,29 @@ static varve_status refresh(varve_reader *reader, struct filling *filling, varve
     if (status >= 0) status = deliver_all_unparked(reader, filling, error);
     if (status < 0) return status;
     reader->passing = true;
+    reader->began = reader->member.position;
     return pass_open(&reader->pass, reader->store, &reader->subscription, reader->number, &reader->member, 0,
                      &reader->memory, error);
 }
 
-/* Nothing is open up to the head: writes how far that is, where it is worth it. Another's write in between is as good.
+/*
+ * Writes how far nothing is open, where that is worth it or, with `always`, the window has no room for more: what is
+ * parked must not fill the window, and who reads without waiting must not begin at the same place each time. Another's
+ * write in between is as good.
  */
-static void advance(varve_reader *reader)
+static void advance(varve_reader *reader, bool always)
 {
     struct arena memory = { 0 };
     struct store_write write;
     struct member member = reader->member;
-    size_t failed = 0;
+    size_t failed = 0, behind = 0;
     uint64_t position = pass_position(&reader->pass);
-    bool worth = position > member.position && (!reader->advanced || position - member.position >= ADVANCE_AFTER);
-    if (!reader->pass.even || !worth) return;
+    if (position <= member.position) return;
+    if (!always && reader->advanced && position - member.position < ADVANCE_AFTER) return;
     member.position = position;
-    member.settled_count = 0;
+    while (behind < member.settled_count && member.settled[behind] <= position) behind++;
+    if (behind > 0) member.settled += behind;
+    member.settled_count -= behind;
     varve_status status =
         subscription_put_member(&reader->subscription, reader->number, &member, &memory, &write, NULL);
     if (status >= 0) status = store_records_write(reader->store, &write, 1, &failed, NULL);
@@ -307,6 +314,7 @@ static void advance(varve_reader *reader)
         reader->advanced = true;
         reader->member = member;
         reader->member.revision = write.record.revision;
+        reader->pass.next_settled = 0;
     }
     arena_fini(&memory);
 }
@@ -323,7 +331,12 @@ varve_status varve_reader_next(varve_reader *reader, varve_subscription_batch *b
         varve_subscription_batch_fini(batch);
         return status;
     }
-    if (status == VARVE_IDLE && batch->count == 0) advance(reader);
+    bool full = status == VARVE_DONE;
+    if (full || batch->count == 0) advance(reader, full);
+    if (full && reader->member.position > reader->began) { /* there is room for more */
+        end_pass(reader);
+        status = VARVE_SKIPPED;
+    }
     batch->position = reader->member.position;
     batch->lease_until = reader->lease.expires_at;
     if (filling.deliveries == NULL) return status == VARVE_SKIPPED ? VARVE_SKIPPED : VARVE_IDLE;
@@ -356,12 +369,12 @@ varve_status varve_subscription_read(varve_store *store, const varve_subscriptio
     while (status >= 0) {
         status = varve_reader_next(reader, batch, error);
         now = clock_ns();
-        if (status == VARVE_SKIPPED) continue;
+        if (status == VARVE_SKIPPED && now < end) continue;
         if (status != VARVE_IDLE || now >= end) break;
         struct pollfd pollfd = { .fd = varve_reader_fd(reader), .events = POLLIN };
         uint64_t left_ms = (end - now) / 1000000u + 1, due_ms = varve_reader_due_ms(reader);
         poll(&pollfd, 1, (int)(left_ms < due_ms ? left_ms : due_ms));
     }
     varve_reader_close(reader);
-    return status;
+    return status == VARVE_SKIPPED ? VARVE_IDLE : status;
 }

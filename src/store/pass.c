@@ -6,18 +6,24 @@
 /* The table grows with the streams met, so that a reader which waits with nothing open costs next to nothing. */
 enum { FIRST_NOTES = 64, PASSED_OVER = 20000 };
 
-/* By the hash of its name alone: two of 1,100 names with the same 64 bits would merely wait for each other. */
 struct stream_note {
-    uint64_t hash;
+    uint64_t hash; /* of its name: whoever chooses names can find two with the same */
+    varve_str stream;
     uint64_t blocker;
     uint64_t parked_from; /* its parked event; 0: none */
     bool used;
 };
 
-static struct stream_note *find_note(const struct pass *pass, uint64_t hash)
+static bool is_of(const struct stream_note *note, uint64_t hash, varve_str stream)
+{
+    return note->hash == hash && varve_str_eq(note->stream, stream);
+}
+
+/* The stream's note, or the place for it. */
+static struct stream_note *find_note(const struct pass *pass, uint64_t hash, varve_str stream)
 {
     size_t at = hash & (pass->note_places - 1);
-    while (pass->notes[at].used && pass->notes[at].hash != hash) at = (at + 1) & (pass->note_places - 1);
+    while (pass->notes[at].used && !is_of(&pass->notes[at], hash, stream)) at = (at + 1) & (pass->note_places - 1);
     return &pass->notes[at];
 }
 
@@ -32,7 +38,7 @@ static bool make_room(struct pass *pass, size_t count)
     pass->notes = arena_array(pass->memory, pass->note_places, sizeof *pass->notes);
     if (pass->notes == NULL) return false;
     for (size_t i = 0; i < places_before; i++)
-        if (before[i].used) *find_note(pass, before[i].hash) = before[i];
+        if (before[i].used) *find_note(pass, before[i].hash, before[i].stream) = before[i];
     return true;
 }
 
@@ -64,9 +70,11 @@ varve_status pass_open(struct pass *pass, varve_store *store, const struct subsc
     if (!make_room(pass, member->unparked_count + 1))
         return varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
     for (size_t i = 0; i < member->unparked_count; i++) {
-        uint64_t hash = stored_hash(member->unparked[i].stream);
-        *find_note(pass, hash) =
-            (struct stream_note){ .hash = hash, .blocker = member->unparked[i].next.position, .used = true };
+        varve_str stream = member->unparked[i].stream;
+        uint64_t hash = stored_hash(stream);
+        *find_note(pass, hash, stream) = (struct stream_note){
+            .hash = hash, .stream = stream, .blocker = member->unparked[i].next.position, .used = true
+        };
     }
     return varve_cursor_open(&pass->cursor, store, &options, error);
 }
@@ -82,12 +90,15 @@ static varve_status note_stream(struct pass *pass, uint64_t hash, varve_error *e
 {
     varve_parked parked = { 0 };
     uint64_t revision = 0;
+    varve_str stream;
     if (!make_room(pass, pass->note_count + 1))
         return varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
-    pass->note = find_note(pass, hash);
+    pass->note = find_note(pass, hash, pass->event->stream);
     if (pass->note->used) return VARVE_OK;
+    if (!arena_copy(pass->memory, pass->event->stream, &stream))
+        return varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
     pass->note_count++;
-    *pass->note = (struct stream_note){ .hash = hash, .used = true };
+    *pass->note = (struct stream_note){ .hash = hash, .stream = stream, .used = true };
     if (pass->member->parked == 0) return VARVE_OK;
     varve_status status = parked_look(pass->store, pass->subscription, pass->number, pass->event->stream, pass->memory,
                                       &parked, &revision, error);

@@ -24,7 +24,7 @@ struct pass {
     struct arena *memory;
     varve_cursor *cursor;
     bool follows;
-    struct stream_note *notes; /* what is known of each stream: a table by hash */
+    struct stream_note *notes; /* what is known of each stream: a table by hash and name */
     size_t note_places, note_count;
     size_t seen; /* events of the member */
     size_t next_settled;

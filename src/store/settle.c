@@ -274,7 +274,12 @@ static varve_status settle_window(struct settling *settling, uint64_t until, siz
                                     last > until ? last : until, &settling->memory, error);
     if (status >= 0) status = settle_in_pass(settling, &pass, fresh, &fresh_count, &met, error);
     uint64_t position = status >= 0 ? pass_position(&pass) : 0;
+    bool beyond = status >= 0 && named == 0 && pass.full && pass.event->position < until;
     pass_close(&pass);
+    if (beyond)
+        status = varve_error_set(error, VARVE_CONFLICT,
+                                 "position %llu lies beyond the %u events that are given out at a time",
+                                 (unsigned long long)until, VARVE_SUBSCRIPTION_WINDOW);
     if (status >= 0 && met < named)
         status = varve_error_set(error, VARVE_INVALID,
                                  "%zu of the positions are no events of member %lu, or were not delivered", named - met,

@@ -284,15 +284,19 @@ varve_status varve_subscription_create(varve_store *store, const varve_subscript
 
 /* ---- deleting ---- */
 
-/* From here on nobody finds it: the definition says so, and the members are gone, so that nothing more is parked. */
-static varve_status begin_delete(varve_store *store, struct subscription *subscription, struct arena *memory,
-                                 struct contention *contention, varve_error *error)
+/*
+ * Writes the definition, or with `last` takes it away, where it is as it was loaded, and whatever there may be of the
+ * members. Once it says that it is being deleted nobody finds it, and without members nothing more is parked.
+ */
+static varve_status put_deleted(varve_store *store, struct subscription *subscription, bool last, struct arena *memory,
+                                struct contention *contention, varve_error *error)
 {
     struct store_write writes[2 * VARVE_SUBSCRIPTION_MEMBERS_MAX + 1];
     uint32_t members = subscription->definition.members;
     size_t count = 1;
     subscription->deleting = true;
     varve_status status = put_definition(subscription, memory, &writes[0], error);
+    writes[0].remove = last;
     for (uint32_t i = 1; i <= members && status >= 0; i++) {
         struct store_write *member = &writes[count++], *lease = &writes[count++];
         *member = (struct store_write){ .record = { .space = MEMBER_SPACE }, .remove = true };
@@ -301,11 +305,13 @@ static varve_status begin_delete(varve_store *store, struct subscription *subscr
             !subscription_key(subscription, i, (varve_str){ 0 }, "subscription ", memory, &lease->record.key))
             status = no_memory(error);
     }
-    return status < 0 ? status : contend_write(contention, store, writes, count, error);
+    if (status >= 0) status = contend_write(contention, store, writes, count, error);
+    subscription->revision = writes[0].record.revision;
+    return status;
 }
 
 struct removal {
-    struct store_write *writes;
+    struct store_write *writes; /* the first is the definition's */
     size_t count;
     struct arena *memory;
     bool failed;
@@ -320,30 +326,34 @@ static varve_status add_removal(void *ctx, const struct store_record *record)
     return removal->failed ? VARVE_DONE : VARVE_OK;
 }
 
-/* Removes what is parked, some of it at a time. */
-static varve_status remove_parked(varve_store *store, varve_str name, varve_error *error)
+/*
+ * Removes some of what is parked; `more` until there is nothing left. The definition is written along as it is, so that
+ * all of it is refused once another was created: what is parked may be that one's.
+ */
+static varve_status remove_parked(varve_store *store, struct subscription *subscription, bool *more,
+                                  struct contention *contention, varve_error *error)
 {
     struct arena memory = { 0 };
-    struct removal removal;
-    varve_status status = VARVE_OK;
-    do {
-        varve_buf prefix = { 0 };
-        size_t failed = 0;
-        arena_reset(&memory);
-        removal = (struct removal){ .memory = &memory };
-        removal.writes = arena_array(&memory, REMOVED_AT_ONCE, sizeof *removal.writes);
-        varve_buf_printf(&prefix, "%.*s/", (int)name.len, name.ptr);
-        const struct store_record_range range = { .space = PARKED_SPACE,
-                                                  .prefix = varve_buf_view(&prefix),
-                                                  .limit = REMOVED_AT_ONCE };
-        status = removal.writes == NULL || prefix.failed
-                     ? no_memory(error)
-                     : store_records_list(store, &range, add_removal, &removal, NULL, error);
-        if (status >= 0 && removal.failed) status = no_memory(error);
-        if (status >= 0 && removal.count > 0)
-            status = store_records_write(store, removal.writes, removal.count, &failed, error);
-        varve_buf_fini(&prefix);
-    } while (status >= 0 && removal.count > 0);
+    varve_buf prefix = { 0 };
+    varve_str name = subscription->definition.name;
+    struct removal removal = { .memory = &memory, .count = 1 };
+    removal.writes = arena_array(&memory, REMOVED_AT_ONCE + 1, sizeof *removal.writes);
+    varve_buf_printf(&prefix, "%.*s/", (int)name.len, name.ptr);
+    const struct store_record_range range = { .space = PARKED_SPACE,
+                                              .prefix = varve_buf_view(&prefix),
+                                              .limit = REMOVED_AT_ONCE };
+    varve_status status = removal.writes == NULL || prefix.failed
+                              ? no_memory(error)
+                              : store_records_list(store, &range, add_removal, &removal, NULL, error);
+    if (status >= 0 && removal.failed) status = no_memory(error);
+    *more = status >= 0 && removal.count > 1;
+    if (*more) status = put_definition(subscription, &memory, &removal.writes[0], error);
+    if (*more && status >= 0) status = contend_write(contention, store, removal.writes, removal.count, error);
+    if (*more && status == VARVE_OK) {
+        subscription->revision = removal.writes[0].record.revision;
+        contention->lost = 0;
+    }
+    varve_buf_fini(&prefix);
     arena_fini(&memory);
     return status;
 }
@@ -353,21 +363,27 @@ varve_status varve_subscription_delete(varve_store *store, varve_str name, varve
     struct contention contention = { 0 };
     struct subscription subscription;
     struct arena memory = { 0 };
+    varve_error problem = { 0 };
     varve_status status;
-    size_t failed = 0;
+    bool begun = false;
     do {
         arena_reset(&memory);
-        status = load_any(store, name, &memory, &subscription, error);
+        status = load_any(store, name, &memory, &subscription, &problem);
+        bool other = status == VARVE_NOT_FOUND || (status >= 0 && !subscription.deleting);
+        if (begun && other) { /* another has ended this, and perhaps created it again */
+            status = VARVE_OK;
+            break;
+        }
         if (status >= 0 && !subscription.deleting)
-            status = begin_delete(store, &subscription, &memory, &contention, error);
+            status = put_deleted(store, &subscription, false, &memory, &contention, &problem);
+        begun = begun || (status == VARVE_OK && subscription.deleting);
+        for (bool more = true; more && status == VARVE_OK;)
+            status = remove_parked(store, &subscription, &more, &contention, &problem);
+        if (status == VARVE_OK) status = put_deleted(store, &subscription, true, &memory, &contention, &problem);
     } while (status == VARVE_REPEATED);
-    if (status >= 0) status = remove_parked(store, name, error);
-    if (status >= 0) {
-        struct store_write write = { .record = { .space = SUBSCRIPTION_SPACE, .key = name }, .remove = true };
-        status = store_records_write(store, &write, 1, &failed, error);
-    }
     arena_fini(&memory);
-    return status < 0 ? status : VARVE_OK;
+    if (status < 0 && error != NULL) *error = problem;
+    return status;
 }
 
 /* ---- showing ---- */

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/stored_hash.h"
 
 /* ---- creating ---- */
 
@@ -157,7 +158,9 @@ static void the_window_bounds_what_is_open(void **state)
     assert_int_equal(varve_subscription_read(fixture->store, &options, &batch, NULL), VARVE_OK);
     assert_int_equal(batch.count, 500);
     varve_subscription_batch_fini(&batch);
-    refused(fixture->store, varve_subscription_ack, "1201", VARVE_INVALID, 0); /* not delivered yet */
+    refused(fixture->store, varve_subscription_ack, "1201", VARVE_INVALID, 0);   /* not delivered yet */
+    refused(fixture->store, varve_subscription_ack, "~1201", VARVE_CONFLICT, 0); /* nor were all up to there */
+    assert_int_equal(position_of(fixture->store), 0);
     count = 0;
     for (uint64_t position = 1; position <= 100; position++) positions[count++] = position;
     action.position_count = count;
@@ -167,6 +170,8 @@ static void the_window_bounds_what_is_open(void **state)
     assert_int_equal(batch.count, 600);
     assert_int_equal(batch.deliveries[599].event.position, 1200);
     varve_subscription_batch_fini(&batch);
+    done(fixture->store, varve_subscription_ack, "~1200"); /* the last one that was given out */
+    assert_int_equal(position_of(fixture->store), 1200);
 }
 
 /* ---- retrying ---- */
@@ -299,6 +304,106 @@ static void parking_beyond_the_position(void **state)
     expect(fixture->store, "1 ");
     done(fixture->store, varve_subscription_ack, "1");
     assert_int_equal(position_of(fixture->store), 5);
+}
+
+/* A step of a reader of its own, so often at most: a poll that does not wait. */
+static void expect_soon(varve_store *store, unsigned polls, const char *expected)
+{
+    varve_subscription_read_options options = reading();
+    varve_subscription_batch batch = { 0 };
+    varve_status status = VARVE_IDLE;
+    while ((status == VARVE_IDLE || status == VARVE_SKIPPED) && polls-- > 0) {
+        varve_reader *reader = NULL;
+        assert_int_equal(varve_reader_open(&reader, store, &options, NULL), VARVE_OK);
+        status = varve_reader_next(reader, &batch, NULL);
+        varve_reader_close(reader);
+    }
+    assert_int_equal(status, VARVE_OK);
+    assert_string_equal(batch_text(&batch), expected);
+    varve_subscription_batch_fini(&batch);
+}
+
+static void append_many(varve_store *store, const char *stream, const char *type, unsigned hundreds)
+{
+    while (hundreds-- > 0) assert_int_equal(append_n(store, stream, type, 100), VARVE_OK);
+}
+
+#define THIRTY "aaaaaaaaaabbbbbbbbbbcccccccccc"
+
+/* stored_hash is the same for both: XXH3 multiplies the halves of 16 bytes, which here have changed places. */
+static void a_name_with_the_hash_of_a_parked_one_is_delivered(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char parked[] = "a-" THIRTY "aAAAA0A0aAAAA0A0" THIRTY THIRTY "12345678901234567890";
+    static const char other[] =
+        "a-" THIRTY "\xd5\xb9vq\xcb\xa0oX\xd5\xb9vq\xcb\xa0oX" THIRTY THIRTY "12345678901234567890";
+    assert_true(stored_hash(varve_str_of(parked)) == stored_hash(varve_str_of(other)));
+    create(fixture->store, 1, 0);
+    assert_int_equal(append_n(fixture->store, parked, "Noted", 2), VARVE_OK);
+    expect(fixture->store, "1 2 ");
+    done(fixture->store, varve_subscription_park, "1");
+    assert_int_equal(append_n(fixture->store, other, "Noted", 1), VARVE_OK);
+    expect(fixture->store, "3 ");
+    done(fixture->store, varve_subscription_ack, "3");
+    assert_int_equal(position_of(fixture->store), 3);
+}
+
+/* More than the window holds waits behind what is parked. */
+static void a_parked_stream_does_not_fill_the_window(void **state)
+{
+    struct fixture *fixture = *state;
+    create(fixture->store, 1, 0);
+    append_to(fixture->store, "a-1");
+    expect(fixture->store, "1 ");
+    done(fixture->store, varve_subscription_park, "1");
+    append_many(fixture->store, "a-1", "Noted", 15);
+    append_to(fixture->store, "b-1");
+    expect_soon(fixture->store, 3, "1502 ");
+    done(fixture->store, varve_subscription_ack, "1502");
+    assert_int_equal(position_of(fixture->store), 1502);
+}
+
+static void a_reader_that_stays_open_goes_on_past_what_is_parked(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_subscription_read_options options = reading();
+    varve_subscription_batch batch = { 0 };
+    varve_reader *reader = NULL;
+    varve_status status = VARVE_SKIPPED;
+    create(fixture->store, 1, 0);
+    append_to(fixture->store, "a-1");
+    expect(fixture->store, "1 ");
+    done(fixture->store, varve_subscription_park, "1");
+    append_many(fixture->store, "a-1", "Noted", 6);
+    assert_int_equal(varve_reader_open(&reader, fixture->store, &options, NULL), VARVE_OK);
+    while (status == VARVE_SKIPPED) status = varve_reader_next(reader, &batch, NULL);
+    assert_int_equal(status, VARVE_IDLE);
+    append_many(fixture->store, "a-1", "Noted", 6);
+    append_to(fixture->store, "b-1");
+    for (int i = 0; i < 10 && (status == VARVE_SKIPPED || status == VARVE_IDLE); i++)
+        status = varve_reader_next(reader, &batch, NULL);
+    assert_int_equal(status, VARVE_OK);
+    assert_string_equal(batch_text(&batch), "1202 ");
+    varve_subscription_batch_fini(&batch);
+    varve_reader_close(reader);
+}
+
+/* However much is looked at in vain, it need not be looked at again. */
+static void who_does_not_wait_finds_what_is_rare(void **state)
+{
+    struct fixture *fixture = *state;
+    const varve_str type = VARVE_STR("Rare");
+    const varve_subscription subscription = { .name = NAME, .types = &type, .type_count = 1 };
+    varve_event events[1000];
+    for (size_t i = 0; i < 1000; i++)
+        events[i] = (varve_event){ .stream = VARVE_STR("a-1"), .type = VARVE_STR("Noted") };
+    for (int i = 0; i < 22; i++)
+        assert_int_equal(varve_append(fixture->store, &(varve_append_request){ .events = events, .event_count = 1000 },
+                                      NULL, NULL),
+                         VARVE_OK);
+    assert_int_equal(append_n(fixture->store, "a-1", "Rare", 1), VARVE_OK);
+    assert_int_equal(varve_subscription_create(fixture->store, &subscription, NULL), VARVE_OK);
+    expect_soon(fixture->store, 100, "22001 ");
 }
 
 /* ---- members and consumers ---- */
@@ -477,6 +582,31 @@ static void racing_consumers_lose_nothing(void **state)
     assert_int_equal(position_of(fixture->store), 60);
 }
 
+static void *create_and_delete(void *store)
+{
+    const varve_subscription subscription = { .name = NAME };
+    for (int round = 0; round < 20; round++) {
+        varve_subscription_create(store, &subscription, NULL);
+        varve_subscription_delete(store, NAME, NULL);
+    }
+    return NULL;
+}
+
+/* Who is slow at deleting leaves alone what was created again: no definition is without members, or they without it. */
+static void racing_deletions_leave_nothing_half(void **state)
+{
+    struct fixture *fixture = *state;
+    const varve_subscription subscription = { .name = NAME };
+    varve_error error = { 0 };
+    pthread_t threads[4];
+    append_to(fixture->store, "a-1");
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, create_and_delete, fixture->store), 0);
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    if (varve_subscription_create(fixture->store, &subscription, &error) < 0) fail_msg("%s", error.message);
+    expect(fixture->store, "1 ");
+}
+
 /* ---- another history ---- */
 
 static void another_incarnation_is_noticed(void **state)
@@ -515,11 +645,16 @@ static struct CMUnitTest cases[] = {
     CASE(a_parked_event_parks_what_comes_behind_it),
     CASE(a_skipped_event_lets_the_others_go_on),
     CASE(parking_beyond_the_position),
+    CASE(a_name_with_the_hash_of_a_parked_one_is_delivered),
+    CASE(a_parked_stream_does_not_fill_the_window),
+    CASE(a_reader_that_stays_open_goes_on_past_what_is_parked),
+    CASE(who_does_not_wait_finds_what_is_rare),
     CASE(members_split_the_streams),
     CASE(a_member_has_one_consumer_at_a_time),
     CASE(a_consumer_that_waits_keeps_its_member),
     CASE(an_append_wakes_who_waits),
     CASE(racing_consumers_lose_nothing),
+    CASE(racing_deletions_leave_nothing_half),
     CASE(another_incarnation_is_noticed),
 };
 

@@ -236,13 +236,36 @@ static void closing_ends_the_waiting(void **state)
     varve_buf_fini(&text);
 }
 
+/* Reads that do not wait go on where the last one came to. */
+static void what_is_rare_is_found_without_waiting(void **state)
+{
+    (void)state;
+    varve_buf body = { 0 };
+    struct reply reply = { 0 };
+    varve_buf_str(&body, VARVE_STR("{\"events\":[{\"type\":\"Noted\"}"));
+    for (int i = 1; i < 1000; i++) varve_buf_str(&body, VARVE_STR(",{\"type\":\"Noted\"}"));
+    varve_buf_str(&body, VARVE_STR("]}"));
+    for (int i = 0; i < 22; i++) http_expect(&fixture, "POST", "/streams/many-1", NULL, body.ptr, 200, "{…");
+    http_expect(&fixture, "POST", "/streams/many-1", NULL, "{\"events\":[{\"type\":\"Rare\"}]}", 200, "{…");
+    post("/subscriptions/rare", "{\"types\":[\"Rare\"]}", 201, "{…");
+    bool found = false;
+    for (int i = 0; i < 100 && !found; i++) {
+        http_send(&fixture, "POST", "/subscriptions/rare/read", NULL, "{\"consumer\":\"ann\"}", &reply);
+        assert_int_equal(reply.status, 200);
+        found = strstr(reply.body.ptr, "\"type\":\"Rare\"") != NULL;
+        reply_fini(&reply);
+    }
+    assert_true(found);
+    varve_buf_fini(&body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_created_shown_and_deleted), cmocka_unit_test(events_are_read_and_settled),
         cmocka_unit_test(the_parked_come_by_pages),        cmocka_unit_test(a_read_that_waits_in_vain_ends_empty),
         cmocka_unit_test(an_append_wakes_all_that_wait),   cmocka_unit_test(a_retry_that_is_due_wakes_who_waits),
-        cmocka_unit_test(closing_ends_the_waiting),
+        cmocka_unit_test(closing_ends_the_waiting),        cmocka_unit_test(what_is_rare_is_found_without_waiting),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
