@@ -209,8 +209,8 @@ static varve_status keep_key(struct append *append, const varve_append_request *
     *write = (struct store_write){
         .record = { .space = VARVE_STR("idempotency"),
                     .key = request->idempotency_key,
-                    .value = { value, (size_t)len },
-                    .expires_at = varve_time_now() + (varve_time)retention_s * 1000000 },
+                    .value = { value, (size_t)len } },
+        .expires_in = (varve_time)retention_s * 1000000,
         .expect = STORE_EXPECT_NONE,
     };
     if (!copy_record(&append->memory, &write->record) || !arena_copy(&append->memory, varve_str_of(digest), &copy))

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "event/codec.h"
 #include "event/query.h"
 #include "store/handle.h"
@@ -40,18 +41,36 @@ struct varve_cursor {
     bool has_waiter;
 };
 
+static varve_status check_names(const varve_str *names, size_t count, const char *what, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    for (size_t i = 0; i < count && status >= 0; i++) status = event_check_name(names[i], what, error);
+    return status;
+}
+
+static varve_status check_filters(const varve_read_options *options, varve_error *error)
+{
+    varve_str id = options->correlation_id;
+    if (options->item_count > 0 && options->type_count + options->tag_count > 0)
+        return varve_error_set(error, VARVE_INVALID, "types and tags are one item of a query: give them or items");
+    varve_status status = event_query_check(options->items, options->item_count, error);
+    if (status >= 0) status = check_names(options->tags, options->tag_count, "a tag", error);
+    if (status >= 0) status = check_names(options->types, options->type_count, "a type", error);
+    if (status >= 0) status = check_names(options->categories, options->category_count, "a category", error);
+    /* It comes from metadata and so may hold what is not printable. */
+    if (status >= 0 && id.len > 0 && (!utf8_valid(id) || memchr(id.ptr, 0, id.len) != NULL))
+        status = varve_error_set(error, VARVE_INVALID, "the correlation_id must be UTF-8 without a zero byte");
+    return status;
+}
+
 static varve_status check_options(const varve_read_options *options, varve_error *error)
 {
     bool stream = options->stream.len > 0;
     if (options->size != 0 && options->size != sizeof *options)
         return varve_error_set(error, VARVE_INVALID, "varve_read_options is of another version of the library");
     bool bounded = options->until_version > 0 || options->until_position > 0 || options->until_time != 0;
-    if (options->item_count > 0 && options->type_count + options->tag_count > 0)
-        return varve_error_set(error, VARVE_INVALID, "types and tags are one item of a query: give them or items");
-    varve_status status = event_query_check(options->items, options->item_count, error);
+    varve_status status = check_filters(options, error);
     if (status < 0) return status;
-    for (size_t i = 0; i < options->tag_count; i++)
-        if ((status = event_check_name(options->tags[i], "a tag", error)) < 0) return status;
     if (stream) {
         status = event_check_name(options->stream, "the stream", error);
         if (status < 0) return status;

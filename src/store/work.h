@@ -52,9 +52,10 @@ enum store_expectation { STORE_EXPECT_ANY, STORE_EXPECT_NONE, STORE_EXPECT_REVIS
 struct store_write {
     struct store_record record; /* its revision is set when it is written */
     enum store_expectation expect;
-    uint64_t expected; /* STORE_EXPECT_REVISION */
-    bool remove;       /* takes the record away instead */
-    uint64_t tried;    /* the driver's: the revision that an earlier try, of unknown outcome, gave it */
+    uint64_t expected;     /* STORE_EXPECT_REVISION */
+    varve_time expires_in; /* not 0: expires_at is this much after it is written, by the clock that judges it */
+    bool remove;           /* takes the record away instead */
+    uint64_t tried;        /* the driver's: the revision that an earlier try, of unknown outcome, gave it */
 };
 
 /* Which records are wanted: those of a space whose keys begin with `prefix` and come after `after`, in order. */

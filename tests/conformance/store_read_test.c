@@ -73,6 +73,23 @@ static void the_log_reads_by_position_and_filters(void **state)
                  (varve_read_options){ .categories = &order, .category_count = 1, .after_position = 1, .limit = 1 });
 }
 
+/* More matches that another filter leaves out than a driver looks at in one go. */
+static void a_query_goes_on_behind_what_filters_leave_out(void **state)
+{
+    struct fixture *fixture = *state;
+    const varve_str rare = VARVE_STR("rare"), a = VARVE_STR("A"), c = VARVE_STR("C");
+    const varve_query_item items[] = { { .types = &a, .type_count = 1 }, { .types = &c, .type_count = 1 } };
+    append_n(fixture->store, "rare-1", "A", 1);
+    append_n(fixture->store, "often-1", "A", 100);
+    append_n(fixture->store, "rare-1", "B", 1);
+    append_n(fixture->store, "rare-1", "C", 1);
+    append_n(fixture->store, "often-1", "C", 20);
+    append_n(fixture->store, "rare-1", "C", 1);
+    append_n(fixture->store, "often-1", "A", 20);
+    assert_reads(fixture->store, "rare-1@1 rare-1@3 rare-1@4 ",
+                 (varve_read_options){ .items = items, .item_count = 2, .categories = &rare, .category_count = 1 });
+}
+
 static void correlated_events_are_found(void **state)
 {
     struct fixture *fixture = *state;
@@ -140,7 +157,7 @@ static void recorded_time_never_decreases(void **state)
 static void contradicting_options_are_refused(void **state)
 {
     struct fixture *fixture = *state;
-    const varve_str name = VARVE_STR("a"), nothing = VARVE_STR("");
+    const varve_str name = VARVE_STR("a"), nothing = VARVE_STR(""), cut_off = VARVE_STR("a\xc3");
     const varve_query_item item = { .tags = &name, .tag_count = 1 }, unnamed = { .tags = &nothing, .tag_count = 1 };
     const struct {
         varve_read_options options;
@@ -154,6 +171,9 @@ static void contradicting_options_are_refused(void **state)
         { { .clock = VARVE_CLOCK_OCCURRED, .until_time = 1 }, VARVE_INVALID },
         { { .tags = &name, .tag_count = 1, .items = &item, .item_count = 1 }, VARVE_INVALID },
         { { .items = &unnamed, .item_count = 1 }, VARVE_INVALID },
+        { { .types = &cut_off, .type_count = 1 }, VARVE_INVALID },
+        { { .categories = &cut_off, .category_count = 1 }, VARVE_INVALID },
+        { { .correlation_id = cut_off }, VARVE_INVALID },
         { { .after_position = 1 }, VARVE_REWOUND },
         { { .follow = true, .after_position = 9 }, VARVE_REWOUND },
     };
@@ -599,6 +619,7 @@ static struct CMUnitTest cases[] = {
     CASE(reading_up_to_a_time),
     CASE(recorded_time_never_decreases),
     CASE(contradicting_options_are_refused),
+    CASE(a_query_goes_on_behind_what_filters_leave_out),
     CASE(pages_join_without_a_seam),
     CASE(a_subscription_catches_up_then_is_live),
     CASE(a_rare_filter_reports_what_was_scanned),

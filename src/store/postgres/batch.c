@@ -190,6 +190,7 @@ static void check_writes(struct batch *batch, struct store_append *append, size_
             revision != 0 && (earlier == NULL || !earlier->remove) && (expires_at == 0 || expires_at > batch->now);
         bool as_expected = write->expect == STORE_EXPECT_ANY || (write->expect == STORE_EXPECT_NONE && !there) ||
                            (write->expect == STORE_EXPECT_REVISION && there && revision == write->expected);
+        if (write->expires_in != 0) write->record.expires_at = batch->now + write->expires_in;
         if (was_written(batch, record, write->tried)) {
             done++;
             write->record.revision = write->tried;

@@ -324,6 +324,8 @@ static varve_status write_batch(struct store_log *log, struct batch *batch, bool
     sent = connection_send(writer, sent ? S_COMMIT : S_ROLLBACK, NULL) && sent;
     PGresult *results[8] = { 0 };
     varve_status status = connection_round(writer, results, place + 1, "appending", error);
+    /* Without a SQLSTATE the failure is libpq's own (no memory for an answer): what the server did is not known. */
+    if (status < 0 && writer->state[0] == '\0') writer->broken = true;
     if (status >= 0 && !sent) status = varve_error_set(error, VARVE_NOMEM, "no memory to write a batch");
     if (status >= 0 && batch->accepted_count > 0) {
         varve_time recorded_at = result_time(results[place], 0, 0);

@@ -144,11 +144,14 @@ static varve_status load(struct store_log *log, struct connection *connection, s
     return status < 0 ? status : ended;
 }
 
-/* Takes away a schema that the import made and that has stayed empty. */
+/* Takes away a schema that the import made, unless somebody else has written to it since. */
 static void drop_schema(struct store_log *log, struct connection *connection)
 {
-    char sql[128];
-    snprintf(sql, sizeof sql, "DROP SCHEMA \"%s\" CASCADE", log->schema);
+    char sql[512];
+    snprintf(sql, sizeof sql,
+             "BEGIN; %s; DO $$ BEGIN IF NOT EXISTS (SELECT FROM events) AND NOT EXISTS (SELECT FROM records) THEN "
+             "DROP SCHEMA \"%s\" CASCADE; END IF; END $$; COMMIT",
+             statements[S_LOCK].sql, log->schema);
     (void)connection_exec(connection, sql, "taking the import away", NULL, NULL);
 }
 

@@ -8,7 +8,7 @@
 #include "store/postgres/log.h"
 
 enum {
-    WINDOW = 20000,   /* positions looked at in one statement when a filter must look at each */
+    WINDOW = 20000,   /* positions looked at in one statement, or for one page, when a filter must look at each */
     FIRST_CHUNK = 16, /* rows of a page's first statement: how large they are is not known yet */
     CHUNK_GROWTH = 8,
 };
@@ -105,6 +105,7 @@ varve_status row_event(const PGresult *rows, int row, struct arena *arena, varve
 varve_status page_add(struct store_page *page, PGresult *result, size_t *bytes, varve_error *error)
 {
     for (int i = 0; i < PQntuples(result); i++) {
+        if (PQgetisnull(result, i, C_VERSION)) continue; /* left out by a filter (S_LOG_QUERY) */
         varve_event *event = &page->events[page->count];
         varve_status status = row_event(result, i, &page->arena, event, error);
         if (status < 0) return status;
@@ -239,20 +240,23 @@ static varve_status read_log(struct store_log *log, const struct store_read *rea
 {
     const varve_read_options *options = read->options;
     enum statement way = way_of(options);
-    size_t bytes = 0, chunk = 0;
+    size_t bytes = 0, chunk = 0, looked = 0;
     uint64_t window_end = read->until_position;
     page->scanned = read->after_position;
     if (way == S_LOG_FILTERED && window_end - read->after_position > WINDOW) window_end = read->after_position + WINDOW;
-    while (page->count < read->event_limit && bytes < read->byte_limit && page->scanned < window_end) {
+    while (page->count < read->event_limit && bytes < read->byte_limit && page->scanned < window_end &&
+           looked < WINDOW) {
         PGresult *rows = NULL;
         size_t before = page->count;
         chunk = next_chunk(read, page, bytes, chunk);
         varve_status status = ask_log(log, read, page->scanned, window_end, chunk, &rows, error);
         if (status >= 0) status = page_add(page, rows, &bytes, error);
+        size_t found = (size_t)PQntuples(rows);
+        uint64_t last = found > 0 ? (uint64_t)result_int(rows, (int)found - 1, C_POSITION) : page->scanned;
         PQclear(rows);
         if (status < 0) return status;
-        bool more = page->count - before == chunk;
-        uint64_t last = page->count > before ? page->events[page->count - 1].position : page->scanned;
+        bool more = found == chunk;
+        looked += found;
         if (way == S_LOG && page->count > before) {
             /* Positions have no holes, so the rows must be all that are there. */
             if (last != page->scanned + (page->count - before)) return missing(options, page->scanned + 1, error);

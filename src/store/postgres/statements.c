@@ -97,9 +97,11 @@ const struct statement_text statements[S_COUNT] = {
                     "SELECT " EVENT_COLUMNS " FROM event_tags t JOIN events e ON e.position = t.position "
                     "WHERE t.tag = $7::text AND t.position > $1::bigint AND t.position <= $2::bigint AND " OF_TYPES(
                         4) "AND " OF_CATEGORIES(5) "AND " BY_TIME(6) "ORDER BY t.position LIMIT $3::bigint" },
-    [S_LOG_QUERY] = { "log_query", "SELECT " EVENT_COLUMNS " FROM matches($7::text::jsonb, $1::bigint, $2::bigint) "
-                                   "AS m (position) JOIN events e ON e.position = m.position WHERE " OF_TYPES(
-                                       4) "AND " OF_CATEGORIES(5) "AND " BY_TIME(6) "LIMIT $3::bigint" },
+    /* A row for each match: matches() runs to its end whatever becomes of its rows. */
+    [S_LOG_QUERY] = { "log_query", "SELECT m.position, " EVENT_CONTENT
+                                   " FROM matches($7::text::jsonb, $1::bigint, $2::bigint, $3::bigint) AS m (position) "
+                                   "LEFT JOIN events e ON e.position = m.position AND " OF_TYPES(
+                                       4) "AND " OF_CATEGORIES(5) "AND " BY_TIME(6) "ORDER BY m.position" },
     [S_STREAM] = { "stream", STREAM_ROWS "LIMIT $4::bigint" },
     [S_STREAM_BACKWARD] = { "stream_backward", STREAM_ROWS "DESC LIMIT $4::bigint" },
     [S_EVENT] = { "event", "SELECT " EVENT_COLUMNS " FROM events e WHERE e.id = $1::uuid" },

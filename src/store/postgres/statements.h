@@ -37,7 +37,7 @@ enum statement {
     S_LOG_FILTERED,    /* … nothing more: found by looking at each */
     S_LOG_CORRELATION, /* … correlation_id, query */
     S_LOG_TAG,         /* … tag */
-    S_LOG_QUERY,       /* … query */
+    S_LOG_QUERY,       /* … query; what the other filters leave out is a row with its position alone */
     S_STREAM,          /* (stream, from, until, limit, types, query, until_occurred) */
     S_STREAM_BACKWARD, /* the same */
     S_EVENT,           /* (id) */
@@ -60,8 +60,9 @@ struct statement_text {
 
 extern const struct statement_text statements[S_COUNT];
 
-#define EVENT_COLUMNS                                                                                          \
-    "e.position, e.stream, e.version, e.id, e.type, e.content_type, e.schema_version, e.tags, e.recorded_at, " \
-    "e.occurred_at, e.data, e.body, e.metadata, e.crc"
+#define EVENT_CONTENT                                                                                             \
+    "e.stream, e.version, e.id, e.type, e.content_type, e.schema_version, e.tags, e.recorded_at, e.occurred_at, " \
+    "e.data, e.body, e.metadata, e.crc"
+#define EVENT_COLUMNS "e.position, " EVENT_CONTENT
 
 #endif

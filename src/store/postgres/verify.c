@@ -5,7 +5,13 @@
 
 #include "store/postgres/log.h"
 
-enum { PROBLEMS_TOLD = 100, PAGE_EVENTS = 1000 };
+enum {
+    PROBLEMS_TOLD = 100,
+    FIRST_PAGE_EVENTS = 16, /* how large events are is not known yet */
+    PAGE_GROWTH = 8,
+    PAGE_EVENTS = 1000,
+    PAGE_BYTES = 4 << 20, /* about, by the size of the events before */
+};
 
 struct check {
     struct store_log *log;
@@ -28,7 +34,7 @@ static void found(struct check *check, const char *format, ...)
 
 /* One page, event by event, so that what is damaged is told and does not end the check. */
 static varve_status check_rows(struct check *check, PGresult *rows, uint64_t *expected, varve_time *recorded_at,
-                               varve_error *error)
+                               size_t *bytes, varve_error *error)
 {
     struct arena arena = { 0 };
     varve_status status = VARVE_OK;
@@ -45,6 +51,7 @@ static varve_status check_rows(struct check *check, PGresult *rows, uint64_t *ex
             found(check, "positions have a hole: %" PRIu64 " comes where %" PRIu64 " should", position, *expected);
         if (event.recorded_at < *recorded_at)
             found(check, "the event at position %" PRIu64 " was recorded before the one in front of it", position);
+        *bytes += event.data.len + event.metadata.len;
         *recorded_at = event.recorded_at;
         *expected = position + 1;
         arena_reset(&arena);
@@ -53,25 +60,34 @@ static varve_status check_rows(struct check *check, PGresult *rows, uint64_t *ex
     return status;
 }
 
+static int next_page(int count, size_t bytes)
+{
+    size_t next = (size_t)count * PAGE_GROWTH, room = PAGE_BYTES / (bytes / (size_t)count + 1) + 1;
+    if (next > PAGE_EVENTS) next = PAGE_EVENTS;
+    return (int)(next < room ? next : room);
+}
+
 static varve_status check_events(struct check *check, uint64_t head, uint64_t *events, varve_error *error)
 {
     uint64_t expected = 1;
     varve_time recorded_at = 0;
-    for (int count = PAGE_EVENTS; count == PAGE_EVENTS;) {
+    for (int page = FIRST_PAGE_EVENTS;;) {
         PGresult *rows = NULL;
+        size_t bytes = 0;
         struct values values = { 0 };
         values_int(&values, (int64_t)expected - 1);
         values_int(&values, (int64_t)head);
-        values_int(&values, PAGE_EVENTS);
+        values_int(&values, page);
         varve_status status = log_query(check->log, S_LOG, &values, "verifying the log", &rows, error);
-        if (status >= 0) status = check_rows(check, rows, &expected, &recorded_at, error);
-        count = PQntuples(rows);
+        if (status >= 0) status = check_rows(check, rows, &expected, &recorded_at, &bytes, error);
+        int count = PQntuples(rows);
         PQclear(rows);
         if (status < 0) return status;
         *events += (uint64_t)count;
         if (check->options->progress != NULL) check->options->progress(check->options->ctx, *events, head);
+        if (count < page) return VARVE_OK;
+        page = next_page(count, bytes);
     }
-    return VARVE_OK;
 }
 
 static const struct {

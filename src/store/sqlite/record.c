@@ -81,6 +81,7 @@ varve_status sqlite_check_write(struct store_log *log, struct store_write *write
     *as_expected = write->expect == STORE_EXPECT_ANY || (write->expect == STORE_EXPECT_NONE && !there) ||
                    (write->expect == STORE_EXPECT_REVISION && there && revision == write->expected);
     write->record.revision = record_next_revision(revision, now);
+    if (write->expires_in != 0) write->record.expires_at = now + write->expires_in;
     return status;
 }
 
