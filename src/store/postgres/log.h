@@ -99,8 +99,8 @@ varve_status postgres_read(struct store_log *log, const struct store_read *read,
 varve_status postgres_find(struct store_log *log, varve_uuid id, struct store_page *page, varve_error *error);
 /* The event of a row (columns as EVENT_COLUMNS), its memory the arena's. CORRUPT when its checksum is wrong. */
 varve_status row_event(const PGresult *rows, int row, struct arena *arena, varve_event *event, varve_error *error);
-/* Appends the events of a result (columns as EVENT_COLUMNS; a row without version is none) to the page, checked. `bytes`
- * grows by their payload. */
+/* Appends the events of a result (columns as EVENT_COLUMNS; a row without version is none) to the page, checked.
+ * `bytes` grows by their payload. */
 varve_status page_add(struct store_page *page, PGresult *result, size_t *bytes, varve_error *error);
 
 /* ---- look.c ---- */
