@@ -55,7 +55,10 @@ varve_status sqlite_head(struct store_log *log, struct store_head *head, varve_e
         int code = sqlite3_step(row);
         if (code == SQLITE_ROW)
             *head = (struct store_head){ (uint64_t)sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1) };
-        else if (code != SQLITE_DONE)
+        if (code == SQLITE_ROW && sqlite3_column_int64(row, 0) < 1) /* or the log would seem to be empty */
+            status = varve_error_set(error, VARVE_CORRUPT, "the newest event has the position %lld",
+                                     (long long)sqlite3_column_int64(row, 0));
+        else if (code != SQLITE_ROW && code != SQLITE_DONE)
             status = sqlite_failed(reader->db, "reading the head of the log", error);
     }
     reader_give(log, reader);
