@@ -111,7 +111,8 @@ static varve_status append_plain(struct side *side, uint64_t index, varve_error 
 static varve_status append_new_tag(struct side *side, uint64_t index, varve_error *error)
 {
     char tag[TAG_BYTES];
-    int len = snprintf(tag, sizeof tag, "customer:new-%llu", (unsigned long long)(index + side->next));
+    uint64_t number = index + side->next;
+    int len = snprintf(tag, sizeof tag, "customer:new-%llu", (unsigned long long)number);
     return append_if(side, (varve_str){ tag, (size_t)len }, 0, error);
 }
 
