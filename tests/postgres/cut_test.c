@@ -7,9 +7,11 @@
  *   cut_test ROUNDS
  */
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/postgres/book.h"
 #include "tests/postgres/proxy.h"
@@ -34,7 +36,7 @@ struct run {
     varve_store *store, *other; /* through the proxy, and beside it */
     PGconn *session;
     struct manner manner, other_manner;
-    size_t delivered;
+    size_t delivered, waited; /* how often the new session was seen waiting for the old one's lock */
     uint64_t wrong;
 };
 
@@ -43,6 +45,7 @@ struct appending {
     struct run *run;
     varve_status status;
     varve_error error;
+    atomic_bool done;
 };
 
 static void *append(void *argument)
@@ -50,7 +53,22 @@ static void *append(void *argument)
     struct appending *appending = argument;
     struct run *run = appending->run;
     appending->status = book_append(run->book, run->store, &run->manner, &appending->error);
+    atomic_store(&appending->done, true);
     return NULL;
+}
+
+/* Until the new session waits for the lock, or has found that it need not: the old one may not have held it yet. */
+static void await_waiting(struct run *run, struct appending *appending)
+{
+    static const char waiting[] = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+                                  "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    while (!atomic_load(&appending->done)) {
+        if (session_ask(run->session, waiting) > 0) {
+            run->waited++;
+            return;
+        }
+        nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+    }
 }
 
 static void must(varve_status status, const varve_error *error, const char *what)
@@ -80,7 +98,7 @@ static void one_round(struct run *run, long round)
     bool holds = contended && delays && writes;
     if (holds) {
         /* The old session holds the lock and the new one waits for it. */
-        session_await(run->session, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted", 1);
+        await_waiting(run, &appending);
         proxy_release(&run->proxy);
     }
     pthread_join(appending.thread, NULL);
@@ -126,10 +144,11 @@ static void finish(struct run *run, long rounds)
     varve_store_close(run->store);
     proxy_close(&run->proxy);
     varve_store_close(run->other);
-    printf("pg_cuts rounds=%ld cuts=%zu delivered_late=%zu acked=%zu events=%" PRIu64 " lost=%" PRIu64 " moved=%" PRIu64
-           " duplicated=%" PRIu64 " holes=%" PRIu64 " unasked=%" PRIu64 " unknown=%zu wrong=%" PRIu64 "\n",
-           rounds, atomic_load(&run->proxy.cuts), run->delivered, atomic_load(&run->book->acked), findings.events,
-           findings.lost, findings.moved, findings.duplicated, findings.holes, findings.unasked,
+    printf("pg_cuts rounds=%ld cuts=%zu delivered_late=%zu waited=%zu acked=%zu events=%" PRIu64 " lost=%" PRIu64
+           " moved=%" PRIu64 " duplicated=%" PRIu64 " holes=%" PRIu64 " unasked=%" PRIu64 " unknown=%zu wrong=%" PRIu64
+           "\n",
+           rounds, atomic_load(&run->proxy.cuts), run->delivered, run->waited, atomic_load(&run->book->acked),
+           findings.events, findings.lost, findings.moved, findings.duplicated, findings.holes, findings.unasked,
            atomic_load(&run->book->unknown), run->wrong);
     if (!findings_are_good(&findings)) run->wrong++;
     PQfinish(run->session);
