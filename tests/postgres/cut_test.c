@@ -151,6 +151,10 @@ static void finish(struct run *run, long rounds)
            findings.events, findings.lost, findings.moved, findings.duplicated, findings.holes, findings.unasked,
            atomic_load(&run->book->unknown), run->wrong);
     if (!findings_are_good(&findings)) run->wrong++;
+    if (run->waited == 0) {
+        fprintf(stderr, "no new session was seen waiting for the old one's lock\n");
+        run->wrong++;
+    }
     PQfinish(run->session);
     book_free(run->book);
 }
