@@ -32,7 +32,6 @@ struct http {
     uint64_t idle_ns;
     struct deadlines *deadlines;
     atomic_bool refusing;
-    atomic_size_t held;   /* bytes of bodies */
     pthread_mutex_t lock; /* guards everything below */
     pthread_cond_t changed;
     size_t under_way; /* requests handed to a handler and not over */
@@ -55,7 +54,7 @@ struct exchange {
     bool late;        /* it took too long to arrive */
     uint64_t came_ns; /* when its first line had come */
     size_t received;  /* bytes of the body */
-    size_t held;      /* of these in http.held */
+    size_t held;      /* bytes of the body, counted in the metrics */
     size_t uri_len;
     char uri[]; /* as it came, and behind it the memory for its decoded parts */
 };
@@ -358,15 +357,14 @@ static enum MHD_Result begin(struct exchange *exchange, const char *method)
 static bool hold(struct exchange *exchange, size_t len)
 {
     struct http *http = exchange->http;
-    size_t before = atomic_fetch_add_explicit(&http->held, len, memory_order_relaxed);
     exchange->held += len;
-    return before + len <= http->body_bytes;
+    return metrics_hold(http->backend->metrics, len) <= http->body_bytes;
 }
 
 static void drop_body(struct exchange *exchange)
 {
     varve_buf_fini(&exchange->request.body);
-    atomic_fetch_sub_explicit(&exchange->http->held, exchange->held, memory_order_relaxed);
+    metrics_let_go(exchange->http->backend->metrics, exchange->held);
     exchange->held = 0;
 }
 

@@ -15,6 +15,7 @@ static const unsigned statuses[] = { 200, 202, 400, 403, 404, 405, 408, 409, 412
 struct metrics {
     size_t route_count;
     atomic_ullong cut;
+    atomic_size_t held;
     atomic_ullong requests[]; /* a row of STATUS_COUNT a route, and one for what is no route */
 };
 
@@ -44,6 +45,16 @@ void metrics_count_cut(struct metrics *metrics)
     atomic_fetch_add_explicit(&metrics->cut, 1, memory_order_relaxed);
 }
 
+size_t metrics_hold(struct metrics *metrics, size_t bytes)
+{
+    return atomic_fetch_add_explicit(&metrics->held, bytes, memory_order_relaxed) + bytes;
+}
+
+void metrics_let_go(struct metrics *metrics, size_t bytes)
+{
+    atomic_fetch_sub_explicit(&metrics->held, bytes, memory_order_relaxed);
+}
+
 static void family(const char *name, const char *type, const char *help, varve_buf *out)
 {
     varve_buf_printf(out, "# HELP varve_%s %s\n# TYPE varve_%s %s\n", name, help, name, type);
@@ -69,6 +80,8 @@ void metrics_write_requests(const struct metrics *metrics, varve_buf *out)
     }
     single("http_connections_cut_total", "counter", "Connections cut off because their request did not come in time.",
            atomic_load_explicit(&metrics->cut, memory_order_relaxed), out);
+    single("http_body_bytes", "gauge", "Bytes held of the bodies of requests that are not answered yet.",
+           atomic_load_explicit(&metrics->held, memory_order_relaxed), out);
 }
 
 static void labelled(const char *name, const char *label, const char *word, uint64_t value, varve_buf *out)

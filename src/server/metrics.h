@@ -15,6 +15,10 @@ void metrics_free(struct metrics *metrics);
 void metrics_count(struct metrics *metrics, size_t route, unsigned status);
 /* Counts a connection whose request did not come in time. Any thread. */
 void metrics_count_cut(struct metrics *metrics);
+/* Counts bytes of a body that are kept; gives how many all requests keep now. Any thread. */
+size_t metrics_hold(struct metrics *metrics, size_t bytes);
+/* The same bytes are freed. Any thread. */
+void metrics_let_go(struct metrics *metrics, size_t bytes);
 /* Appends what was counted so far. Any thread. */
 void metrics_write_requests(const struct metrics *metrics, varve_buf *out);
 /* Appends the engine's own numbers: counters, head, each projection. Any thread. */

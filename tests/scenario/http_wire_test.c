@@ -312,6 +312,21 @@ static long append_once(const struct fixture *to)
     return reply.status;
 }
 
+/* Returns once the server holds so many bytes of bodies. */
+static void await_held(const struct fixture *to, int bytes)
+{
+    char line[64];
+    bool seen = false;
+    snprintf(line, sizeof line, "\nvarve_http_body_bytes %d\n", bytes);
+    while (!seen) {
+        struct reply reply = { 0 };
+        http_send(to, "GET", "/metrics", NULL, NULL, &reply);
+        assert_int_equal(reply.status, 200);
+        seen = strstr(reply.body.ptr, line) != NULL;
+        reply_fini(&reply);
+    }
+}
+
 static void bodies_take_bounded_memory(void **state)
 {
     struct server_options options = { .body_bytes = 1000 };
@@ -322,11 +337,11 @@ static void bodies_take_bounded_memory(void **state)
     int fd = wire_open(&small);
     varve_buf_printf(&bytes, "POST /streams/crowd-2 HTTP/1.1\r\n" HOST JSON "Content-Length: 999\r\n\r\n%0990d", 0);
     wire_send(fd, bytes.ptr);
-    while (append_once(&small) != 503) {
-    }
+    await_held(&small, 990);
+    assert_int_equal(append_once(&small), 503);
     close(fd);
-    while (append_once(&small) != 200) {
-    }
+    await_held(&small, 0);
+    assert_int_equal(append_once(&small), 200);
     server_close(small.server);
     varve_buf_fini(&bytes);
 }
