@@ -101,7 +101,7 @@ varve_status book_append(struct book *book, varve_store *store, struct manner *m
         return varve_error_set(error, VARVE_DONE, "the book is full");
     }
     struct entry *entry = &book->entries[number];
-    entry->stream = (unsigned)rand_r(&manner->seed) % BOOK_STREAMS;
+    entry->stream = manner->one_stream ? 0 : (unsigned)rand_r(&manner->seed) % BOOK_STREAMS;
     entry->events = 1 + (unsigned)rand_r(&manner->seed) % BOOK_EVENTS;
     atomic_store(&entry->answer, ASKED);
     snprintf(stream, sizeof stream, "hot-%u", entry->stream);

@@ -47,6 +47,7 @@ struct manner {
     bool own_ids;    /* the caller's, or the store's */
     bool on_version; /* each append expects the version that the stream was last seen at */
     bool persist;    /* repeats what is unknown until it is known */
+    bool one_stream; /* all to the same one; else to any */
 };
 
 /* Asks for one append and notes the answer, which is returned. */

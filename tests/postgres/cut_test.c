@@ -79,8 +79,19 @@ static void must(varve_status status, const varve_error *error, const char *what
     exit(1);
 }
 
-/* One cut. Contended: somebody else appends in turns with the writer, which then looks under the order lock, and so
- * holds it when the connection is lost. Where it must look for ids first it sees what is new, and needs no lock. */
+/* Somebody else appends in turns with the writer: it knows the stream, finds out only when it writes, and from then on
+ * looks under the order lock. */
+static void contend(struct run *run)
+{
+    varve_error error = { 0 };
+    run->manner.one_stream = true;
+    must(book_append(run->book, run->store, &run->manner, &error), &error, "an append that learns the stream");
+    must(book_append(run->book, run->other, &run->other_manner, &error), &error, "another's append");
+    must(book_append(run->book, run->store, &run->manner, &error), &error, "an append that finds out");
+    must(book_append(run->book, run->other, &run->other_manner, &error), &error, "another's append");
+}
+
+/* One cut. Contended: the writer looks under the order lock, and so holds it when the connection is lost. */
 static void one_round(struct run *run, long round)
 {
     size_t which = (size_t)round % CUTS, before = atomic_load(&run->proxy.cuts);
@@ -88,16 +99,17 @@ static void one_round(struct run *run, long round)
     bool delays = cuts[which].cut == CUT_DELAY, writes = strcmp(cuts[which].statement, "add_events") == 0;
     struct appending appending = { .run = run };
     varve_error error = { 0 };
+    run->manner.own_ids = run->manner.on_version = run->manner.one_stream = false;
+    if (contended)
+        contend(run);
+    else /* finds that nobody else appends any more */
+        must(book_append(run->book, run->store, &run->manner, &error), &error, "an append");
     run->manner.own_ids = !writes || round / CUTS / 2 % 2 == 1; /* only then ids are looked up */
     run->manner.on_version = reads;
-    /* After somebody else's append the writer finds out, and looks under the lock the next time; else no more. */
-    if (contended) must(book_append(run->book, run->other, &run->other_manner, &error), &error, "another's append");
-    must(book_append(run->book, run->store, &run->manner, &error), &error, "an append");
-    if (contended) must(book_append(run->book, run->other, &run->other_manner, &error), &error, "another's append");
     proxy_arm(&run->proxy, cuts[which].cut, cuts[which].statement);
     if (pthread_create(&appending.thread, NULL, append, &appending) != 0) exit(1);
     book_await(&run->proxy.cuts, before + 1, "a cut");
-    bool holds = contended && delays && writes && !run->manner.own_ids;
+    bool holds = contended && delays && writes;
     if (holds) {
         await_waiting(run, &appending);
         proxy_release(&run->proxy);
@@ -114,14 +126,14 @@ static void test_forsaken(struct run *run)
     struct appending appending = { .run = run };
     varve_error error = { 0 };
     run->manner.own_ids = run->manner.on_version = false;
-    must(book_append(run->book, run->other, &run->other_manner, &error), &error, "another's append");
-    must(book_append(run->book, run->store, &run->manner, &error), &error, "an append");
-    must(book_append(run->book, run->other, &run->other_manner, &error), &error, "another's append");
+    contend(run);
+    size_t before = atomic_load(&run->proxy.cuts);
     proxy_arm(&run->proxy, CUT_DELAY, "add_events");
-    (void)append(&appending);
+    if (pthread_create(&appending.thread, NULL, append, &appending) != 0) exit(1);
+    book_await(&run->proxy.cuts, before + 1, "a cut");
+    await_waiting(run, &appending);
+    pthread_join(appending.thread, NULL);
     must(appending.status, &appending.error, "an append beside a session that was forsaken");
-    proxy_release(&run->proxy);
-    book_await(&run->proxy.delivered, ++run->delivered, "what was delayed");
 }
 
 /* When nobody can be reached for long the outcome stays unknown, and is told as that; the same append tells later. */
@@ -145,12 +157,12 @@ static void finish(struct run *run, long rounds)
     varve_store_close(run->store);
     proxy_close(&run->proxy);
     varve_store_close(run->other);
-    printf("pg_cuts rounds=%ld cuts=%zu delivered_late=%zu held=%zu waited=%zu acked=%zu events=%" PRIu64 " lost=%" PRIu64
-           " moved=%" PRIu64 " duplicated=%" PRIu64 " holes=%" PRIu64 " unasked=%" PRIu64 " unknown=%zu wrong=%" PRIu64
-           "\n",
-           rounds, atomic_load(&run->proxy.cuts), run->delivered, run->held, run->waited, atomic_load(&run->book->acked),
-           findings.events, findings.lost, findings.moved, findings.duplicated, findings.holes, findings.unasked,
-           atomic_load(&run->book->unknown), run->wrong);
+    printf("pg_cuts rounds=%ld cuts=%zu delivered_late=%zu held=%zu waited=%zu acked=%zu events=%" PRIu64
+           " lost=%" PRIu64 " moved=%" PRIu64 " duplicated=%" PRIu64 " holes=%" PRIu64 " unasked=%" PRIu64
+           " unknown=%zu wrong=%" PRIu64 "\n",
+           rounds, atomic_load(&run->proxy.cuts), run->delivered, run->held, run->waited,
+           atomic_load(&run->book->acked), findings.events, findings.lost, findings.moved, findings.duplicated,
+           findings.holes, findings.unasked, atomic_load(&run->book->unknown), run->wrong);
     if (!findings_are_good(&findings)) run->wrong++;
     if (run->held == 0 || run->waited != run->held) {
         fprintf(stderr, "an old session held no lock that the new one waits for\n");
@@ -170,7 +182,7 @@ int main(int argc, char **argv)
     postgres_init(&postgres);
     snprintf(uri, sizeof uri, "%s", postgres_uri(&postgres, NULL));
     run.session = session_open(uri);
-    run.book = book_new((size_t)rounds * 8 + 8);
+    run.book = book_new((size_t)rounds * 8 + 16);
     proxy_open(&run.proxy, (unsigned short)strtoul(PQport(run.session), NULL, 10));
     run.other = book_open(uri, false);
     snprintf(through, sizeof through,
