@@ -7,12 +7,14 @@
 
 #include "command/bank_fixture.h"
 
-/* The newest stored snapshot's version, 0 for none. Snapshots go with the next batch, so one is appended first. */
+/* The newest stored snapshot's version, 0 for none. Snapshots go with the next batch, or at the latest before the one
+ * after it. */
 static uint64_t snapshot_version(struct bank *bank, const char *stream)
 {
     varve_buf json = { 0 };
     varve_error error = { 0 };
     uint64_t version = 0;
+    bank_deposit_directly(bank, VARVE_STR("other-1"), 0);
     bank_deposit_directly(bank, VARVE_STR("other-1"), 0);
     varve_status status = store_snapshot_get(bank->store, varve_str_of(stream), bank->account.state_version, INT64_MAX,
                                              &version, &json, &error);

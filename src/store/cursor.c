@@ -162,7 +162,8 @@ static varve_status check_checkpoint(varve_store *store, const varve_read_option
     varve_event event;
     varve_buf memory = { 0 };
     uint64_t head = 0;
-    varve_status status = varve_store_head(store, &head, error);
+    varve_status status = VARVE_OK;
+    if (options->after_position > 0) status = varve_store_head(store, &head, error);
     if (status < 0) return status;
     if (options->after_position > head)
         return varve_error_set(error, VARVE_REWOUND, "position %llu lies beyond the head, which is %llu",
@@ -247,11 +248,12 @@ static varve_status fill(varve_cursor *cursor, uint64_t head, varve_error *error
     if (options->until_position > 0 && options->until_position < head) read->until_position = options->until_position;
     uint64_t left = options->limit == 0 ? UINT64_MAX : options->limit - cursor->given;
     size_t page_limit = read->event_limit;
+    if (page->count > 0) read->event_bytes = page->bytes / page->count + 1;
     if (left < read->event_limit) read->event_limit = (size_t)left;
 
     arena_reset(&page->arena);
     page->events = NULL;
-    page->count = page->capacity = 0;
+    page->count = page->capacity = page->bytes = 0;
     page->scanned = options->stream.len == 0 ? read->after_position : 0;
     page->more = false;
     cursor->next = 0;
@@ -302,7 +304,9 @@ static varve_status find_head(varve_cursor *cursor, uint64_t *head, varve_error 
 {
     varve_status status = check_history(cursor, error);
     if (status < 0) return status;
-    if (!cursor->has_waiter) return varve_store_head(cursor->store, head, error);
+    /* A stream is read to its own end, whatever the head: what is known serves for varve_cursor_scanned. */
+    bool is_told = cursor->has_waiter || (cursor->options.stream.len > 0 && hears_of_news(cursor->store));
+    if (!is_told) return varve_store_head(cursor->store, head, error);
     *head = watch_head(&cursor->store->watch).position;
     return VARVE_OK;
 }

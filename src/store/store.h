@@ -50,7 +50,8 @@ struct store_driver {
      */
     varve_status (*commit)(struct store_log *log, struct store_batch *batch, struct store_head *head,
                            varve_error *error);
-    /* Housekeeping between transactions, such as a checkpoint; bounded in time, failures are only logged. */
+    /* What need not be waited for, after the batch's appends are answered, such as a checkpoint, and snapshots that
+     * `commit` left for it; bounded in time, failures are only logged. */
     void (*tend)(struct store_log *log);
 
     /* Visits records in the order of their keys (bytes), but for those that have expired. `*now` is the time by the

@@ -105,7 +105,7 @@ struct store_snapshot {
     varve_str state;
 };
 
-/* One transaction's worth of work, in order of arrival. */
+/* One transaction's worth of work, in order of arrival. What it points to lives until the driver has tended the log. */
 struct store_batch {
     struct store_append **appends;
     size_t append_count;
@@ -121,6 +121,7 @@ struct store_read {
     uint64_t until_position; /* … up to and including this one (never 0) */
     size_t event_limit;      /* events on the page at most, at least 1 */
     size_t byte_limit;       /* stop when this much is on the page; one event is always taken */
+    size_t event_bytes;      /* an event's payload, about, by the page before; 0: not known */
 };
 
 /* A page of events, whose memory is the arena's. */
@@ -129,6 +130,7 @@ struct store_page {
     varve_event *events;
     size_t count;
     size_t capacity;
+    size_t bytes;     /* payload of the events */
     uint64_t scanned; /* the last position (a stream: version) looked at, matching or not; a stream: 0 when none was */
     bool more;        /* there may be more within the bounds of the read */
 };

@@ -216,11 +216,11 @@ static void *run(void *argument)
             commit_batch(writer, batch, snapshots);
         }
         answer_all(batch);
+        if (writer->poison.status >= 0) writer->options.driver->tend(writer->options.log);
         if (snapshots != NULL) {
             snapshots->count = 0;
             arena_reset(&snapshots->memory);
         }
-        if (writer->poison.status >= 0) writer->options.driver->tend(writer->options.log);
         pthread_mutex_lock(&writer->mutex);
     }
 }

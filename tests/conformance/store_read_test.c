@@ -454,13 +454,14 @@ static void the_newest_fitting_snapshot_is_found(void **state)
     varve_buf_fini(&text);
 }
 
-/* Hands a snapshot over and appends to another stream: it shares that transaction, or was written before. */
+/* Hands a snapshot over and appends to another stream: it shares the first transaction, or is written before the next. */
 static void put_snapshot(varve_store *store, const char *stream, uint64_t version, uint32_t state_version)
 {
     char state[32];
     snprintf(state, sizeof state, "%llu", (unsigned long long)version);
     store_snapshot_put(store,
                        &(struct store_snapshot){ varve_str_of(stream), version, state_version, varve_str_of(state) });
+    append_n(store, "other-1", "E", 1);
     append_n(store, "other-1", "E", 1);
 }
 

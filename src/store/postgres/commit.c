@@ -490,12 +490,20 @@ static varve_status judge(const struct store_log *log, struct batch *batch, varv
     return VARVE_OK;
 }
 
+/* For when everybody is answered. */
+static void keep_snapshots(struct store_log *log, const struct store_snapshot *snapshots, size_t count)
+{
+    log->snapshots = snapshots;
+    log->snapshot_count = count;
+}
+
 varve_status postgres_commit(struct store_log *log, struct store_batch *work, struct store_head *head,
                              varve_error *error)
 {
     struct batch batch;
     bool unknown = false;
     uint64_t history = log->head_history;
+    keep_snapshots(log, NULL, 0);
     varve_error problem = { 0 };
     varve_status status = batch_init(&batch, work, false, &problem);
     if (status >= 0) {
@@ -512,7 +520,7 @@ varve_status postgres_commit(struct store_log *log, struct store_batch *work, st
     *head = (struct store_head){ 0 };
     if (!left) *head = log->head;
     if (log->listener != NULL && !left) listener_announce(log->listener, log->head, log->head_history);
-    if (!left && history == log->head_history) postgres_put_snapshots(log, work);
+    if (!left && history == log->head_history) keep_snapshots(log, work->snapshots, work->snapshot_count);
     return VARVE_OK;
 }
 
@@ -520,6 +528,8 @@ void postgres_tend(struct store_log *log)
 {
     varve_error error = { 0 };
     varve_time now = varve_time_now();
+    postgres_put_snapshots(log, log->snapshots, log->snapshot_count);
+    keep_snapshots(log, NULL, 0);
     if (log->writer == NULL || now < log->expiry_due) return;
     log->expiry_due = now + EXPIRY_EVERY;
     (void)connection_send(log->writer, S_DROP_EXPIRED, NULL);

@@ -102,14 +102,14 @@ varve_status row_event(const PGresult *rows, int row, struct arena *arena, varve
                            (unsigned long long)event->position);
 }
 
-varve_status page_add(struct store_page *page, PGresult *result, size_t *bytes, varve_error *error)
+varve_status page_add(struct store_page *page, PGresult *result, varve_error *error)
 {
     for (int i = 0; i < PQntuples(result); i++) {
         if (PQgetisnull(result, i, C_VERSION)) continue; /* left out by a filter (S_LOG_QUERY) */
         varve_event *event = &page->events[page->count];
         varve_status status = row_event(result, i, &page->arena, event, error);
         if (status < 0) return status;
-        *bytes += event->data.len + event->metadata.len;
+        page->bytes += event->data.len + event->metadata.len;
         page->count++;
     }
     return VARVE_OK;
@@ -224,12 +224,15 @@ static varve_status missing(const varve_read_options *options, uint64_t place, v
                            (int)options->stream.len, options->stream.ptr);
 }
 
-/* Rows for the next statement of a page: as many as fit by the size of those before, and not many more than those. */
-static size_t next_chunk(const struct store_read *read, const struct store_page *page, size_t bytes, size_t previous)
+/* Rows for the next statement of a page: as many as fit by the size of those before. While that is known of few, it is
+ * not many more than those. */
+static size_t next_chunk(const struct store_read *read, const struct store_page *page, size_t previous)
 {
-    size_t left = read->event_limit - page->count, chunk = previous == 0 ? FIRST_CHUNK : previous * CHUNK_GROWTH;
-    if (page->count > 0) {
-        size_t each = bytes / page->count + 1, room = bytes < read->byte_limit ? read->byte_limit - bytes : 0;
+    size_t left = read->event_limit - page->count;
+    size_t each = page->count > 0 ? page->bytes / page->count + 1 : read->event_bytes;
+    size_t chunk = previous > 0 ? previous * CHUNK_GROWTH : read->event_bytes > 0 ? left : FIRST_CHUNK;
+    if (each > 0) {
+        size_t room = page->bytes < read->byte_limit ? read->byte_limit - page->bytes : 0;
         if (chunk > room / each + 1) chunk = room / each + 1;
     }
     return chunk < left ? chunk : left;
@@ -240,17 +243,17 @@ static varve_status read_log(struct store_log *log, const struct store_read *rea
 {
     const varve_read_options *options = read->options;
     enum statement way = way_of(options);
-    size_t bytes = 0, chunk = 0, looked = 0;
+    size_t chunk = 0, looked = 0;
     uint64_t window_end = read->until_position;
     page->scanned = read->after_position;
     if (way == S_LOG_FILTERED && window_end - read->after_position > WINDOW) window_end = read->after_position + WINDOW;
-    while (page->count < read->event_limit && bytes < read->byte_limit && page->scanned < window_end &&
+    while (page->count < read->event_limit && page->bytes < read->byte_limit && page->scanned < window_end &&
            looked < WINDOW) {
         PGresult *rows = NULL;
         size_t before = page->count;
-        chunk = next_chunk(read, page, bytes, chunk);
+        chunk = next_chunk(read, page, chunk);
         varve_status status = ask_log(log, read, page->scanned, window_end, chunk, &rows, error);
-        if (status >= 0) status = page_add(page, rows, &bytes, error);
+        if (status >= 0) status = page_add(page, rows, error);
         size_t found = (size_t)PQntuples(rows);
         uint64_t last = found > 0 ? (uint64_t)result_int(rows, (int)found - 1, C_POSITION) : page->scanned;
         PQclear(rows);
@@ -297,50 +300,82 @@ static varve_status ask_stream(struct store_log *log, const struct store_read *r
     return status;
 }
 
-/* The versions that are left to read, `low` to `high`, with the stream's own end. */
-static varve_status stream_bounds(struct store_log *log, const struct store_read *read, uint64_t *low, uint64_t *high,
-                                  varve_error *error)
+/* The versions that are asked for and not read yet, `low` to `high`. */
+static void stream_bounds(const struct store_read *read, uint64_t *low, uint64_t *high)
 {
     const varve_read_options *options = read->options;
-    uint64_t version = 0;
-    varve_status status = postgres_stream_version(log, options->stream, &version, error);
     uint64_t first = options->backward ? options->until_version : read->next_version;
     uint64_t last = options->backward ? read->next_version : options->until_version;
     *low = first == 0 ? 1 : first;
-    *high = last == 0 || last > version ? version : last;
-    return status;
+    *high = last == 0 || last > INT64_MAX ? INT64_MAX : last;
 }
 
+/* Versions have no holes, so each one's place is known, but for the first one backward. */
+static varve_status check_places(const struct store_read *read, const struct store_page *page, size_t first,
+                                 varve_error *error)
+{
+    bool backward = read->options->backward;
+    for (size_t i = first; i < page->count; i++) {
+        if (i == 0 && backward) continue;
+        uint64_t before = i > 0 ? page->events[i - 1].version : read->next_version - 1;
+        uint64_t expected = backward ? before - 1 : before + 1;
+        if (page->events[i].version != expected) return missing(read->options, expected, error);
+    }
+    return VARVE_OK;
+}
+
+/* Every version: the end of the rows is the end of the stream. */
 static varve_status read_stream(struct store_log *log, const struct store_read *read, struct store_page *page,
                                 varve_error *error)
 {
-    const varve_read_options *options = read->options;
-    bool dense = !is_filtered(options);
+    bool backward = read->options->backward;
     uint64_t low = 0, high = 0;
-    size_t bytes = 0, chunk = 0;
-    varve_status status = stream_bounds(log, read, &low, &high, error);
-    if (status < 0) return status;
-    /* A filter looks at so many versions at once. */
-    uint64_t window = dense ? UINT64_MAX : WINDOW;
-    while (page->count < read->event_limit && bytes < read->byte_limit && low <= high) {
+    size_t chunk = 0;
+    stream_bounds(read, &low, &high);
+    while (page->count < read->event_limit && page->bytes < read->byte_limit && low <= high) {
         PGresult *rows = NULL;
         size_t before = page->count;
-        uint64_t from = options->backward && high - low >= window ? high - window + 1 : low;
-        uint64_t to = !options->backward && high - low >= window ? low + window - 1 : high;
-        chunk = next_chunk(read, page, bytes, chunk);
+        chunk = next_chunk(read, page, chunk);
+        varve_status status = ask_stream(log, read, low, high, chunk, &rows, error);
+        if (status >= 0) status = page_add(page, rows, error);
+        PQclear(rows);
+        if (status >= 0) status = check_places(read, page, before, error);
+        if (status < 0) return status;
+        bool ended = page->count - before < chunk;
+        if (page->count > 0) page->scanned = page->events[page->count - 1].version;
+        if (ended && backward && page->scanned > low) return missing(read->options, page->scanned - 1, error);
+        if (ended || page->scanned == (backward ? low : high)) return VARVE_OK;
+        *(backward ? &high : &low) = backward ? page->scanned - 1 : page->scanned + 1;
+    }
+    page->more = low <= high;
+    return VARVE_OK;
+}
+
+/* What a filter leaves of so many versions at once; where the stream ends has to be known. */
+static varve_status read_stream_filtered(struct store_log *log, const struct store_read *read, struct store_page *page,
+                                         varve_error *error)
+{
+    bool backward = read->options->backward;
+    uint64_t low = 0, high = 0, version = 0;
+    size_t chunk = 0;
+    varve_status status = postgres_stream_version(log, read->options->stream, &version, error);
+    if (status < 0) return status;
+    stream_bounds(read, &low, &high);
+    if (high > version) high = version;
+    while (page->count < read->event_limit && page->bytes < read->byte_limit && low <= high) {
+        PGresult *rows = NULL;
+        size_t before = page->count;
+        uint64_t from = backward && high - low >= WINDOW ? high - WINDOW + 1 : low;
+        uint64_t to = !backward && high - low >= WINDOW ? low + WINDOW - 1 : high;
+        chunk = next_chunk(read, page, chunk);
         status = ask_stream(log, read, from, to, chunk, &rows, error);
-        if (status >= 0) status = page_add(page, rows, &bytes, error);
+        if (status >= 0) status = page_add(page, rows, error);
         PQclear(rows);
         if (status < 0) return status;
         bool full = page->count - before == chunk;
-        uint64_t last = full ? page->events[page->count - 1].version : options->backward ? from : to;
-        uint64_t expected = options->backward ? high - (page->count - before) + 1 : low + (page->count - before) - 1;
-        if (dense && page->count > before && page->events[page->count - 1].version != expected)
-            return missing(options, expected, error);
-        if (dense && !full && page->count - before != to - from + 1) return missing(options, to, error);
-        page->scanned = last;
-        if (options->backward && last == 1) return VARVE_OK;
-        *(options->backward ? &high : &low) = options->backward ? last - 1 : last + 1;
+        page->scanned = full ? page->events[page->count - 1].version : backward ? from : to;
+        if (page->scanned == (backward ? low : high)) return VARVE_OK;
+        *(backward ? &high : &low) = backward ? page->scanned - 1 : page->scanned + 1;
     }
     page->more = low <= high;
     return VARVE_OK;
@@ -359,18 +394,19 @@ varve_status postgres_read(struct store_log *log, const struct store_read *read,
 {
     varve_status status = make_room(page, read->event_limit, error);
     if (status < 0) return status;
-    return read->options->stream.len > 0 ? read_stream(log, read, page, error) : read_log(log, read, page, error);
+    if (read->options->stream.len == 0) return read_log(log, read, page, error);
+    return is_filtered(read->options) ? read_stream_filtered(log, read, page, error)
+                                      : read_stream(log, read, page, error);
 }
 
 varve_status postgres_find(struct store_log *log, varve_uuid id, struct store_page *page, varve_error *error)
 {
     PGresult *row = NULL;
     struct values values = { 0 };
-    size_t bytes = 0;
     values_uuid(&values, &id);
     varve_status status = make_room(page, 1, error);
     if (status >= 0) status = log_query(log, S_EVENT, &values, "looking for an event", &row, error);
-    if (status >= 0) status = page_add(page, row, &bytes, error);
+    if (status >= 0) status = page_add(page, row, error);
     PQclear(row);
     return status;
 }

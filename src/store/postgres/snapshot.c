@@ -102,14 +102,14 @@ static varve_status put_snapshots(struct connection *writer, const struct store_
     return connection_round(writer, NULL, 0, "writing snapshots", error);
 }
 
-/* After the events' commit, and in transactions that nobody waits for. */
-void postgres_put_snapshots(struct store_log *log, const struct store_batch *batch)
+/* After everybody is answered, and in transactions that nobody waits for. */
+void postgres_put_snapshots(struct store_log *log, const struct store_snapshot *snapshots, size_t total)
 {
     varve_error error = { 0 };
     varve_status status = VARVE_OK;
-    for (size_t i = 0; i < batch->snapshot_count && status >= 0 && log->writer != NULL; i += PUT_AT_ONCE) {
-        size_t count = batch->snapshot_count - i < PUT_AT_ONCE ? batch->snapshot_count - i : PUT_AT_ONCE;
-        status = put_snapshots(log->writer, &batch->snapshots[i], count, &error);
+    for (size_t i = 0; i < total && status >= 0 && log->writer != NULL; i += PUT_AT_ONCE) {
+        size_t count = total - i < PUT_AT_ONCE ? total - i : PUT_AT_ONCE;
+        status = put_snapshots(log->writer, &snapshots[i], count, &error);
     }
     if (status < 0) log_line(&log->diagnostics, VARVE_LOG_WARNING, "snapshots are left out: %s", error.message);
 }

@@ -186,13 +186,12 @@ static varve_status fill(struct reader *reader, sqlite3_stmt *rows, const struct
     bool by_version = options->stream.len > 0;
     int64_t place = first_place(read); /* where the next row must stand */
     bool dense = by_version || place != ANY_PLACE;
-    size_t bytes = 0;
     page->events = arena_alloc(&page->arena, read->event_limit * sizeof *page->events);
     if (page->events == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a page of events");
     page->capacity = read->event_limit;
 
     for (size_t looked_at = 0;; looked_at++) {
-        if (page->count == read->event_limit || bytes >= read->byte_limit || looked_at == PAGE_ROWS) {
+        if (page->count == read->event_limit || page->bytes >= read->byte_limit || looked_at == PAGE_ROWS) {
             page->more = true;
             return VARVE_OK;
         }
@@ -211,7 +210,7 @@ static varve_status fill(struct reader *reader, sqlite3_stmt *rows, const struct
             varve_event *event = &page->events[page->count];
             status = sqlite_row_event(reader, rows, options->stream, &page->arena, event, error);
             if (status >= 0) page->count++;
-            bytes += event->data.len + event->metadata.len;
+            page->bytes += event->data.len + event->metadata.len;
         }
         if (status < 0) return status;
         page->scanned = (uint64_t)here;
@@ -293,7 +292,6 @@ static varve_status read_by_tags(struct reader *reader, const struct store_read 
     struct matcher matcher;
     sqlite3_stmt *row = NULL;
     bool beyond = false;
-    size_t bytes = 0;
     varve_status status = get_matcher(reader, &matcher, error);
     if (status >= 0) status = reader_statement(reader, R_LOG, &row, error);
     if (status < 0) return status;
@@ -301,7 +299,7 @@ static varve_status read_by_tags(struct reader *reader, const struct store_read 
     if (page->events == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a page of events");
     page->capacity = read->event_limit;
 
-    for (size_t looked_at = 0; page->count < read->event_limit && bytes < read->byte_limit; looked_at++) {
+    for (size_t looked_at = 0; page->count < read->event_limit && page->bytes < read->byte_limit; looked_at++) {
         size_t before = page->count;
         uint64_t position = 0;
         if (looked_at == PAGE_ROWS) break;
@@ -314,7 +312,7 @@ static varve_status read_by_tags(struct reader *reader, const struct store_read 
             return VARVE_OK;
         }
         page->scanned = position;
-        if (page->count > before) bytes += page->events[before].data.len + page->events[before].metadata.len;
+        if (page->count > before) page->bytes += page->events[before].data.len + page->events[before].metadata.len;
     }
     page->more = true;
     return VARVE_OK;
