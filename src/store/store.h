@@ -46,7 +46,8 @@ struct store_driver {
      * or of another state_version go in the same transaction; one of an unknown stream is dropped.
      * Returns OK when every outcome is set, and durable where it is a success. A failure means that nothing of the
      * batch was committed (FULL, BUSY, NOMEM: the next batch may succeed), or, with VARVE_ERROR_UNKNOWN_OUTCOME,
-     * that nobody knows; with VARVE_ERROR_FATAL the writer must stop.
+     * that nobody knows; with VARVE_ERROR_FATAL the writer must stop. Bounded in time; with `unreachable` set nothing
+     * that waits would fare better now.
      */
     varve_status (*commit)(struct store_log *log, struct store_batch *batch, struct store_head *head,
                            varve_error *error);

@@ -111,6 +111,8 @@ struct store_batch {
     size_t append_count;
     const struct store_snapshot *snapshots;
     size_t snapshot_count;
+    /* ---- */
+    bool unreachable; /* the database could not be reached, for as long as the driver tries */
 };
 
 /* What one page of events is read by: the cursor's options (tags as `items`) and where it stands. */

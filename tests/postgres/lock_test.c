@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two handles on one store, and a session of somebody else's: who waits, who is refused, and with which words. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
 #include "tests/conformance/store.h"
 #include "tests/postgres/server.h"
 
@@ -135,6 +139,53 @@ static void a_log_that_lost_its_end_is_another_history(void **state)
     assert_int_equal(checked, 17);
 }
 
+enum { CROWD = 17 }; /* one more than there are connections to read with */
+
+struct reading {
+    pthread_t thread;
+    varve_store *store;
+    atomic_int *answered;
+    varve_status status;
+    varve_error error;
+};
+
+static void *read_head(void *argument)
+{
+    struct reading *reading = argument;
+    uint64_t head = 0;
+    reading->status = varve_store_head(reading->store, &head, &reading->error);
+    atomic_fetch_add(reading->answered, 1);
+    return NULL;
+}
+
+static void who_finds_no_connection_to_read_with_is_told_so(void **state)
+{
+    struct pair *pair = *state;
+    struct reading crowd[CROWD] = { 0 };
+    varve_store *store = NULL;
+    int refused = 0;
+    atomic_int answered = 0;
+    const varve_store_options options = { .uri = postgres_uri(&pair->postgres, NULL) };
+    assert_int_equal(varve_store_open(&store, &options, NULL), VARVE_OK);
+    session_ask(pair->session, "BEGIN; LOCK TABLE varve.events");
+    for (int i = 0; i < CROWD; i++) {
+        crowd[i].store = store;
+        crowd[i].answered = &answered;
+        assert_int_equal(pthread_create(&crowd[i].thread, NULL, read_head, &crowd[i]), 0);
+    }
+    while (atomic_load(&answered) == 0) nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+    session_ask(pair->session, "COMMIT");
+    for (int i = 0; i < CROWD; i++) {
+        pthread_join(crowd[i].thread, NULL);
+        if (crowd[i].status == VARVE_OK) continue;
+        assert_int_equal(crowd[i].status, VARVE_BUSY);
+        assert_non_null(strstr(crowd[i].error.message, "connections that read are in use"));
+        refused++;
+    }
+    assert_int_equal(refused, 1);
+    varve_store_close(store);
+}
+
 int main(void)
 {
 #define OF_A_PAIR(name) cmocka_unit_test_setup_teardown(name, open_pair, close_pair)
@@ -145,6 +196,7 @@ int main(void)
         OF_A_PAIR(versions_are_right_whichever_are_remembered),
         OF_A_PAIR(a_session_that_is_ended_by_the_server_is_replaced),
         OF_A_PAIR(a_log_that_lost_its_end_is_another_history),
+        OF_A_PAIR(who_finds_no_connection_to_read_with_is_told_so),
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) cases[i].initial_state = &pair;
     return cmocka_run_group_tests(cases, NULL, NULL);

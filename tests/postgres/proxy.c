@@ -122,10 +122,22 @@ static bool pass_on(struct link *link, bool from_client)
     return cut == CUT_NONE;
 }
 
+static bool is_swallowing(struct proxy *proxy)
+{
+    pthread_mutex_lock(&proxy->mutex);
+    bool swallows = proxy->swallows;
+    pthread_mutex_unlock(&proxy->mutex);
+    return swallows;
+}
+
 static void *run_link(void *argument)
 {
     struct link *link = argument;
     for (bool open = true; open && !atomic_load(&link->proxy->closing);) {
+        if (is_swallowing(link->proxy)) {
+            poll(NULL, 0, TURN_MS);
+            continue;
+        }
         struct pollfd ends[] = { { .fd = link->client, .events = POLLIN }, { .fd = link->server, .events = POLLIN } };
         if (poll(ends, 2, TURN_MS) <= 0) continue;
         if (ends[0].revents != 0) open = pass_on(link, true);
@@ -220,6 +232,13 @@ void proxy_refuse(struct proxy *proxy, bool refuses)
 {
     pthread_mutex_lock(&proxy->mutex);
     proxy->refuses = refuses;
+    pthread_mutex_unlock(&proxy->mutex);
+}
+
+void proxy_swallow(struct proxy *proxy, bool swallows)
+{
+    pthread_mutex_lock(&proxy->mutex);
+    proxy->swallows = swallows;
     pthread_mutex_unlock(&proxy->mutex);
 }
 

@@ -24,7 +24,7 @@
 #include "store/postgres/rows.h"
 
 enum {
-    QUESTIONS = 12,    /* statements of a look at most, besides one for each query */
+    QUESTIONS = 14,    /* statements of a look at most, besides one for each query */
     NEWS_MAX = 5000,   /* events of other processes that are caught up with; with more the versions are forgotten */
     RESEND_MS = 30000, /* how long a batch of unknown outcome is sent again */
     FIRST_PAUSE_MS = 20,
@@ -202,9 +202,12 @@ static bool ask(struct store_log *log, const struct batch *batch, enum beginning
     if (batch->id_count > 0) sent = sent && send_ids(writer, batch, &questions->ids);
     questions->records = writer->sent;
     if (batch->record_count > 0) sent = sent && send_records(writer, batch, &questions->spaces, &questions->keys);
+    /* A query may have to look at the whole log; a COMMIT is never ended. */
+    if (batch->query_count > 0) sent = sent && connection_send(writer, S_LIMIT_QUERY, NULL);
     questions->queries = writer->sent;
     for (size_t i = 0; i < batch->query_count; i++)
-        sent = sent && send_query(writer, &batch->queries[i], &questions->json);
+        sent = sent && send_query(writer, &batch->queries[i], &questions->json) && connection_hurry(writer);
+    if (batch->query_count > 0) sent = sent && connection_send(writer, S_LIMIT_NONE, NULL);
     if (beginning == LOOK_ALONE) sent = connection_send(writer, S_COMMIT, NULL) && sent;
     questions->count = writer->sent;
     return sent;
@@ -415,7 +418,7 @@ static varve_status begin_anew(struct store_log *log, varve_error *error)
 /* Has a connection to the server that the log is on now. */
 static varve_status be_connected(struct store_log *log, varve_error *error)
 {
-    if (log->writer != NULL && log_has_left(log, log->writer)) {
+    if (log->writer != NULL && (connection_is_lost(log->writer) || log_has_left(log, log->writer))) {
         connection_close(log->writer);
         log->writer = NULL;
     }
@@ -429,11 +432,13 @@ static varve_status be_connected(struct store_log *log, varve_error *error)
     return status;
 }
 
-/* Tries until the outcome is known, or for RESEND_MS. */
+/* Tries until the outcome is known, or for RESEND_MS; after a connection that was silent for so long, once more. When
+ * no server was found just before, one try tells, so that a store that is closed is not held up again and again. */
 static varve_status commit_appends(struct store_log *log, const struct store_batch *work, struct batch *batch,
                                    bool *unknown, varve_error *error)
 {
     uint64_t deadline = clock_ns() + RESEND_MS * 1000000ull;
+    unsigned lost = 0;
     uint32_t pause = FIRST_PAUSE_MS;
     bool locked = log->contended;
     *unknown = false;
@@ -460,7 +465,8 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
         connection_close(log->writer);
         log->writer = NULL;
         *unknown = *unknown || written;
-        if (status != VARVE_UNAVAILABLE || clock_ns() > deadline) return status;
+        if (status != VARVE_UNAVAILABLE || (lost++ > 0 && clock_ns() > deadline)) return status;
+        if (log->unreachable && !*unknown) return status;
         if (*unknown && !batch->resent) {
             batch_fini(batch);
             status = batch_init(batch, work, true, error);
@@ -507,7 +513,10 @@ varve_status postgres_commit(struct store_log *log, struct store_batch *work, st
     varve_error problem = { 0 };
     varve_status status = batch_init(&batch, work, false, &problem);
     if (status >= 0) {
-        if (work->append_count > 0) status = commit_appends(log, work, &batch, &unknown, &problem);
+        if (work->append_count > 0) {
+            status = commit_appends(log, work, &batch, &unknown, &problem);
+            log->unreachable = work->unreachable = status == VARVE_UNAVAILABLE;
+        }
         status = judge(log, &batch, status, unknown, &problem);
         batch_fini(&batch);
     }
@@ -533,6 +542,7 @@ void postgres_tend(struct store_log *log)
     if (log->writer == NULL || now < log->expiry_due) return;
     log->expiry_due = now + EXPIRY_EVERY;
     (void)connection_send(log->writer, S_DROP_EXPIRED, NULL);
-    if (connection_round(log->writer, NULL, 0, "removing records that have expired", &error) < 0)
-        log_line(&log->diagnostics, VARVE_LOG_WARNING, "%s", error.message);
+    if (connection_round(log->writer, NULL, 0, "removing records that have expired", &error) >= 0) return;
+    log_line(&log->diagnostics, VARVE_LOG_WARNING, "%s", error.message);
+    log->unreachable = log->writer->silent;
 }

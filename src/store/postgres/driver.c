@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing a store in a PostgreSQL schema, and the pool of connections that read it. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "store/postgres/listen.h"
 
 enum {
-    READERS_MAX = 16, /* connections to read with; who needs another waits */
+    READERS_MAX = 16,       /* connections to read with; who needs another waits … */
+    FREE_READER_MS = 10000, /* … this long */
     READERS_KEPT = 8,
+    READ_MS = 600000, /* what reads may take: the server ends them then */
+    READ_ANSWER_MS = READ_MS + 30000,
     VERSIONS_CACHED = 1 << 16,
 };
 
@@ -69,6 +75,21 @@ varve_status log_connect(struct store_log *log, struct connection **connection, 
     return status;
 }
 
+/* Nothing is committed here, so the server may end what takes too long. */
+static varve_status connect_reader(struct store_log *log, struct connection **reader, varve_error *error)
+{
+    char sql[64];
+    varve_status status = log_connect(log, reader, error);
+    if (status < 0) return status;
+    snprintf(sql, sizeof sql, "SET statement_timeout TO %d", READ_MS);
+    status = connection_exec(*reader, sql, "connecting", NULL, error);
+    (*reader)->limit_ms = READ_ANSWER_MS;
+    if (status >= 0) return VARVE_OK;
+    connection_close(*reader);
+    *reader = NULL;
+    return status;
+}
+
 /* The idle readers that are of no more use: all, or those of another history. The mutex is held. */
 static struct connection *take_useless(struct store_log *log, bool all)
 {
@@ -99,18 +120,25 @@ static void close_all(struct connection *connections)
 
 varve_status reader_take(struct store_log *log, struct connection **reader, varve_error *error)
 {
+    struct timespec deadline = clock_deadline(FREE_READER_MS);
+    int timed_out = 0;
     pthread_mutex_lock(&log->mutex);
     struct connection *useless = take_useless(log, false);
-    while (log->idle == NULL && log->readers == READERS_MAX) pthread_cond_wait(&log->given, &log->mutex);
+    while (log->idle == NULL && log->readers == READERS_MAX && timed_out == 0)
+        timed_out = pthread_cond_clockwait(&log->given, &log->mutex, CLOCK_MONOTONIC, &deadline);
+    bool full = log->idle == NULL && log->readers == READERS_MAX;
     *reader = log->idle;
     if (*reader != NULL)
         log->idle = (*reader)->next;
-    else
+    else if (!full)
         log->readers++;
     pthread_mutex_unlock(&log->mutex);
     close_all(useless);
+    if (full)
+        return varve_error_set(error, VARVE_BUSY, "all %d connections that read are in use; try again later",
+                               READERS_MAX);
     if (*reader != NULL) return VARVE_OK;
-    varve_status status = log_connect(log, reader, error);
+    varve_status status = connect_reader(log, reader, error);
     if (status < 0) reader_give(log, NULL);
     return status;
 }

@@ -42,6 +42,7 @@ struct store_log {
     struct versions versions;
     uint64_t head_history; /* of which history they are true */
     bool contended;        /* another process wrote since our latest batch: look things up under the lock */
+    bool unreachable;      /* no server was found in RESEND_MS, or it fell silent */
     bool has_expired;      /* there may be records to be taken away */
     varve_time expiry_due;
     const struct store_snapshot *snapshots; /* the latest batch's, until the log is tended */
@@ -81,7 +82,7 @@ void log_take_incarnation(struct store_log *log, struct connection *connection, 
 varve_status log_look(struct store_log *log, struct connection *connection, varve_error *error);
 /* Whether the log became another history since the connection was made: it may lead to a server left behind. */
 bool log_has_left(struct store_log *log, const struct connection *connection);
-/* A reader from the pool; waits while too many are in use. Give it back with reader_give. */
+/* A reader from the pool; waits a while when too many are in use, then BUSY. Give it back with reader_give. */
 varve_status reader_take(struct store_log *log, struct connection **reader, varve_error *error);
 void reader_give(struct store_log *log, struct connection *reader);
 /* One statement on a reader; the caller clears the result. What is lost while it reads is replaced once. */
