@@ -80,8 +80,9 @@ struct store_driver {
      * NOT_FOUND when there is none; a damaged one is as good as none: an older one is looked for. */
     varve_status (*snapshot)(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
                              uint64_t *version, varve_buf *state, varve_error *error);
-    /* Which history the log is, as the driver last saw it. */
-    varve_status (*incarnation)(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], varve_error *error);
+    /* Which history the log is, as the driver last saw it, and its number (struct store_head). */
+    varve_status (*incarnation)(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], uint64_t *history,
+                                varve_error *error);
     /* Everything but read_only, which the store sets. */
     varve_status (*info)(struct store_log *log, varve_store_info *info, varve_error *error);
     /* As varve_store_verify. */

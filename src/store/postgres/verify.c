@@ -78,7 +78,7 @@ static varve_status check_events(struct check *check, uint64_t head, uint64_t *e
         values_int(&values, (int64_t)expected - 1);
         values_int(&values, (int64_t)head);
         values_int(&values, page);
-        varve_status status = log_query(check->log, S_LOG, &values, "verifying the log", &rows, error);
+        varve_status status = log_query_at(check->log, head, S_LOG, &values, "verifying the log", &rows, error);
         if (status >= 0) status = check_rows(check, rows, &expected, &recorded_at, &bytes, error);
         int count = PQntuples(rows);
         PQclear(rows);
