@@ -20,6 +20,7 @@ struct link {
     char kept[65536];   /* what is delayed */
     size_t kept_len;
     uint64_t released; /* the proxy's releases when it was cut */
+    bool garbles;      /* the next answer */
 };
 
 static void give_up(const char *what)
@@ -107,6 +108,21 @@ static void do_cut(struct link *link, enum cut cut, const char *bytes, size_t le
     if (cut == CUT_ABANDON || cut == CUT_DELAY) keep_server(link);
 }
 
+/* The last row of an answer that came in one piece gets a column too many: its number stands behind 'D' and length. */
+static void garble(struct link *link, unsigned char *bytes, size_t len)
+{
+    unsigned char *row = NULL;
+    for (size_t at = 0; at + 7 <= len;) {
+        if (bytes[at] == 'D') row = bytes + at;
+        at += 1 +
+              ((size_t)bytes[at + 1] << 24 | (size_t)bytes[at + 2] << 16 | (size_t)bytes[at + 3] << 8 | bytes[at + 4]);
+    }
+    if (row == NULL) return;
+    row[6]++;
+    link->garbles = false;
+    atomic_fetch_add(&link->proxy->cuts, 1);
+}
+
 /* Passes on what one side sent; false when the link is over. */
 static bool pass_on(struct link *link, bool from_client)
 {
@@ -115,6 +131,11 @@ static bool pass_on(struct link *link, bool from_client)
     if (got < 0 && errno == EINTR) return true;
     if (got <= 0) return false;
     enum cut cut = from_client ? take_cut(link->proxy, bytes, (size_t)got) : CUT_NONE;
+    if (!from_client && link->garbles) garble(link, (unsigned char *)bytes, (size_t)got);
+    if (cut == CUT_GARBLE) {
+        link->garbles = true;
+        cut = CUT_NONE;
+    }
     if (cut == CUT_NONE)
         send_all(from_client ? link->server : link->client, bytes, (size_t)got);
     else

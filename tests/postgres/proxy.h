@@ -15,6 +15,7 @@ enum cut {
     CUT_AT_ONCE, /* it is sent, and both sides lose the connection */
     CUT_ABANDON, /* it is sent; the client loses the connection, the server keeps it until proxy_release */
     CUT_DELAY,   /* the client loses the connection; it is sent with proxy_release */
+    CUT_GARBLE,  /* no cut: it is executed, and its answer has a last row that libpq cannot take */
 };
 
 enum { PROXY_LINKS = 512 };
