@@ -257,7 +257,9 @@ static varve_status fill(varve_cursor *cursor, uint64_t head, varve_error *error
     page->scanned = options->stream.len == 0 ? read->after_position : 0;
     page->more = false;
     cursor->next = 0;
-    if (options->stream.len == 0 && head < read->after_position) { /* the head is not known yet, or no longer */
+    if (options->stream.len == 0 && head < read->after_position) {
+        if (!cursor->has_waiter) return rewound("the log ends before what was read of it", error);
+        /* The head is not known yet, or no longer. */
         cursor->exhausted = true;
         cursor->seen_head = head;
         return check_history(cursor, error);

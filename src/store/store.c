@@ -14,10 +14,10 @@ static void on_moved(void *ctx, struct store_head head)
     watch_move(&store->watch, head);
 }
 
-static void on_renewed(void *ctx, const char *incarnation)
+static void on_renewed(void *ctx, const char *incarnation, uint64_t history)
 {
     varve_store *store = ctx;
-    watch_renew(&store->watch, incarnation);
+    watch_renew(&store->watch, incarnation, history);
 }
 
 static varve_status open_log(varve_store *store, const varve_store_options *options, varve_error *error)
@@ -33,13 +33,14 @@ static varve_status open_log(varve_store *store, const varve_store_options *opti
     };
     char incarnation[VARVE_UUID_TEXT_BYTES];
     struct store_head head = { 0 };
+    uint64_t history = 0;
     watch_init(&store->watch);
     varve_status status = store->driver->open(&store->log, &location, error);
     if (status >= 0) status = store->driver->head(store->log, &head, error);
-    if (status >= 0) status = store->driver->incarnation(store->log, incarnation, error);
+    if (status >= 0) status = store->driver->incarnation(store->log, incarnation, &history, error);
     if (status < 0) return status;
+    watch_renew(&store->watch, incarnation, history);
     watch_move(&store->watch, head);
-    watch_renew(&store->watch, incarnation);
     if (options->read_only) return VARVE_OK;
 
     struct writer_options writer_options = {

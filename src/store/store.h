@@ -46,7 +46,8 @@ struct store_driver {
      * or of another state_version go in the same transaction; one of an unknown stream is dropped.
      * Returns OK when every outcome is set, and durable where it is a success. A failure means that nothing of the
      * batch was committed (FULL, BUSY, NOMEM: the next batch may succeed), or, with VARVE_ERROR_UNKNOWN_OUTCOME,
-     * that nobody knows; with VARVE_ERROR_FATAL the writer must stop.
+     * that nobody knows; with VARVE_ERROR_FATAL the writer must stop. Bounded in time; with `unreachable` set nothing
+     * that waits would fare better now.
      */
     varve_status (*commit)(struct store_log *log, struct store_batch *batch, struct store_head *head,
                            varve_error *error);
@@ -79,8 +80,9 @@ struct store_driver {
      * NOT_FOUND when there is none; a damaged one is as good as none: an older one is looked for. */
     varve_status (*snapshot)(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
                              uint64_t *version, varve_buf *state, varve_error *error);
-    /* Which history the log is, as the driver last saw it. */
-    varve_status (*incarnation)(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], varve_error *error);
+    /* Which history the log is, as the driver last saw it, and its number (struct store_head). */
+    varve_status (*incarnation)(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], uint64_t *history,
+                                varve_error *error);
     /* Everything but read_only, which the store sets. */
     varve_status (*info)(struct store_log *log, varve_store_info *info, varve_error *error);
     /* As varve_store_verify. */

@@ -61,20 +61,20 @@ static void tell(struct watch *watch)
 void watch_move(struct watch *watch, struct store_head head)
 {
     pthread_mutex_lock(&watch->mutex);
-    if (head.position > watch->head.position) {
+    if (head.history == watch->history && head.position > watch->head.position) {
         watch->head = head;
         tell(watch);
     }
     pthread_mutex_unlock(&watch->mutex);
 }
 
-void watch_renew(struct watch *watch, const char *incarnation)
+void watch_renew(struct watch *watch, const char *incarnation, uint64_t history)
 {
     pthread_mutex_lock(&watch->mutex);
-    if (strcmp(watch->incarnation, incarnation) != 0) {
+    if (history >= watch->history && strcmp(watch->incarnation, incarnation) != 0) {
         snprintf(watch->incarnation, sizeof watch->incarnation, "%s", incarnation);
-        watch->history++;
-        if (watch->history > 1) watch->head = (struct store_head){ 0 }; /* it may have been rolled back */
+        watch->history = history;
+        watch->head = (struct store_head){ .history = history }; /* it may have been rolled back */
         tell(watch);
     }
     pthread_mutex_unlock(&watch->mutex);

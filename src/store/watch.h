@@ -16,7 +16,7 @@ struct watch {
     pthread_mutex_t mutex;
     struct store_head head;
     char incarnation[VARVE_UUID_TEXT_BYTES]; /* of the log */
-    uint64_t history;                        /* counts the incarnations seen */
+    uint64_t history;                        /* its number (struct store_head) */
     struct waiter *armed;                    /* whom the next news wakes */
     uint64_t news, woken;                    /* how often there was some, and for which of it everybody was woken */
     pthread_cond_t moved;                    /* the waking thread waits here */
@@ -36,13 +36,14 @@ void watch_fini(struct watch *watch);
 
 struct store_head watch_head(struct watch *watch);
 
-/* Moves the head forward, never back, and has whoever is armed woken. */
+/* Moves the head forward, never back, and has whoever is armed woken. A head of another history is none. */
 void watch_move(struct watch *watch, struct store_head head);
 
-/* The log is of this incarnation. When it was another one, whoever is armed is woken: positions mean something else. */
-void watch_renew(struct watch *watch, const char *incarnation);
+/* The log is of this incarnation. When it was another one, whoever is armed is woken: positions mean something else.
+ * What is older than the latest is ignored. */
+void watch_renew(struct watch *watch, const char *incarnation, uint64_t history);
 
-/* Copies the incarnation and says the how-manieth it is. */
+/* Copies the incarnation and gives its number. */
 uint64_t watch_history(struct watch *watch, char incarnation[VARVE_UUID_TEXT_BYTES]);
 
 /* UNAVAILABLE when the system has no descriptor or thread left. */

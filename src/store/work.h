@@ -16,13 +16,16 @@ struct store_log;
 struct store_head {
     uint64_t position;
     varve_time recorded_at;
+    uint64_t history; /* of which: counts the incarnations that the driver has seen; 0 where there is but one */
 };
 
 /* Who hears of what other processes do to a log. Called on a thread of the driver's, while the log is open. */
 struct store_listener {
     void *ctx;
-    void (*moved)(void *ctx, struct store_head head);    /* the head is at least there; NULL: nobody listens */
-    void (*renewed)(void *ctx, const char *incarnation); /* the log is another history from now on */
+    /* The head is at least there; NULL: nobody listens. */
+    void (*moved)(void *ctx, struct store_head head);
+    /* The log is another history from now on; told before any head of it. Must not call the driver. */
+    void (*renewed)(void *ctx, const char *incarnation, uint64_t history);
 };
 
 /* What a driver needs to know to open a log. Views live until open returns. */
@@ -111,6 +114,8 @@ struct store_batch {
     size_t append_count;
     const struct store_snapshot *snapshots;
     size_t snapshot_count;
+    /* ---- */
+    bool unreachable; /* the database could not be reached, for as long as the driver tries */
 };
 
 /* What one page of events is read by: the cursor's options (tags as `items`) and where it stands. */

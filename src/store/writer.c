@@ -39,6 +39,7 @@ struct writer {
     struct store_stats stats;
 
     /* The writer thread's own. */
+    bool unreachable; /* the latest batch could not reach the database */
     struct snapshots buffers[2];
     struct store_append *batch[BATCH_APPENDS];
 };
@@ -116,6 +117,7 @@ static enum outcome commit(struct writer *writer, struct append *batch, struct s
     struct store_head head = watch_head(options->watch);
     varve_error error = { 0 };
     varve_status status = options->driver->commit(options->log, &work, &head, &error);
+    writer->unreachable = work.unreachable;
     if (status >= 0) {
         resolve_keys(writer, batch);
         account(writer, batch, true, NULL);
@@ -163,14 +165,13 @@ static void answer_all(struct append *batch)
     }
 }
 
-/* Takes what one transaction holds off the queue. The mutex is held. */
-static struct append *take_batch(struct writer *writer)
+/* Takes appends off the queue, up to these bounds, one more allowed. The mutex is held. */
+static struct append *take(struct writer *writer, uint32_t most, size_t most_bytes)
 {
     struct append *batch = writer->first, *last = NULL;
     size_t bytes = 0;
     uint32_t count = 0;
-    for (struct append *append = batch; append != NULL && count < BATCH_APPENDS && bytes < BATCH_BYTES;
-         append = append->next) {
+    for (struct append *append = batch; append != NULL && count < most && bytes < most_bytes; append = append->next) {
         bytes += append->bytes;
         count++;
         last = append;
@@ -183,6 +184,19 @@ static struct append *take_batch(struct writer *writer)
     writer->queued_bytes -= bytes;
     if (writer->waiting_for_room > 0) pthread_cond_broadcast(&writer->room);
     return batch;
+}
+
+/* What waits behind a batch that could not reach the database is not made to try as long, one batch after the other. */
+static struct append *refuse_queued(struct writer *writer)
+{
+    varve_error error = { 0 };
+    pthread_mutex_lock(&writer->mutex);
+    struct append *queued = take(writer, UINT32_MAX, SIZE_MAX);
+    pthread_mutex_unlock(&writer->mutex);
+    varve_error_set(&error, VARVE_UNAVAILABLE, "not tried: the database could not be reached for what waited before");
+    for (struct append *append = queued; append != NULL; append = append->next) refuse(append, &error);
+    account(writer, queued, false, NULL);
+    return queued;
 }
 
 static struct snapshots *take_snapshots(struct writer *writer)
@@ -203,7 +217,7 @@ static void *run(void *argument)
             pthread_cond_wait(&writer->work, &writer->mutex);
             writer->idle = false;
         }
-        struct append *batch = take_batch(writer);
+        struct append *batch = take(writer, BATCH_APPENDS, BATCH_BYTES);
         struct snapshots *snapshots = take_snapshots(writer);
         pthread_mutex_unlock(&writer->mutex);
         if (batch == NULL && snapshots == NULL) return NULL; /* closing, and everything is answered */
@@ -215,7 +229,9 @@ static void *run(void *argument)
         } else {
             commit_batch(writer, batch, snapshots);
         }
-        answer_all(batch);
+        struct append *behind = writer->unreachable ? refuse_queued(writer) : NULL;
+        answer_all(batch); /* who asks again from here on is tried */
+        answer_all(behind);
         if (writer->poison.status >= 0) writer->options.driver->tend(writer->options.log);
         if (snapshots != NULL) {
             snapshots->count = 0;

@@ -23,11 +23,36 @@ static struct plan {
     uint64_t singles;
     uint64_t tended_after_fatal;
     bool fatal;
+    bool unreachable;    /* the database is, for a batch; and then … */
+    varve_store *store;  /* … an append comes to wait behind it */
+    varve_status behind; /* its outcome */
 } plan;
+
+static void note_behind(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    (void)ctx;
+    (void)appended;
+    (void)error;
+    plan.behind = status;
+}
+
+static void be_unreachable(struct store_batch *batch)
+{
+    const varve_event event = { .stream = VARVE_STR("behind"), .type = VARVE_STR("E") };
+    const varve_append_request request = { .events = &event, .event_count = 1 };
+    assert_int_equal(varve_append_async(plan.store, &request, note_behind, NULL, NULL), VARVE_OK);
+    for (size_t i = 0; i < batch->append_count; i++)
+        batch->appends[i]->status = varve_error_set(&batch->appends[i]->error, VARVE_UNAVAILABLE, "nobody is there");
+    batch->unreachable = true;
+}
 
 static varve_status planned_commit(struct store_log *log, struct store_batch *batch, struct store_head *head,
                                    varve_error *error)
 {
+    if (batch->append_count > 1 && plan.unreachable) {
+        be_unreachable(batch);
+        return VARVE_OK;
+    }
     if (batch->append_count > 1 && plan.batch < 0) return varve_error_set(error, plan.batch, "the batch fails");
     plan.singles++;
     if (plan.singles == plan.fatal_at) {
@@ -99,6 +124,7 @@ static void fly(struct scratch *scratch, struct flight *flight)
     sem_init(&flight->done, 0, 0);
     const varve_store_options options = { 0 };
     assert_int_equal(store_open(&flight->store, &driver, scratch_path(scratch, "s.db"), &options, NULL), VARVE_OK);
+    plan.store = flight->store;
     const varve_event event = { .stream = VARVE_STR("first"), .type = VARVE_STR("E") };
     const varve_append_request request = { .events = &event, .event_count = 1 };
     assert_int_equal(varve_append_async(flight->store, &request, queue_batch, flight, NULL), VARVE_OK);
@@ -164,12 +190,29 @@ static void a_batch_that_meets_a_held_database_is_refused_once(void **state)
     scratch_fini(&scratch);
 }
 
+static void what_waits_behind_an_unreachable_database_is_refused_at_once(void **state)
+{
+    struct scratch scratch;
+    struct flight flight;
+    (void)state;
+    plan = (struct plan){ .unreachable = true };
+    scratch_init(&scratch);
+    fly(&scratch, &flight);
+    assert_int_equal(append_one(flight.store, NULL), VARVE_OK); /* what comes after that is tried */
+    for (int i = 0; i < APPENDS; i++) assert_int_equal(flight.outcomes[i], VARVE_UNAVAILABLE);
+    varve_store_close(flight.store);
+    assert_int_equal(plan.behind, VARVE_UNAVAILABLE);
+    assert_int_equal(plan.singles, 2); /* the first and the last */
+    scratch_fini(&scratch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_a_failing_batch_only_the_offender_is_refused),
         cmocka_unit_test(nothing_is_written_after_a_failed_flush),
         cmocka_unit_test(a_batch_that_meets_a_held_database_is_refused_once),
+        cmocka_unit_test(what_waits_behind_an_unreachable_database_is_refused_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

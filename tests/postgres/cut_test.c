@@ -2,7 +2,8 @@
 /*
  * Cuts the connection of the one who appends, at a chosen message: before it reaches the server, after it, and with the
  * server none the wiser, so that the old session goes on, or gets the message only after the driver has sent the batch
- * again, or never. Each append is known in the end and there exactly once.
+ * again, or never. Or garbles the answer, so that libpq fails while the connection goes on. Each append is known in the
+ * end and there exactly once.
  *
  *   cut_test ROUNDS
  */
@@ -124,7 +125,6 @@ static void one_round(struct run *run, long round)
 static void test_forsaken(struct run *run)
 {
     struct appending appending = { .run = run };
-    varve_error error = { 0 };
     run->manner.own_ids = run->manner.on_version = false;
     contend(run);
     size_t before = atomic_load(&run->proxy.cuts);
@@ -148,6 +148,20 @@ static void test_unknown(struct run *run)
     if (status != VARVE_INDETERMINATE || (error.flags & VARVE_ERROR_UNKNOWN_OUTCOME) == 0) run->wrong++;
     must(book_repeat(run->book, run->store, &error), &error, "an append of unknown outcome, repeated");
     if (atomic_load(&run->book->acked) != before + 1) run->wrong++;
+}
+
+/* The batch is committed, but libpq cannot take the answer and says so: what became of it is as open as after a cut. */
+static void test_garbled(struct run *run)
+{
+    run->manner.own_ids = run->manner.on_version = false;
+    for (int i = 0; i < 4; i++) {
+        varve_error error = { 0 };
+        size_t before = atomic_load(&run->proxy.cuts);
+        must(book_append(run->book, run->store, &run->manner, &error), &error, "an append");
+        proxy_arm(&run->proxy, CUT_GARBLE, "add_events");
+        must(book_append(run->book, run->store, &run->manner, &error), &error, "an append with a garbled answer");
+        book_await(&run->proxy.cuts, before + 1, "a garbled answer");
+    }
 }
 
 static void finish(struct run *run, long rounds)
@@ -182,7 +196,7 @@ int main(int argc, char **argv)
     postgres_init(&postgres);
     snprintf(uri, sizeof uri, "%s", postgres_uri(&postgres, NULL));
     run.session = session_open(uri);
-    run.book = book_new((size_t)rounds * 8 + 16);
+    run.book = book_new((size_t)rounds * 8 + 32);
     proxy_open(&run.proxy, (unsigned short)strtoul(PQport(run.session), NULL, 10));
     run.other = book_open(uri, false);
     snprintf(through, sizeof through,
@@ -195,6 +209,7 @@ int main(int argc, char **argv)
     for (long i = 0; i < rounds; i++) one_round(&run, i);
     test_forsaken(&run);
     test_unknown(&run);
+    test_garbled(&run);
     finish(&run, rounds);
     postgres_fini(&postgres);
     return run.wrong != 0;

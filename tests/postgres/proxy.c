@@ -20,6 +20,7 @@ struct link {
     char kept[65536];   /* what is delayed */
     size_t kept_len;
     uint64_t released; /* the proxy's releases when it was cut */
+    bool garbles;      /* the next answer */
 };
 
 static void give_up(const char *what)
@@ -107,6 +108,21 @@ static void do_cut(struct link *link, enum cut cut, const char *bytes, size_t le
     if (cut == CUT_ABANDON || cut == CUT_DELAY) keep_server(link);
 }
 
+/* The last row of an answer that came in one piece gets a column too many: its number stands behind 'D' and length. */
+static void garble(struct link *link, unsigned char *bytes, size_t len)
+{
+    unsigned char *row = NULL;
+    for (size_t at = 0; at + 7 <= len;) {
+        if (bytes[at] == 'D') row = bytes + at;
+        at += 1 +
+              ((size_t)bytes[at + 1] << 24 | (size_t)bytes[at + 2] << 16 | (size_t)bytes[at + 3] << 8 | bytes[at + 4]);
+    }
+    if (row == NULL) return;
+    row[6]++;
+    link->garbles = false;
+    atomic_fetch_add(&link->proxy->cuts, 1);
+}
+
 /* Passes on what one side sent; false when the link is over. */
 static bool pass_on(struct link *link, bool from_client)
 {
@@ -115,6 +131,11 @@ static bool pass_on(struct link *link, bool from_client)
     if (got < 0 && errno == EINTR) return true;
     if (got <= 0) return false;
     enum cut cut = from_client ? take_cut(link->proxy, bytes, (size_t)got) : CUT_NONE;
+    if (!from_client && link->garbles) garble(link, (unsigned char *)bytes, (size_t)got);
+    if (cut == CUT_GARBLE) {
+        link->garbles = true;
+        cut = CUT_NONE;
+    }
     if (cut == CUT_NONE)
         send_all(from_client ? link->server : link->client, bytes, (size_t)got);
     else
@@ -122,10 +143,22 @@ static bool pass_on(struct link *link, bool from_client)
     return cut == CUT_NONE;
 }
 
+static bool is_swallowing(struct proxy *proxy)
+{
+    pthread_mutex_lock(&proxy->mutex);
+    bool swallows = proxy->swallows;
+    pthread_mutex_unlock(&proxy->mutex);
+    return swallows;
+}
+
 static void *run_link(void *argument)
 {
     struct link *link = argument;
     for (bool open = true; open && !atomic_load(&link->proxy->closing);) {
+        if (is_swallowing(link->proxy)) {
+            poll(NULL, 0, TURN_MS);
+            continue;
+        }
         struct pollfd ends[] = { { .fd = link->client, .events = POLLIN }, { .fd = link->server, .events = POLLIN } };
         if (poll(ends, 2, TURN_MS) <= 0) continue;
         if (ends[0].revents != 0) open = pass_on(link, true);
@@ -220,6 +253,13 @@ void proxy_refuse(struct proxy *proxy, bool refuses)
 {
     pthread_mutex_lock(&proxy->mutex);
     proxy->refuses = refuses;
+    pthread_mutex_unlock(&proxy->mutex);
+}
+
+void proxy_swallow(struct proxy *proxy, bool swallows)
+{
+    pthread_mutex_lock(&proxy->mutex);
+    proxy->swallows = swallows;
     pthread_mutex_unlock(&proxy->mutex);
 }
 

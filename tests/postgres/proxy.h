@@ -15,6 +15,7 @@ enum cut {
     CUT_AT_ONCE, /* it is sent, and both sides lose the connection */
     CUT_ABANDON, /* it is sent; the client loses the connection, the server keeps it until proxy_release */
     CUT_DELAY,   /* the client loses the connection; it is sent with proxy_release */
+    CUT_GARBLE,  /* no cut: it is executed, and its answer has a last row that libpq cannot take */
 };
 
 enum { PROXY_LINKS = 512 };
@@ -31,6 +32,7 @@ struct proxy {
     pthread_mutex_t mutex; /* guards what follows */
     enum cut cut;
     bool refuses;             /* new connections are closed at once */
+    bool swallows;            /* connections stay and are taken, and nothing passes */
     char statement[32];       /* cut where this prepared statement is bound */
     uint64_t releases;        /* calls of proxy_release */
     _Atomic size_t cuts;      /* how many there were */
@@ -44,6 +46,8 @@ void proxy_close(struct proxy *proxy);
 void proxy_arm(struct proxy *proxy, enum cut cut, const char *statement);
 /* Whether the network is down from now on for who connects. */
 void proxy_refuse(struct proxy *proxy, bool refuses);
+/* Whether everything is swallowed from now on; what was meanwhile is passed on when it ends. */
+void proxy_swallow(struct proxy *proxy, bool swallows);
 /* Lets go of what is kept: delayed statements are delivered, abandoned connections closed. */
 void proxy_release(struct proxy *proxy);
 

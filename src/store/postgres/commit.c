@@ -24,7 +24,7 @@
 #include "store/postgres/rows.h"
 
 enum {
-    QUESTIONS = 12,    /* statements of a look at most, besides one for each query */
+    QUESTIONS = 14,    /* statements of a look at most, besides one for each query */
     NEWS_MAX = 5000,   /* events of other processes that are caught up with; with more the versions are forgotten */
     RESEND_MS = 30000, /* how long a batch of unknown outcome is sent again */
     FIRST_PAUSE_MS = 20,
@@ -92,7 +92,8 @@ static bool take_news(struct store_log *log, struct batch *batch, const PGresult
         versions_put(&log->versions, name, version);
     }
     if (count > 0)
-        log->head = (struct store_head){ (uint64_t)result_int(news, count - 1, 0), result_time(news, count - 1, 3) };
+        log->head = (struct store_head){ (uint64_t)result_int(news, count - 1, 0), result_time(news, count - 1, 3),
+                                         log->head.history };
     return true;
 }
 
@@ -156,9 +157,11 @@ static varve_status start_over(struct store_log *log, varve_error *error)
     (void)connection_send(log->writer, S_HEAD, NULL);
     varve_status status = connection_round(log->writer, &head, 1, "reading the head of the log", error);
     if (status < 0) return status;
-    log->head = (struct store_head){ 0 };
-    if (PQntuples(head) == 1)
-        log->head = (struct store_head){ (uint64_t)result_int(head, 0, 0), result_time(head, 0, 1) };
+    log->head = (struct store_head){ .history = log->writer->history };
+    if (PQntuples(head) == 1) {
+        log->head.position = (uint64_t)result_int(head, 0, 0);
+        log->head.recorded_at = result_time(head, 0, 1);
+    }
     PQclear(head);
     return VARVE_OK;
 }
@@ -202,9 +205,12 @@ static bool ask(struct store_log *log, const struct batch *batch, enum beginning
     if (batch->id_count > 0) sent = sent && send_ids(writer, batch, &questions->ids);
     questions->records = writer->sent;
     if (batch->record_count > 0) sent = sent && send_records(writer, batch, &questions->spaces, &questions->keys);
+    /* A query may have to look at the whole log; a COMMIT is never ended. */
+    if (batch->query_count > 0) sent = sent && connection_send(writer, S_LIMIT_QUERY, NULL);
     questions->queries = writer->sent;
     for (size_t i = 0; i < batch->query_count; i++)
-        sent = sent && send_query(writer, &batch->queries[i], &questions->json);
+        sent = sent && send_query(writer, &batch->queries[i], &questions->json) && connection_hurry(writer);
+    if (batch->query_count > 0) sent = sent && connection_send(writer, S_LIMIT_NONE, NULL);
     if (beginning == LOOK_ALONE) sent = connection_send(writer, S_COMMIT, NULL) && sent;
     questions->count = writer->sent;
     return sent;
@@ -330,7 +336,7 @@ static varve_status write_batch(struct store_log *log, struct batch *batch, bool
     if (status >= 0 && batch->accepted_count > 0) {
         varve_time recorded_at = result_time(results[place], 0, 0);
         batch_settle(batch, recorded_at);
-        log->head = (struct store_head){ batch->head.position + batch->accepted_count, recorded_at };
+        log->head = (struct store_head){ batch->head.position + batch->accepted_count, recorded_at, log->head.history };
         for (size_t i = 0; i < batch->accepted_count; i++)
             versions_put(&log->versions, batch->accepted[i].event->stream, batch->accepted[i].version);
     }
@@ -395,27 +401,50 @@ static void pause_ms(uint32_t ms)
     nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L }, NULL);
 }
 
+/* Whether the event that stood at the end of the log is still there: a log that was rolled back may have been written
+ * since, and no later event was recorded at that very microsecond. */
+static varve_status still_holds(struct store_log *log, const struct store_head *known, bool *holds, varve_error *error)
+{
+    PGresult *row = NULL;
+    struct values values = { 0 };
+    *holds = true;
+    if (known->position == 0) return VARVE_OK;
+    values_int(&values, (int64_t)known->position);
+    (void)connection_send(log->writer, S_TIME_AT, &values);
+    varve_status status = connection_round(log->writer, &row, 1, "looking at the end of the log", error);
+    if (status >= 0) *holds = PQntuples(row) == 1 && result_time(row, 0, 0) == known->recorded_at;
+    PQclear(row);
+    return status;
+}
+
 /* A new connection may lead to another server, or to one that lost its end (a restored disk, fsync off): nothing that
- * is remembered holds there. A log that is shorter than it was is another history. */
+ * is remembered holds there. A log without the event that was its last is another history. What is lost beyond what
+ * this handle knew of it cannot be noticed here: whoever restores a disk says so (`new-incarnation`). */
 static varve_status begin_anew(struct store_log *log, varve_error *error)
 {
-    uint64_t known = log->head_history == log->writer->history ? log->head.position : 0;
-    varve_status status = start_over(log, error);
-    if (status >= 0 && log->head.position < known) {
+    static const struct store_head nothing;
+    const struct store_head before = log->head;
+    bool holds = true;
+    varve_status status = still_holds(log, before.history == log->writer->history ? &before : &nothing, &holds, error);
+    if (status >= 0) status = start_over(log, error);
+    if (status >= 0 && !holds) {
         log_line(&log->diagnostics, VARVE_LOG_WARNING,
-                 "the log ends at position %" PRIu64 " and has been at %" PRIu64 ": it gets a new incarnation",
-                 log->head.position, known);
+                 "the event at position %" PRIu64 " is not the one that was there: the log gets a new incarnation",
+                 before.position);
         status = schema_renew(log->writer, error);
         if (status >= 0) status = log_look(log, log->writer, error);
     }
-    if (status >= 0) log->head_history = log->writer->history;
+    if (status >= 0)
+        log->head.history = log->writer->history;
+    else
+        log->head = before; /* to be looked for again */
     return status;
 }
 
 /* Has a connection to the server that the log is on now. */
 static varve_status be_connected(struct store_log *log, varve_error *error)
 {
-    if (log->writer != NULL && log_has_left(log, log->writer)) {
+    if (log->writer != NULL && (connection_is_lost(log->writer) || log_has_left(log, log->writer))) {
         connection_close(log->writer);
         log->writer = NULL;
     }
@@ -429,11 +458,13 @@ static varve_status be_connected(struct store_log *log, varve_error *error)
     return status;
 }
 
-/* Tries until the outcome is known, or for RESEND_MS. */
+/* Tries until the outcome is known, or for RESEND_MS; after a connection that was silent for so long, once more. When
+ * no server was found just before, one try tells, so that a store that is closed is not held up again and again. */
 static varve_status commit_appends(struct store_log *log, const struct store_batch *work, struct batch *batch,
                                    bool *unknown, varve_error *error)
 {
     uint64_t deadline = clock_ns() + RESEND_MS * 1000000ull;
+    unsigned lost = 0;
     uint32_t pause = FIRST_PAUSE_MS;
     bool locked = log->contended;
     *unknown = false;
@@ -460,7 +491,8 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
         connection_close(log->writer);
         log->writer = NULL;
         *unknown = *unknown || written;
-        if (status != VARVE_UNAVAILABLE || clock_ns() > deadline) return status;
+        if (status != VARVE_UNAVAILABLE || (lost++ > 0 && clock_ns() > deadline)) return status;
+        if (log->unreachable && !*unknown) return status;
         if (*unknown && !batch->resent) {
             batch_fini(batch);
             status = batch_init(batch, work, true, error);
@@ -502,12 +534,15 @@ varve_status postgres_commit(struct store_log *log, struct store_batch *work, st
 {
     struct batch batch;
     bool unknown = false;
-    uint64_t history = log->head_history;
+    uint64_t history = log->head.history;
     keep_snapshots(log, NULL, 0);
     varve_error problem = { 0 };
     varve_status status = batch_init(&batch, work, false, &problem);
     if (status >= 0) {
-        if (work->append_count > 0) status = commit_appends(log, work, &batch, &unknown, &problem);
+        if (work->append_count > 0) {
+            status = commit_appends(log, work, &batch, &unknown, &problem);
+            log->unreachable = work->unreachable = status == VARVE_UNAVAILABLE;
+        }
         status = judge(log, &batch, status, unknown, &problem);
         batch_fini(&batch);
     }
@@ -517,10 +552,10 @@ varve_status postgres_commit(struct store_log *log, struct store_batch *work, st
     }
     /* What belongs to a history that was left behind is nobody's news, and no state of this one. */
     bool left = log->writer == NULL || log_has_left(log, log->writer);
-    *head = (struct store_head){ 0 };
+    *head = (struct store_head){ .history = log->head.history };
     if (!left) *head = log->head;
-    if (log->listener != NULL && !left) listener_announce(log->listener, log->head, log->head_history);
-    if (!left && history == log->head_history) keep_snapshots(log, work->snapshots, work->snapshot_count);
+    if (log->listener != NULL && !left) listener_announce(log->listener, *head);
+    if (!left && history == log->head.history) keep_snapshots(log, work->snapshots, work->snapshot_count);
     return VARVE_OK;
 }
 
@@ -533,6 +568,7 @@ void postgres_tend(struct store_log *log)
     if (log->writer == NULL || now < log->expiry_due) return;
     log->expiry_due = now + EXPIRY_EVERY;
     (void)connection_send(log->writer, S_DROP_EXPIRED, NULL);
-    if (connection_round(log->writer, NULL, 0, "removing records that have expired", &error) < 0)
-        log_line(&log->diagnostics, VARVE_LOG_WARNING, "%s", error.message);
+    if (connection_round(log->writer, NULL, 0, "removing records that have expired", &error) >= 0) return;
+    log_line(&log->diagnostics, VARVE_LOG_WARNING, "%s", error.message);
+    log->unreachable = log->writer->silent;
 }

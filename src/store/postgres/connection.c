@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/postgres/connection.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* PostgreSQL counts microseconds from 2000-01-01. */
 #define EPOCH_2000 946684800000000
+
+/* What an answer may take besides the wait for a lock. */
+enum { ANSWER_MS = 30000 };
 
 /* ---- failures ---- */
 
@@ -35,7 +39,10 @@ varve_status connection_failed(struct connection *connection, PGresult *result, 
 {
     const char *state = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    if (message == NULL) message = result == NULL ? PQerrorMessage(connection->pq) : PQresultErrorMessage(result);
+    if (connection->silent)
+        message = "the server does not answer";
+    else if (message == NULL)
+        message = result == NULL ? PQerrorMessage(connection->pq) : PQresultErrorMessage(result);
     const char *detail = result == NULL ? NULL : PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     snprintf(connection->state, sizeof connection->state, "%s", state == NULL ? "" : state);
     snprintf(connection->detail, sizeof connection->detail, "%s", detail == NULL ? "" : detail);
@@ -91,9 +98,16 @@ static varve_status set_up(struct connection *connection, const char *schema, va
              "SET plan_cache_mode TO force_generic_plan; SET enable_seqscan TO off; SET enable_sort TO off; "
              "SET enable_bitmapscan TO off; SET enable_hashjoin TO off; SET enable_mergejoin TO off; SET jit TO off; "
              "SELECT set_config('synchronous_commit', 'on', false) "
-             "WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')",
+             "WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write'); "
+             "SELECT setting FROM pg_settings WHERE name = 'lock_timeout'" /* in milliseconds */,
              schema);
-    return connection_exec(connection, script, "connecting", NULL, error);
+    PGresult *lock = NULL;
+    varve_status status = connection_exec(connection, script, "connecting", &lock, error);
+    if (status < 0) return status;
+    long lock_ms = strtol(PQgetvalue(lock, 0, 0), NULL, 10);
+    connection->limit_ms = lock_ms > INT_MAX - ANSWER_MS ? INT_MAX : (int)lock_ms + ANSWER_MS;
+    PQclear(lock);
+    return VARVE_OK;
 }
 
 varve_status connection_open(struct connection **out, const char *uri, const char *schema, bool to_primary,
@@ -101,6 +115,8 @@ varve_status connection_open(struct connection **out, const char *uri, const cha
 {
     struct connection *connection = calloc(1, sizeof *connection);
     if (connection == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a connection");
+    connection->uri = uri;
+    connection->limit_ms = ANSWER_MS;
     connection->pq = connect_to(uri, to_primary);
     varve_status status = VARVE_OK;
     if (connection->pq == NULL) {
@@ -110,6 +126,7 @@ varve_status connection_open(struct connection **out, const char *uri, const cha
         status = varve_error_set(error, VARVE_UNAVAILABLE, "%.*s", (int)strcspn(message, "\n"), message);
     } else {
         PQsetNoticeReceiver(connection->pq, on_notice, connection);
+        (void)PQsetnonblocking(connection->pq, 1); /* sending does not wait either: connection_result does */
         if (PQserverVersion(connection->pq) < 150000)
             status = varve_error_set(error, VARVE_INCOMPATIBLE, "the server is PostgreSQL %d: 15 is the least",
                                      PQserverVersion(connection->pq) / 10000);
@@ -248,11 +265,16 @@ bool connection_send(struct connection *connection, enum statement statement, co
                                values->lengths, binary, 1) == 1;
 }
 
+bool connection_hurry(struct connection *connection)
+{
+    return PQsendFlushRequest(connection->pq) == 1;
+}
+
 /* The results of one statement: the first is kept, or is the round's failure. */
 static varve_status take_result(struct connection *connection, PGresult **kept, varve_status status, const char *doing,
                                 varve_error *error)
 {
-    PGresult *result = PQgetResult(connection->pq);
+    PGresult *result = connection_result(connection);
     ExecStatusType what = result == NULL ? PGRES_FATAL_ERROR : PQresultStatus(result);
     bool good = what == PGRES_COMMAND_OK || what == PGRES_TUPLES_OK;
     if (!good && status >= 0) status = connection_failed(connection, result, doing, error);
@@ -260,7 +282,7 @@ static varve_status take_result(struct connection *connection, PGresult **kept, 
         *kept = result;
     else
         PQclear(result);
-    while (result != NULL && (result = PQgetResult(connection->pq)) != NULL) PQclear(result);
+    while (result != NULL && (result = connection_result(connection)) != NULL) PQclear(result);
     return status;
 }
 
@@ -279,7 +301,7 @@ varve_status connection_round(struct connection *connection, PGresult **results,
     for (size_t i = 0; i < sent && !connection_is_lost(connection); i++)
         status = take_result(connection, i < count ? &results[i] : NULL, status, doing, error);
     for (bool synced = false; !synced && !connection_is_lost(connection);) {
-        PGresult *result = PQgetResult(connection->pq);
+        PGresult *result = connection_result(connection);
         synced = result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC;
         connection->broken = result == NULL; /* what comes next would be answers to this round's questions */
         PQclear(result);
@@ -306,8 +328,10 @@ varve_status connection_exec(struct connection *connection, const char *script, 
                              varve_error *error)
 {
     if (PQpipelineStatus(connection->pq) != PQ_PIPELINE_OFF) PQexitPipelineMode(connection->pq);
-    PGresult *answer = PQexec(connection->pq, script);
-    ExecStatusType what = PQresultStatus(answer);
+    PGresult *answer = NULL;
+    if (PQsendQuery(connection->pq, script) == 1)
+        for (PGresult *each = NULL; (each = connection_result(connection)) != NULL; answer = each) PQclear(answer);
+    ExecStatusType what = connection->broken || answer == NULL ? PGRES_FATAL_ERROR : PQresultStatus(answer);
     varve_status status = VARVE_OK;
     if (what != PGRES_COMMAND_OK && what != PGRES_TUPLES_OK)
         status = connection_failed(connection, answer, doing, error);

@@ -22,19 +22,24 @@ enum {
     TYPE_UUID = 2950,
 };
 
+enum { NO_LIMIT = -1 };
+
 struct connection {
     PGconn *pq;
+    const char *uri;         /* the opener's */
     struct connection *next; /* the pool's */
     size_t sent;             /* statements of the round so far */
     char state[6];           /* the SQLSTATE of the latest failure; "" when it had none */
     char detail[160];        /* what the server said beside its message */
     bool unreplicated;       /* the server gave up waiting for a synchronous standby: committed here only */
     bool broken;             /* a round did not end as it must: of no more use */
+    bool silent;             /* … because the server does not answer */
+    int limit_ms;            /* how long one answer is awaited from a server that is there, or NO_LIMIT */
     uint64_t history;        /* the log's, as far as it is known on this connection */
 };
 
-/* Connects with the schema as search path; with `to_primary` to no standby, unless the URI asks for one. UNAVAILABLE,
- * DENIED, NOT_FOUND … */
+/* Connects with the schema as search path; with `to_primary` to no standby, unless the URI asks for one. An answer is
+ * awaited for somewhat longer than a lock. The URI must live as long. UNAVAILABLE, DENIED, NOT_FOUND … */
 varve_status connection_open(struct connection **connection, const char *uri, const char *schema, bool to_primary,
                              varve_error *error);
 /* NULL is allowed. */
@@ -79,11 +84,13 @@ bool values_array(struct values *values, struct array *array);
 
 /* Adds a statement to the round. False when it could not be sent: the round's end tells why. */
 bool connection_send(struct connection *connection, enum statement statement, const struct values *values);
+/* Has the server answer what was sent so far as soon as it can: a sign of life within a long round. */
+bool connection_hurry(struct connection *connection);
 
 /*
  * Ends the round: waits for all results and puts those of the first `count` statements into `results`, which the
  * caller clears (results_clear), NULL where there is none. The first failure is the round's: nothing after it was
- * done. `doing` begins its message.
+ * done. `doing` begins its message. A server that is silent (silence.c) is a connection that is lost.
  */
 varve_status connection_round(struct connection *connection, PGresult **results, size_t count, const char *doing,
                               varve_error *error);
@@ -97,6 +104,9 @@ varve_status connection_exec(struct connection *connection, const char *script, 
 varve_status connection_failed(struct connection *connection, PGresult *result, const char *doing, varve_error *error);
 
 /* ---- results ---- */
+
+/* PQgetResult, but a server that does not answer breaks the connection; nothing is cancelled there. */
+PGresult *connection_result(struct connection *connection);
 
 int64_t result_int(const PGresult *result, int row, int column);
 varve_time result_time(const PGresult *result, int row, int column);

@@ -1,28 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing a store in a PostgreSQL schema, and the pool of connections that read it. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "store/postgres/listen.h"
 
 enum {
-    READERS_MAX = 16, /* connections to read with; who needs another waits */
+    READERS_MAX = 16,       /* connections to read with; who needs another waits … */
+    FREE_READER_MS = 10000, /* … this long */
     READERS_KEPT = 8,
+    READ_MS = 600000, /* what reads may take: the server ends them then */
+    READ_ANSWER_MS = READ_MS + 30000,
     VERSIONS_CACHED = 1 << 16,
 };
 
 /* ---- which history ---- */
 
-void log_take_incarnation(struct store_log *log, struct connection *connection, const char *incarnation)
+static bool was_left(const struct store_log *log, const char *incarnation)
+{
+    for (size_t i = 0; i < LEFT_MAX; i++)
+        if (strcmp(log->left[i], incarnation) == 0) return true;
+    return false;
+}
+
+/* The mutex is held, so that nobody speaks of the new history before it was told of. */
+static void begin_history(struct store_log *log, const char *incarnation)
+{
+    memcpy(log->left[log->history % LEFT_MAX], log->incarnation, sizeof log->incarnation);
+    memcpy(log->incarnation, incarnation, sizeof log->incarnation);
+    log->history++;
+    log->seen = (struct store_head){ .history = log->history };
+    if (log->told.renewed != NULL) log->told.renewed(log->told.ctx, incarnation, log->history);
+}
+
+varve_status log_take_incarnation(struct store_log *log, struct connection *connection, const char *incarnation,
+                                  varve_error *error)
 {
     pthread_mutex_lock(&log->mutex);
-    bool first = log->history == 0, changed = strcmp(log->incarnation, incarnation) != 0;
-    if (changed) {
-        memcpy(log->incarnation, incarnation, sizeof log->incarnation);
-        log->history++;
-    }
-    connection->history = log->history;
+    bool changed = strcmp(log->incarnation, incarnation) != 0, back = changed && was_left(log, incarnation);
+    if (changed && !back) begin_history(log, incarnation);
+    if (!back) connection->history = log->history;
     pthread_mutex_unlock(&log->mutex);
-    if (changed && !first && log->told.renewed != NULL) log->told.renewed(log->told.ctx, incarnation);
+    if (!back) return VARVE_OK;
+    return varve_error_set(error, VARVE_UNAVAILABLE,
+                           "the server holds a history that the log has left: it is one that a promotion left behind "
+                           "(if it is to be the log, give the store a new incarnation)");
+}
+
+void log_take_head(struct store_log *log, struct store_head head)
+{
+    pthread_mutex_lock(&log->mutex);
+    if (head.history == log->history && head.position > log->seen.position) log->seen = head;
+    pthread_mutex_unlock(&log->mutex);
+}
+
+struct store_head log_seen(struct store_log *log)
+{
+    pthread_mutex_lock(&log->mutex);
+    struct store_head seen = log->seen;
+    pthread_mutex_unlock(&log->mutex);
+    return seen;
 }
 
 varve_status log_look(struct store_log *log, struct connection *connection, varve_error *error)
@@ -38,10 +77,11 @@ varve_status log_look(struct store_log *log, struct connection *connection, varv
     if (PQntuples(row) != 1 || PQgetlength(row, 0, 0) != VARVE_UUID_TEXT_BYTES - 1) {
         status = varve_error_set(error, VARVE_CORRUPT, "the store in schema %s has no incarnation", log->schema);
     } else {
-        log_take_incarnation(log, connection, PQgetvalue(row, 0, 0));
-        if (log->told.moved != NULL && !PQgetisnull(row, 0, 1))
-            log->told.moved(log->told.ctx, (struct store_head){ strtoull(PQgetvalue(row, 0, 1), NULL, 10),
-                                                                strtoll(PQgetvalue(row, 0, 2), NULL, 10) });
+        status = log_take_incarnation(log, connection, PQgetvalue(row, 0, 0), error);
+        const struct store_head head = { strtoull(PQgetvalue(row, 0, 1), NULL, 10),
+                                         strtoll(PQgetvalue(row, 0, 2), NULL, 10), connection->history };
+        if (status >= 0) log_take_head(log, head);
+        if (status >= 0 && log->told.moved != NULL) log->told.moved(log->told.ctx, head);
     }
     PQclear(row);
     return status;
@@ -66,6 +106,21 @@ varve_status log_connect(struct store_log *log, struct connection **connection, 
         connection_close(*connection);
         *connection = NULL;
     }
+    return status;
+}
+
+/* Nothing is committed here, so the server may end what takes too long. */
+static varve_status connect_reader(struct store_log *log, struct connection **reader, varve_error *error)
+{
+    char sql[64];
+    varve_status status = log_connect(log, reader, error);
+    if (status < 0) return status;
+    snprintf(sql, sizeof sql, "SET statement_timeout TO %d", READ_MS);
+    status = connection_exec(*reader, sql, "connecting", NULL, error);
+    (*reader)->limit_ms = READ_ANSWER_MS;
+    if (status >= 0) return VARVE_OK;
+    connection_close(*reader);
+    *reader = NULL;
     return status;
 }
 
@@ -99,18 +154,25 @@ static void close_all(struct connection *connections)
 
 varve_status reader_take(struct store_log *log, struct connection **reader, varve_error *error)
 {
+    struct timespec deadline = clock_deadline(FREE_READER_MS);
+    int timed_out = 0;
     pthread_mutex_lock(&log->mutex);
     struct connection *useless = take_useless(log, false);
-    while (log->idle == NULL && log->readers == READERS_MAX) pthread_cond_wait(&log->given, &log->mutex);
+    while (log->idle == NULL && log->readers == READERS_MAX && timed_out == 0)
+        timed_out = pthread_cond_clockwait(&log->given, &log->mutex, CLOCK_MONOTONIC, &deadline);
+    bool full = log->idle == NULL && log->readers == READERS_MAX;
     *reader = log->idle;
     if (*reader != NULL)
         log->idle = (*reader)->next;
-    else
+    else if (!full)
         log->readers++;
     pthread_mutex_unlock(&log->mutex);
     close_all(useless);
+    if (full)
+        return varve_error_set(error, VARVE_BUSY, "all %d connections that read are in use; try again later",
+                               READERS_MAX);
     if (*reader != NULL) return VARVE_OK;
-    varve_status status = log_connect(log, reader, error);
+    varve_status status = connect_reader(log, reader, error);
     if (status < 0) reader_give(log, NULL);
     return status;
 }
@@ -136,25 +198,58 @@ void reader_give(struct store_log *log, struct connection *reader)
     close_all(useless);
 }
 
-/* What follows a promotion is only written once the store has a new incarnation. A handle that writes sees to that when
- * it connects; one that only reads looks whether somebody else did, in the same round. */
-static varve_status query_on(struct store_log *log, struct connection *reader, enum statement statement,
-                             const struct values *values, const char *doing, PGresult **result, varve_error *error)
+/* A server that is behind, or was left behind, is of no use; the next connection may lead to another one. */
+static varve_status judge_server(struct store_log *log, struct connection *reader, uint64_t position, PGresult **looks,
+                                 varve_error *error)
 {
-    PGresult *results[2] = { 0 };
-    size_t count = log->read_only ? 2 : 1;
+    varve_status status = VARVE_OK;
+    uint64_t reach = PQntuples(looks[0]) == 1 ? (uint64_t)result_int(looks[0], 0, 0) : 0;
+    if (PQntuples(looks[1]) == 1 && PQgetlength(looks[1], 0, 0) == VARVE_UUID_TEXT_BYTES - 1)
+        status = log_take_incarnation(log, reader, PQgetvalue(looks[1], 0, 0), error);
+    if (status >= 0 && reach < position)
+        status = varve_error_set(error, VARVE_UNAVAILABLE,
+                                 "the server has the log up to position %" PRIu64 ", and it has been at %" PRIu64
+                                 ": it is a standby that is behind, or was rolled back",
+                                 reach, position);
+    reader->broken = status < 0;
+    return status;
+}
+
+/* What follows a promotion is only written once the store has a new incarnation. A handle that writes sees to that when
+ * it connects, to a primary; one that only reads looks in the same round whether somebody else did, after what it
+ * reads, and before it how far the server is. */
+static varve_status query_on(struct store_log *log, struct connection *reader, uint64_t position,
+                             enum statement statement, const struct values *values, const char *doing,
+                             PGresult **result, varve_error *error)
+{
+    if (!log->read_only) {
+        (void)connection_send(reader, statement, values);
+        return connection_round(reader, result, 1, doing, error);
+    }
+    PGresult *results[3] = { 0 };
+    (void)connection_send(reader, S_HEAD, NULL);
     (void)connection_send(reader, statement, values);
-    if (log->read_only) (void)connection_send(reader, S_INCARNATION, NULL);
-    varve_status status = connection_round(reader, results, count, doing, error);
-    if (results[1] != NULL && PQntuples(results[1]) == 1 && PQgetlength(results[1], 0, 0) == VARVE_UUID_TEXT_BYTES - 1)
-        log_take_incarnation(log, reader, PQgetvalue(results[1], 0, 0));
-    PQclear(results[1]);
-    *result = results[0];
+    (void)connection_send(reader, S_INCARNATION, NULL);
+    varve_status status = connection_round(reader, results, 3, doing, error);
+    if (status < 0) return status;
+    PGresult *looks[] = { results[0], results[2] };
+    status = judge_server(log, reader, position, looks, error);
+    if (status >= 0) {
+        *result = results[1];
+        results[1] = NULL;
+    }
+    results_clear(results, 3);
     return status;
 }
 
 varve_status log_query(struct store_log *log, enum statement statement, const struct values *values, const char *doing,
                        PGresult **result, varve_error *error)
+{
+    return log_query_at(log, 0, statement, values, doing, result, error);
+}
+
+varve_status log_query_at(struct store_log *log, uint64_t position, enum statement statement,
+                          const struct values *values, const char *doing, PGresult **result, varve_error *error)
 {
     varve_status status = VARVE_OK;
     *result = NULL;
@@ -163,7 +258,7 @@ varve_status log_query(struct store_log *log, enum statement statement, const st
         struct connection *reader = NULL;
         status = reader_take(log, &reader, error);
         if (status < 0) return status;
-        status = query_on(log, reader, statement, values, doing, result, error);
+        status = query_on(log, reader, position, statement, values, doing, result, error);
         bool again = status < 0 && connection_is_lost(reader);
         reader_give(log, reader);
         if (!again) break;
@@ -213,7 +308,7 @@ varve_status postgres_open(struct store_log **out, const struct store_location *
         status = varve_error_set(error, VARVE_NOMEM, "no memory for a store");
     if (status >= 0) status = open_schema(log, location, error);
     if (status >= 0 && !log->read_only) status = log_connect(log, &log->writer, error);
-    if (log->writer != NULL) log->head_history = log->writer->history;
+    if (log->writer != NULL) log->head.history = log->writer->history;
     if (status >= 0 && location->told.moved != NULL) status = listener_open(&log->listener, log, error);
     if (status < 0) {
         postgres_close(log);

@@ -19,12 +19,6 @@ enum {
     LONGEST_PAUSE_MS = 2000,
 };
 
-/* A head, and in the how-manieth history of the log. */
-struct news {
-    struct store_head head;
-    uint64_t history;
-};
-
 struct listener {
     struct store_log *log;
     struct connection *connection; /* NULL while there is none */
@@ -32,12 +26,12 @@ struct listener {
     int wake_fd;
 
     pthread_mutex_t mutex; /* guards what follows */
-    struct news announced;
+    struct store_head announced;
     bool closing;
 
     /* The thread's own. */
-    struct news told; /* what the others were told */
-    uint64_t told_ns; /* when */
+    struct store_head told; /* what the others were told */
+    uint64_t told_ns;       /* when */
     int look_ms;
 };
 
@@ -49,19 +43,18 @@ static bool is_closing(struct listener *listener)
     return closing;
 }
 
-static struct news announced_news(struct listener *listener)
+static struct store_head announced_head(struct listener *listener)
 {
     pthread_mutex_lock(&listener->mutex);
-    struct news news = listener->announced;
+    struct store_head head = listener->announced;
     pthread_mutex_unlock(&listener->mutex);
-    return news;
+    return head;
 }
 
 /* Positions of another history say nothing about those of this one. */
-static bool is_newer(const struct news *news, const struct news *than)
+static bool is_newer(const struct store_head *head, const struct store_head *than)
 {
-    return news->history > than->history ||
-           (news->history == than->history && news->head.position > than->head.position);
+    return head->history > than->history || (head->history == than->history && head->position > than->position);
 }
 
 /* ---- the conversation; each fails only when the connection is of no more use ---- */
@@ -93,19 +86,19 @@ static varve_status begin_listening(struct listener *listener, varve_error *erro
     return status;
 }
 
-static varve_status tell(struct listener *listener, const struct news *news, varve_error *error)
+static varve_status tell(struct listener *listener, const struct store_head *head, varve_error *error)
 {
     struct store_log *log = listener->log;
     char sql[256], incarnation[VARVE_UUID_TEXT_BYTES];
     pthread_mutex_lock(&log->mutex);
-    bool current = news->history == log->history;
+    bool current = head->history == log->history;
     memcpy(incarnation, log->incarnation, sizeof incarnation);
     pthread_mutex_unlock(&log->mutex);
     varve_status status = VARVE_OK;
-    snprintf(sql, sizeof sql, "SELECT pg_notify('varve %s', '%" PRIu64 " %" PRId64 " %s')", log->schema,
-             news->head.position, news->head.recorded_at, incarnation);
+    snprintf(sql, sizeof sql, "SELECT pg_notify('varve %s', '%" PRIu64 " %" PRId64 " %s')", log->schema, head->position,
+             head->recorded_at, incarnation);
     if (current) status = connection_exec(listener->connection, sql, "telling of the head", NULL, error);
-    if (status >= 0) listener->told = *news;
+    if (status >= 0) listener->told = *head;
     listener->told_ns = clock_ns();
     return status;
 }
@@ -119,8 +112,10 @@ static varve_status take_notice(struct listener *listener, const char *text, var
     head.recorded_at = strtoll(rest, &rest, 10);
     pthread_mutex_lock(&log->mutex);
     bool current = *rest == ' ' && strcmp(rest + 1, log->incarnation) == 0;
+    head.history = log->history;
     pthread_mutex_unlock(&log->mutex);
     if (!current) return log_look(log, listener->connection, error);
+    log_take_head(log, head);
     log->told.moved(log->told.ctx, head);
     return VARVE_OK;
 }
@@ -144,11 +139,11 @@ static varve_status turn(struct listener *listener, varve_error *error)
     /* Notices may have come along with an answer, and then the socket is silent about them. */
     varve_status status = hear(listener, error);
     if (status < 0) return status;
-    struct news news = announced_news(listener);
+    struct store_head head = announced_head(listener);
     uint64_t since_ms = (clock_ns() - listener->told_ns) / 1000000u;
     int wait_ms = listener->look_ms;
-    if (is_newer(&news, &listener->told)) {
-        if (since_ms >= TOLD_TOGETHER_MS) return tell(listener, &news, error);
+    if (is_newer(&head, &listener->told)) {
+        if (since_ms >= TOLD_TOGETHER_MS) return tell(listener, &head, error);
         wait_ms = TOLD_TOGETHER_MS - (int)since_ms;
     }
     struct pollfd fds[] = { { .fd = PQsocket(listener->connection->pq), .events = POLLIN },
@@ -209,12 +204,11 @@ varve_status listener_open(struct listener **out, struct store_log *log, varve_e
     return VARVE_OK;
 }
 
-void listener_announce(struct listener *listener, struct store_head head, uint64_t history)
+void listener_announce(struct listener *listener, struct store_head head)
 {
-    const struct news news = { head, history };
     pthread_mutex_lock(&listener->mutex);
-    bool newer = is_newer(&news, &listener->announced);
-    if (newer) listener->announced = news;
+    bool newer = is_newer(&head, &listener->announced);
+    if (newer) listener->announced = head;
     pthread_mutex_unlock(&listener->mutex);
     if (newer) (void)eventfd_write(listener->wake_fd, 1);
 }

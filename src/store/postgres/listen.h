@@ -11,9 +11,8 @@
 
 /* Starts listening on the log's schema; `log` is borrowed until listener_close. */
 varve_status listener_open(struct listener **listener, struct store_log *log, varve_error *error);
-/* Has the other processes told that the head is at least here, in the so-manieth history that the log saw. Any thread;
- * does not block. */
-void listener_announce(struct listener *listener, struct store_head head, uint64_t history);
+/* Has the other processes told that the head is at least here. Any thread; does not block. */
+void listener_announce(struct listener *listener, struct store_head head);
 /* NULL is allowed. */
 void listener_close(struct listener *listener);
 

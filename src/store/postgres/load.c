@@ -160,6 +160,7 @@ varve_status postgres_load(const struct store_location *location, store_next_eve
     struct store_log *log = NULL;
     varve_status status = postgres_open(&log, location, error);
     if (status < 0) return status;
+    log->writer->limit_ms = NO_LIMIT; /* checking all versions takes its time */
     status = load(log, log->writer, next, ctx, error);
     if (status < 0 && log->created) drop_schema(log, log->writer);
     postgres_close(log);

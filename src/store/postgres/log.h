@@ -17,7 +17,7 @@
 #include "store/postgres/connection.h"
 #include "store/postgres/versions.h"
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 1, LEFT_MAX = 16 };
 
 struct listener;
 
@@ -29,20 +29,22 @@ struct store_log {
     struct log diagnostics;
     struct store_listener told; /* who hears of other processes' commits */
 
-    pthread_mutex_t mutex;                   /* guards what follows */
-    char incarnation[VARVE_UUID_TEXT_BYTES]; /* as last seen */
-    uint64_t history;                        /* counts the incarnations seen */
-    struct connection *idle;                 /* readers nobody uses at the moment */
-    size_t readers;                          /* how many there are, idle or not */
-    pthread_cond_t given;                    /* a reader came back */
+    pthread_mutex_t mutex;                      /* guards what follows */
+    char incarnation[VARVE_UUID_TEXT_BYTES];    /* as last seen */
+    uint64_t history;                           /* counts the incarnations seen */
+    char left[LEFT_MAX][VARVE_UUID_TEXT_BYTES]; /* those before it: the i-th, from 1, at i % LEFT_MAX */
+    struct store_head seen;                     /* the newest head that was read */
+    struct connection *idle;                    /* readers nobody uses at the moment */
+    size_t readers;                             /* how many there are, idle or not */
+    pthread_cond_t given;                       /* a reader came back */
 
     /* The writer thread's own. */
     struct connection *writer; /* NULL: to be opened when it is needed */
-    struct store_head head;    /* the newest that the versions below are true for */
+    struct store_head head;    /* the newest that the versions below are true for, in the history of the connection */
     struct versions versions;
-    uint64_t head_history; /* of which history they are true */
-    bool contended;        /* another process wrote since our latest batch: look things up under the lock */
-    bool has_expired;      /* there may be records to be taken away */
+    bool contended;   /* another process wrote since our latest batch: look things up under the lock */
+    bool unreachable; /* no server was found in RESEND_MS, or it fell silent */
+    bool has_expired; /* there may be records to be taken away */
     varve_time expiry_due;
     const struct store_snapshot *snapshots; /* the latest batch's, until the log is tended */
     size_t snapshot_count;
@@ -73,20 +75,29 @@ void postgres_close(struct store_log *log);
 /* A connection on the store's schema, with its statements prepared. */
 varve_status log_connect(struct store_log *log, struct connection **connection, varve_error *error);
 /*
- * Says which incarnation the log has, as just read on this connection; when it is another than before, whoever listens
- * is told that the log is another history now.
+ * Says which incarnation the log has, as just read on this connection; when it is a new one, whoever listens is told.
+ * There is no way back to one that was left: UNAVAILABLE, the server is one that a promotion left behind, or a standby
+ * that has not heard of it. A handle that meets such a server first cannot tell.
  */
-void log_take_incarnation(struct store_log *log, struct connection *connection, const char *incarnation);
+varve_status log_take_incarnation(struct store_log *log, struct connection *connection, const char *incarnation,
+                                  varve_error *error);
+/* The newest head that was read in the history of now. */
+void log_take_head(struct store_log *log, struct store_head head);
+struct store_head log_seen(struct store_log *log);
 /* Reads the incarnation and the head in one look and tells of both. The connection is not in a round. */
 varve_status log_look(struct store_log *log, struct connection *connection, varve_error *error);
 /* Whether the log became another history since the connection was made: it may lead to a server left behind. */
 bool log_has_left(struct store_log *log, const struct connection *connection);
-/* A reader from the pool; waits while too many are in use. Give it back with reader_give. */
+/* A reader from the pool; waits a while when too many are in use, then BUSY. Give it back with reader_give. */
 varve_status reader_take(struct store_log *log, struct connection **reader, varve_error *error);
 void reader_give(struct store_log *log, struct connection *reader);
 /* One statement on a reader; the caller clears the result. What is lost while it reads is replaced once. */
 varve_status log_query(struct store_log *log, enum statement statement, const struct values *values, const char *doing,
                        PGresult **result, varve_error *error);
+/* The same, where the log reaches `position`. A handle that only reads may be on several standbys, not equally far:
+ * UNAVAILABLE from one that is behind. */
+varve_status log_query_at(struct store_log *log, uint64_t position, enum statement statement,
+                          const struct values *values, const char *doing, PGresult **result, varve_error *error);
 
 /* ---- commit.c ---- */
 
@@ -107,7 +118,10 @@ varve_status page_add(struct store_page *page, PGresult *result, varve_error *er
 /* ---- look.c ---- */
 
 varve_status postgres_head(struct store_log *log, struct store_head *head, varve_error *error);
-varve_status postgres_incarnation(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], varve_error *error);
+varve_status postgres_incarnation(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], uint64_t *history,
+                                  varve_error *error);
+varve_status log_stream_version(struct store_log *log, varve_str stream, uint64_t position, uint64_t *version,
+                                varve_error *error);
 varve_status postgres_stream_version(struct store_log *log, varve_str stream, uint64_t *version, varve_error *error);
 varve_status postgres_streams(struct store_log *log, varve_str category, varve_str after, uint64_t limit,
                               varve_stream_visit visit, void *ctx, varve_error *error);

@@ -8,32 +8,42 @@
 varve_status postgres_head(struct store_log *log, struct store_head *head, varve_error *error)
 {
     PGresult *row = NULL;
-    varve_status status = log_query(log, S_HEAD, NULL, "reading the head of the log", &row, error);
-    *head = (struct store_head){ 0 };
+    const struct store_head seen = log_seen(log); /* readers are of this history or a later one */
+    varve_status status = log_query_at(log, seen.position, S_HEAD, NULL, "reading the head of the log", &row, error);
+    *head = (struct store_head){ .history = seen.history };
     if (status >= 0 && PQntuples(row) == 1)
-        *head = (struct store_head){ (uint64_t)result_int(row, 0, 0), result_time(row, 0, 1) };
+        *head = (struct store_head){ (uint64_t)result_int(row, 0, 0), result_time(row, 0, 1), seen.history };
+    if (status >= 0) log_take_head(log, *head);
     PQclear(row);
     return status;
 }
 
-varve_status postgres_incarnation(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], varve_error *error)
+varve_status postgres_incarnation(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], uint64_t *history,
+                                  varve_error *error)
 {
     (void)error;
     pthread_mutex_lock(&log->mutex);
+    *history = log->history;
     memcpy(incarnation, log->incarnation, VARVE_UUID_TEXT_BYTES);
     pthread_mutex_unlock(&log->mutex);
     return VARVE_OK;
 }
 
-varve_status postgres_stream_version(struct store_log *log, varve_str stream, uint64_t *version, varve_error *error)
+varve_status log_stream_version(struct store_log *log, varve_str stream, uint64_t position, uint64_t *version,
+                                varve_error *error)
 {
     PGresult *row = NULL;
     struct values values = { 0 };
     values_text(&values, stream);
-    varve_status status = log_query(log, S_STREAM_VERSION, &values, "reading a stream", &row, error);
+    varve_status status = log_query_at(log, position, S_STREAM_VERSION, &values, "reading a stream", &row, error);
     *version = status >= 0 && PQntuples(row) == 1 ? (uint64_t)result_int(row, 0, 0) : 0;
     PQclear(row);
     return status;
+}
+
+varve_status postgres_stream_version(struct store_log *log, varve_str stream, uint64_t *version, varve_error *error)
+{
+    return log_stream_version(log, stream, 0, version, error);
 }
 
 /* ---- streams ---- */
@@ -155,6 +165,7 @@ varve_status postgres_records(struct store_log *log, const struct store_record_r
 varve_status postgres_info(struct store_log *log, varve_store_info *info, varve_error *error)
 {
     struct store_head head;
+    uint64_t history = 0;
     struct connection *reader = NULL;
     PGresult *row = NULL;
     varve_status status = postgres_head(log, &head, error);
@@ -179,6 +190,6 @@ varve_status postgres_info(struct store_log *log, varve_store_info *info, varve_
     info->format_version = SCHEMA_VERSION;
     info->last_position = head.position;
     info->last_recorded_at = head.recorded_at;
-    (void)postgres_incarnation(log, info->incarnation, NULL);
+    (void)postgres_incarnation(log, info->incarnation, &history, NULL);
     return status;
 }

@@ -194,8 +194,9 @@ static varve_status ask_log(struct store_log *log, const struct store_read *read
     if (way == S_LOG_CORRELATION) values_text(&values, options->correlation_id);
     if (way == S_LOG_TAG) values_text(&values, options->items[0].tags[0]);
     if (way == S_LOG_QUERY || way == S_LOG_CORRELATION) add_query(&values, &filter, options);
-    varve_status status = filter_failed(&filter) ? varve_error_set(error, VARVE_NOMEM, "no memory to read the log")
-                                                 : log_query(log, way, &values, "reading the log", rows, error);
+    varve_status status = filter_failed(&filter)
+                              ? varve_error_set(error, VARVE_NOMEM, "no memory to read the log")
+                              : log_query_at(log, read->until_position, way, &values, "reading the log", rows, error);
     filter_fini(&filter);
     return status;
 }
@@ -294,8 +295,9 @@ static varve_status ask_stream(struct store_log *log, const struct store_read *r
     else
         values_null(&values);
     varve_status status = filter_failed(&filter) ? varve_error_set(error, VARVE_NOMEM, "no memory to read a stream")
-                                                 : log_query(log, options->backward ? S_STREAM_BACKWARD : S_STREAM,
-                                                             &values, "reading a stream", rows, error);
+                                                 : log_query_at(log, read->until_position,
+                                                                options->backward ? S_STREAM_BACKWARD : S_STREAM,
+                                                                &values, "reading a stream", rows, error);
     filter_fini(&filter);
     return status;
 }
@@ -358,7 +360,7 @@ static varve_status read_stream_filtered(struct store_log *log, const struct sto
     bool backward = read->options->backward;
     uint64_t low = 0, high = 0, version = 0;
     size_t chunk = 0;
-    varve_status status = postgres_stream_version(log, read->options->stream, &version, error);
+    varve_status status = log_stream_version(log, read->options->stream, read->until_position, &version, error);
     if (status < 0) return status;
     stream_bounds(read, &low, &high);
     if (high > version) high = version;

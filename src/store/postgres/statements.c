@@ -32,6 +32,8 @@ const struct statement_text statements[S_COUNT] = {
                                  "ORDER BY e.version DESC LIMIT 1), 0) FROM unnest($1::text[]) AS u (name)" },
     [S_IDS] = { "ids", "SELECT u.n - 1, e.position, e.version, e.stream, e.recorded_at "
                        "FROM unnest($1::uuid[]) WITH ORDINALITY AS u (id, n) JOIN events e ON e.id = u.id" },
+    [S_LIMIT_QUERY] = { "limit_query", "SELECT set_config('statement_timeout', '30s', true)" },
+    [S_LIMIT_NONE] = { "limit_none", "SELECT set_config('statement_timeout', '0', true)" },
     [S_NEXT_MATCH] = { "next_match", "SELECT next_match($1::text::jsonb, $2::bigint, 9223372036854775807)" },
     [S_FIND_RECORDS] = { "find_records",
                          "SELECT u.n - 1, r.revision, r.expires_at, r.value FROM unnest($1::text[], $2::text[]) "

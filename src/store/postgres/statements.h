@@ -14,7 +14,9 @@ enum statement {
     S_CLOCK,          /* the server's time */
     S_VERSIONS,       /* (names): each stream's version */
     S_IDS,            /* (ids): which of them are there, and where */
+    S_LIMIT_QUERY,    /* each statement of this transaction is ended after a while */
     S_NEXT_MATCH,     /* (query, after): the first position that matches */
+    S_LIMIT_NONE,     /* … not any more */
     S_FIND_RECORDS,   /* (spaces, keys): ordinal, revision, expiry, value */
     S_ADD_EVENTS,     /* (least time, head, thirteen arrays): gives recorded_at */
     S_LOAD_EVENTS,    /* (head, fourteen arrays, the last of them recorded_at) */

@@ -317,7 +317,7 @@ varve_status sqlite_put_event(struct store_log *log, const varve_event *event, v
         cached->version = event->version;
     else
         (void)ids_put(&log->streams, event->stream, stream, event->version);
-    log->head = (struct store_head){ event->position, event->recorded_at };
+    log->head = (struct store_head){ .position = event->position, .recorded_at = event->recorded_at };
     return VARVE_OK;
 }
 

@@ -116,7 +116,8 @@ varve_status sqlite_head(struct store_log *log, struct store_head *head, varve_e
 varve_status sqlite_stream_version(struct store_log *log, varve_str stream, uint64_t *version, varve_error *error);
 varve_status sqlite_streams(struct store_log *log, varve_str category, varve_str after, uint64_t limit,
                             varve_stream_visit visit, void *ctx, varve_error *error);
-varve_status sqlite_incarnation(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], varve_error *error);
+varve_status sqlite_incarnation(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], uint64_t *history,
+                                varve_error *error);
 varve_status sqlite_info(struct store_log *log, varve_store_info *info, varve_error *error);
 
 /* ---- snapshot.c ---- */

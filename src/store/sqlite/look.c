@@ -54,7 +54,8 @@ varve_status sqlite_head(struct store_log *log, struct store_head *head, varve_e
     if (status >= 0) {
         int code = sqlite3_step(row);
         if (code == SQLITE_ROW)
-            *head = (struct store_head){ (uint64_t)sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1) };
+            *head = (struct store_head){ .position = (uint64_t)sqlite3_column_int64(row, 0),
+                                         .recorded_at = sqlite3_column_int64(row, 1) };
         if (code == SQLITE_ROW && sqlite3_column_int64(row, 0) < 1) /* or the log would seem to be empty */
             status = varve_error_set(error, VARVE_CORRUPT, "the newest event has the position %lld",
                                      (long long)sqlite3_column_int64(row, 0));
@@ -156,9 +157,11 @@ static uint64_t file_bytes(const char *path, const char *suffix)
     return (uint64_t)file.st_size;
 }
 
-varve_status sqlite_incarnation(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], varve_error *error)
+varve_status sqlite_incarnation(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], uint64_t *history,
+                                varve_error *error)
 {
     struct reader *reader = NULL;
+    *history = 0; /* while it is open it stays the same */
     varve_status status = reader_take(log, &reader, error);
     if (status >= 0)
         status = scalar(reader, "SELECT value FROM meta WHERE key = 'incarnation'", NULL, incarnation,
@@ -170,6 +173,7 @@ varve_status sqlite_incarnation(struct store_log *log, char incarnation[VARVE_UU
 varve_status sqlite_info(struct store_log *log, varve_store_info *info, varve_error *error)
 {
     struct store_head head;
+    uint64_t history = 0;
     struct reader *reader = NULL;
     int64_t streams = 0, created_at = 0;
     varve_status status = sqlite_head(log, &head, error);
@@ -180,7 +184,7 @@ varve_status sqlite_info(struct store_log *log, varve_store_info *info, varve_er
     if (status >= 0)
         status = scalar(reader, "SELECT value FROM meta WHERE key = 'created_at'", &created_at, NULL, 0, error);
     reader_give(log, reader);
-    if (status >= 0) status = sqlite_incarnation(log, info->incarnation, error);
+    if (status >= 0) status = sqlite_incarnation(log, info->incarnation, &history, error);
     snprintf(info->driver, sizeof info->driver, "sqlite");
     snprintf(info->driver_version, sizeof info->driver_version, "%s", sqlite3_libversion());
     info->format_version = FORMAT_VERSION;
