@@ -207,7 +207,8 @@ static void step(struct job *job)
 static varve_status begin(struct request *request, const varve_subscription_read_options *options, varve_error *error)
 {
     struct waits *waits = request->backend->waits;
-    if (!waits_enter(waits)) return varve_error_set(error, VARVE_BUSY, "too many reads are waiting already");
+    varve_status status = waits_enter(waits, error);
+    if (status < 0) return status;
     struct poll *poll = calloc(1, sizeof *poll);
     if (poll == NULL) {
         waits_leave(waits);
