@@ -115,29 +115,41 @@ static varve_status note_parked(void *ctx, const varve_parked *parked)
 }
 
 /*
- * Notes the stream of the event, which may be new. What is parked does not change under a pass: the member's state
- * would change with it, and who writes or goes on makes sure that it did not.
+ * Finds out where the event's stream is parked from, where neither its note nor the list tells. What is parked does not
+ * change under a pass: the member's state would change with it, and who writes or goes on makes sure that it did not.
  */
-static varve_status note_stream(struct pass *pass, uint64_t hash, varve_error *error)
+static varve_status look_parked(struct pass *pass, uint64_t hash, uint64_t *parked_from, varve_error *error)
 {
     varve_parked parked = { 0 };
     uint64_t revision = 0;
-    varve_status status = VARVE_OK;
     varve_str stream = pass->event->stream;
-    bool known = pass->member->parked == 0 || pass->listed || find_note(pass, hash, stream)->used;
-    if (!known && pass->looked >= LOOKED_FIRST && pass->member->parked <= PARKED_LISTED) {
+    varve_status status;
+    if (pass->member->parked == 0 || pass->listed || find_note(pass, hash, stream)->used) return VARVE_OK;
+    if (pass->looked >= LOOKED_FIRST && pass->member->parked <= PARKED_LISTED) {
         status =
             parked_list(pass->store, pass->subscription, pass->number, (varve_str){ 0 }, 0, note_parked, pass, error);
-        known = pass->listed = status >= 0;
-    } else if (!known) {
-        status =
-            parked_look(pass->store, pass->subscription, pass->number, stream, pass->memory, &parked, &revision, error);
-        pass->looked++;
+        pass->listed = status >= 0;
+        return status;
     }
+    status =
+        parked_look(pass->store, pass->subscription, pass->number, stream, pass->memory, &parked, &revision, error);
+    pass->looked++;
+    if (revision > 0) *parked_from = parked.position;
+    return status;
+}
+
+/* Notes the stream of the event, which may be new. */
+static varve_status note_stream(struct pass *pass, uint64_t hash, varve_error *error)
+{
+    uint64_t parked_from = 0;
+    varve_status status = look_parked(pass, hash, &parked_from, error);
     if (status < 0 && status != VARVE_NOMEM) return status;
-    pass->note = status < 0 ? NULL : make_note(pass, hash, stream);
-    if (pass->note == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
-    if (revision > 0) pass->note->parked_from = parked.position;
+    pass->note = status < 0 ? NULL : make_note(pass, hash, pass->event->stream);
+    if (pass->note == NULL) {
+        varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
+        return VARVE_NOMEM;
+    }
+    if (parked_from > 0) pass->note->parked_from = parked_from;
     return VARVE_OK;
 }
 

@@ -445,7 +445,8 @@ static varve_status try_once(struct settling *settling, struct contention *conte
 
 /* ---- the actions ---- */
 
-/* What does not apply is refused: only a retry has a delay, and only what is retried or parked keeps why, and by whom. */
+/* What does not apply is refused: only a retry has a delay, only what is retried or parked keeps why, the latter by
+ * whom. */
 static varve_status refuse_idle_fields(const varve_subscription_action *action, enum kind kind, varve_error *error)
 {
     const char *field = action->delay_ms > 0 && kind != RETRY                     ? "delay_ms"

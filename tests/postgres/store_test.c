@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is particular to a store in a PostgreSQL schema: an import that fails beside a writer, and memory for a check. */
+/* What is particular to a store in a PostgreSQL schema: a failed import beside a writer, and memory for a check. */
 #include "tests/conformance/store.h"
 #include "tests/postgres/server.h"
 
