@@ -141,7 +141,7 @@ VARVE_API void varve_reader_close(varve_reader *reader);
 
 /* ---- settling ---- */
 
-/* What is done with events of a member. */
+/* What is done with events of a member. VARVE_INVALID when something is given that the action would not keep. */
 typedef struct varve_subscription_action {
     size_t size; /* sizeof(varve_subscription_action), or 0 for this version's */
     varve_str name;
@@ -151,7 +151,7 @@ typedef struct varve_subscription_action {
     size_t position_count;
     uint64_t through;  /* acknowledging: all that came up to here, instead of positions */
     uint32_t delay_ms; /* retrying: not before */
-    varve_str reason;  /* up to 255 bytes */
+    varve_str reason;  /* retrying, parking: why; up to 255 bytes */
     varve_str actor;   /* parking: who did it, when it was not the consumer; up to 255 bytes */
 } varve_subscription_action;
 

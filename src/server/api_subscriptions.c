@@ -207,7 +207,8 @@ static void step(struct job *job)
 static varve_status begin(struct request *request, const varve_subscription_read_options *options, varve_error *error)
 {
     struct waits *waits = request->backend->waits;
-    if (!waits_enter(waits)) return varve_error_set(error, VARVE_BUSY, "too many reads are waiting already");
+    varve_status status = waits_enter(waits, error);
+    if (status < 0) return status;
     struct poll *poll = calloc(1, sizeof *poll);
     if (poll == NULL) {
         waits_leave(waits);
@@ -281,18 +282,6 @@ static varve_status read_action(struct request *request, varve_subscription_acti
     return status;
 }
 
-/* What does not apply is refused: only a retry has a delay, and only what is retried or parked keeps why, and by whom.
- */
-static varve_status refuse_idle_fields(const varve_subscription_action *action, bool delay, bool reason, bool actor,
-                                       varve_error *error)
-{
-    const char *field = action->delay_ms > 0 && !delay      ? "delay_ms"
-                        : action->reason.len > 0 && !reason ? "reason"
-                        : action->actor.len > 0 && !actor   ? "actor"
-                                                            : NULL;
-    return field == NULL ? VARVE_OK : varve_error_set(error, VARVE_INVALID, "\"%s\" means nothing here", field);
-}
-
 void api_subscription_ack(struct request *request)
 {
     varve_error error = { 0 };
@@ -312,7 +301,6 @@ void api_subscription_retry(struct request *request)
     varve_store *store = request->backend->store;
     varve_status status = read_action(request, &action, &position, false, &error);
     bool parked = action.consumer.len == 0;
-    if (status >= 0) status = refuse_idle_fields(&action, !parked, !parked, false, &error);
     if (status >= 0)
         status = parked ? varve_subscription_unpark(store, &action, &error)
                         : varve_subscription_retry(store, &action, &error);
@@ -326,7 +314,6 @@ void api_subscription_park(struct request *request)
     uint64_t position = 0;
     varve_subscription_action action = { 0 };
     varve_status status = read_action(request, &action, &position, false, &error);
-    if (status >= 0) status = refuse_idle_fields(&action, false, true, true, &error);
     if (status >= 0) status = varve_subscription_park(request->backend->store, &action, &error);
     if (status >= 0) write_outcome(request, "parked");
     answer(request, status, 200, &error);
@@ -338,7 +325,6 @@ void api_subscription_skip(struct request *request)
     uint64_t position = 0;
     varve_subscription_action action = { 0 };
     varve_status status = read_action(request, &action, &position, false, &error);
-    if (status >= 0) status = refuse_idle_fields(&action, false, false, false, &error);
     if (status >= 0) status = varve_subscription_skip(request->backend->store, &action, &error);
     if (status >= 0) write_outcome(request, "skipped");
     answer(request, status, 200, &error);

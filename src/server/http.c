@@ -296,6 +296,7 @@ static enum MHD_Result queue_answer(struct exchange *exchange)
     struct MHD_Response *response = new_response(exchange);
     enum MHD_Result result = MHD_NO; /* closes the connection */
     deadline_set(exchange->deadline, DEADLINE_NONE);
+    exchange->handled = true; /* a library that is shutting down forgets the answer, and asks once more */
     if (response == NULL) return MHD_NO;
     if (add_headers(exchange, response)) {
         metrics_count(request->backend->metrics, routes_index(request->route), request->answer.status);

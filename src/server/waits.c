@@ -30,11 +30,12 @@ struct waits {
     bool ending, closing;
 };
 
-bool waits_enter(struct waits *waits)
+varve_status waits_enter(struct waits *waits, varve_error *error)
 {
-    if (atomic_fetch_add(&waits->entered, 1) < waits->limit) return true;
+    if (atomic_fetch_add(&waits->entered, 1) < waits->limit) return VARVE_OK;
     atomic_fetch_sub(&waits->entered, 1);
-    return false;
+    return varve_error_set(error, VARVE_BUSY, "%u reads are under way or waiting already: try again later",
+                           waits->limit);
 }
 
 void waits_leave(struct waits *waits)

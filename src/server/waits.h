@@ -24,8 +24,8 @@ struct wait {
 /* `limit`: how many may wait at the same time. VARVE_NOMEM, VARVE_UNAVAILABLE. */
 varve_status waits_open(struct waits **waits, struct workers *workers, unsigned limit, varve_error *error);
 
-/* Takes and gives back one of the places. False: all are taken. Any thread. */
-bool waits_enter(struct waits *waits);
+/* Takes and gives back one of the places. VARVE_BUSY: all are taken. Any thread. */
+varve_status waits_enter(struct waits *waits, varve_error *error);
 void waits_leave(struct waits *waits);
 
 /*

@@ -165,6 +165,25 @@ static varve_status take_condition(struct append *append, varve_condition *condi
     return VARVE_OK;
 }
 
+static size_t names_bytes(const varve_str *names, size_t count)
+{
+    size_t bytes = count * sizeof *names;
+    for (size_t i = 0; i < count; i++) bytes += names[i].len;
+    return bytes;
+}
+
+/* With what points to the names: many short ones are no less in the way. */
+static size_t condition_bytes(const varve_condition *condition)
+{
+    size_t items = condition->kind == VARVE_FAIL_IF_MATCH ? condition->item_count : 0; /* else nobody looks at them */
+    size_t bytes = sizeof *condition + condition->stream.len + items * sizeof *condition->items;
+    for (size_t i = 0; i < items; i++) {
+        const varve_query_item *item = &condition->items[i];
+        bytes += names_bytes(item->types, item->type_count) + names_bytes(item->tags, item->tag_count);
+    }
+    return bytes;
+}
+
 static varve_status take_conditions(struct append *append, const varve_append_request *request, bool copy,
                                     varve_error *error)
 {
@@ -181,6 +200,7 @@ static varve_status take_conditions(struct append *append, const varve_append_re
             return varve_error_set(error, VARVE_INVALID, "condition %zu is of no known kind", i + 1);
         varve_status status = take_condition(append, &conditions[i], copy, most, &condition_stream[i], error);
         if (status < 0) return status;
+        append->bytes += condition_bytes(&conditions[i]);
     }
     append->work.conditions = conditions;
     append->work.condition_count = count;

@@ -37,7 +37,7 @@ struct append {
     struct stream_index index;
     size_t event_stream_count;      /* of work.streams: those that events are appended to come first */
     varve_uuid *ids;                /* each event's, told to the caller whatever the outcome */
-    size_t bytes;                   /* payload and names, to bound a batch */
+    size_t bytes;                   /* payload, names and conditions, to bound a batch and the queue */
     const char *digest;             /* of a request with an idempotency key, else NULL */
     size_t key_write;               /* of work.writes: the one that keeps the key, from 1; 0: none */
     varve_append_callback callback; /* NULL: somebody waits for `settled` */

@@ -115,31 +115,38 @@ static varve_status show(void *ctx, const struct store_record *record)
     return status;
 }
 
-varve_status varve_subscription_parked(varve_store *store, varve_str name, uint32_t member, varve_str after,
-                                       uint64_t limit, varve_parked_visit visit, void *ctx, varve_error *error)
+varve_status parked_list(varve_store *store, const struct subscription *subscription, uint32_t member, varve_str after,
+                         uint64_t limit, varve_parked_visit visit, void *ctx, varve_error *error)
 {
-    struct arena memory = { 0 };
-    struct subscription subscription;
     struct listing listing = { .visit = visit, .ctx = ctx, .error = error };
     varve_buf prefix = { 0 }, behind = { 0 };
-    varve_status status = subscription_load(store, name, &memory, &subscription, error);
-    if (status >= 0 && member > subscription.definition.members)
-        status = varve_error_set(error, VARVE_INVALID, "the subscription %.*s has %lu members", (int)name.len, name.ptr,
-                                 (unsigned long)subscription.definition.members);
-    if (status < 0) goto done;
+    varve_str name = subscription->definition.name;
     varve_buf_printf(&prefix, "%.*s/", (int)name.len, name.ptr);
     if (after.len > 0) varve_buf_printf(&behind, "%s%.*s", prefix.failed ? "" : prefix.ptr, (int)after.len, after.ptr);
     if (member > 0) varve_buf_printf(&prefix, "%04lu/", (unsigned long)member);
     const struct store_record_range range = {
         .space = PARKED_SPACE, .prefix = varve_buf_view(&prefix), .after = varve_buf_view(&behind), .limit = limit
     };
-    status = prefix.failed || behind.failed ? no_memory(error)
-                                            : store_records_list(store, &range, show, &listing, NULL, error);
+    varve_status status = prefix.failed || behind.failed
+                              ? no_memory(error)
+                              : store_records_list(store, &range, show, &listing, NULL, error);
     if (status >= 0) status = !listing.ended && (limit == 0 || listing.count < limit) ? VARVE_DONE : VARVE_OK;
-done:
     varve_buf_fini(&behind);
     varve_buf_fini(&prefix);
     arena_fini(&listing.memory);
+    return status;
+}
+
+varve_status varve_subscription_parked(varve_store *store, varve_str name, uint32_t member, varve_str after,
+                                       uint64_t limit, varve_parked_visit visit, void *ctx, varve_error *error)
+{
+    struct arena memory = { 0 };
+    struct subscription subscription;
+    varve_status status = subscription_load(store, name, &memory, &subscription, error);
+    if (status >= 0 && member > subscription.definition.members)
+        status = varve_error_set(error, VARVE_INVALID, "the subscription %.*s has %lu members", (int)name.len, name.ptr,
+                                 (unsigned long)subscription.definition.members);
+    if (status >= 0) status = parked_list(store, &subscription, member, after, limit, visit, ctx, error);
     arena_fini(&memory);
     return status;
 }

@@ -4,7 +4,12 @@
 #include "base/stored_hash.h"
 
 /* The table grows with the streams met, so that a reader which waits with nothing open costs next to nothing. */
-enum { FIRST_NOTES = 64, PASSED_OVER = 20000 };
+enum {
+    FIRST_NOTES = 64,
+    PASSED_OVER = 20000,
+    LOOKED_FIRST = 4, /* whether a stream is parked is asked for so many of them; then all parked ones are listed … */
+    PARKED_LISTED = 1000, /* … unless there are more than this */
+};
 
 struct stream_note {
     uint64_t hash; /* of its name: whoever chooses names can find two with the same */
@@ -85,25 +90,67 @@ void pass_close(struct pass *pass)
     *pass = (struct pass){ 0 };
 }
 
-/* Notes the stream of the event, which may be new. */
-static varve_status note_stream(struct pass *pass, uint64_t hash, varve_error *error)
+/* The stream's note, made where it is new. NULL when memory is out. */
+static struct stream_note *make_note(struct pass *pass, uint64_t hash, varve_str stream)
+{
+    varve_str copy;
+    if (!make_room(pass, pass->note_count + 1)) return NULL;
+    struct stream_note *note = find_note(pass, hash, stream);
+    if (note->used) return note;
+    if (!arena_copy(pass->memory, stream, &copy)) return NULL;
+    pass->note_count++;
+    *note = (struct stream_note){ .hash = hash, .stream = copy, .used = true };
+    return note;
+}
+
+static varve_status note_parked(void *ctx, const varve_parked *parked)
+{
+    struct pass *pass = ctx;
+    uint64_t hash = stored_hash(parked->stream);
+    if (find_note(pass, hash, parked->stream)->used) return VARVE_OK; /* as it was looked up, or worked off */
+    struct stream_note *note = make_note(pass, hash, parked->stream);
+    if (note == NULL) return VARVE_NOMEM;
+    note->parked_from = parked->position;
+    return VARVE_OK;
+}
+
+/*
+ * Finds out where the event's stream is parked from, where neither its note nor the list tells. What is parked does not
+ * change under a pass: the member's state would change with it, and who writes or goes on makes sure that it did not.
+ */
+static varve_status look_parked(struct pass *pass, uint64_t hash, uint64_t *parked_from, varve_error *error)
 {
     varve_parked parked = { 0 };
     uint64_t revision = 0;
-    varve_str stream;
-    if (!make_room(pass, pass->note_count + 1))
-        return varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
-    pass->note = find_note(pass, hash, pass->event->stream);
-    if (pass->note->used) return VARVE_OK;
-    if (!arena_copy(pass->memory, pass->event->stream, &stream))
-        return varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
-    pass->note_count++;
-    *pass->note = (struct stream_note){ .hash = hash, .stream = stream, .used = true };
-    if (pass->member->parked == 0) return VARVE_OK;
-    varve_status status = parked_look(pass->store, pass->subscription, pass->number, pass->event->stream, pass->memory,
-                                      &parked, &revision, error);
-    if (status >= 0 && revision > 0) pass->note->parked_from = parked.position;
+    varve_str stream = pass->event->stream;
+    varve_status status;
+    if (pass->member->parked == 0 || pass->listed || find_note(pass, hash, stream)->used) return VARVE_OK;
+    if (pass->looked >= LOOKED_FIRST && pass->member->parked <= PARKED_LISTED) {
+        status =
+            parked_list(pass->store, pass->subscription, pass->number, (varve_str){ 0 }, 0, note_parked, pass, error);
+        pass->listed = status >= 0;
+        return status;
+    }
+    status =
+        parked_look(pass->store, pass->subscription, pass->number, stream, pass->memory, &parked, &revision, error);
+    pass->looked++;
+    if (revision > 0) *parked_from = parked.position;
     return status;
+}
+
+/* Notes the stream of the event, which may be new. */
+static varve_status note_stream(struct pass *pass, uint64_t hash, varve_error *error)
+{
+    uint64_t parked_from = 0;
+    varve_status status = look_parked(pass, hash, &parked_from, error);
+    if (status < 0 && status != VARVE_NOMEM) return status;
+    pass->note = status < 0 ? NULL : make_note(pass, hash, pass->event->stream);
+    if (pass->note == NULL) {
+        varve_error_set(error, VARVE_NOMEM, "no memory for a subscription");
+        return VARVE_NOMEM;
+    }
+    if (parked_from > 0) pass->note->parked_from = parked_from;
+    return VARVE_OK;
 }
 
 static bool is_settled(struct pass *pass, uint64_t position)

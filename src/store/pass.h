@@ -26,7 +26,9 @@ struct pass {
     bool follows;
     struct stream_note *notes; /* what is known of each stream: a table by hash and name */
     size_t note_places, note_count;
-    size_t seen; /* events of the member */
+    size_t looked; /* streams that were looked up one by one */
+    bool listed;   /* every parked stream has its note */
+    size_t seen;   /* events of the member */
     size_t next_settled;
     bool even;         /* nothing open so far … */
     uint64_t position; /* … up to here, and here it ended otherwise */

@@ -445,6 +445,17 @@ static varve_status try_once(struct settling *settling, struct contention *conte
 
 /* ---- the actions ---- */
 
+/* What does not apply is refused: only a retry has a delay, only what is retried or parked keeps why, the latter by
+ * whom. */
+static varve_status refuse_idle_fields(const varve_subscription_action *action, enum kind kind, varve_error *error)
+{
+    const char *field = action->delay_ms > 0 && kind != RETRY                     ? "delay_ms"
+                        : action->reason.len > 0 && kind != RETRY && kind != PARK ? "reason"
+                        : action->actor.len > 0 && kind != PARK                   ? "actor"
+                                                                                  : NULL;
+    return field == NULL ? VARVE_OK : varve_error_set(error, VARVE_INVALID, "\"%s\" means nothing here", field);
+}
+
 static varve_status check_action(varve_store *store, const varve_subscription_action *action, enum kind kind,
                                  varve_error *error)
 {
@@ -454,6 +465,7 @@ static varve_status check_action(varve_store *store, const varve_subscription_ac
     if (store_is_read_only(store)) return varve_error_set(error, VARVE_DENIED, "the store is open for reading only");
     if (action->consumer.len > 0 || kind == ACK || kind == RETRY)
         status = event_check_name(action->consumer, "the consumer", error);
+    if (status >= 0) status = refuse_idle_fields(action, kind, error);
     if (status >= 0 && action->reason.len > 0) status = event_check_name(action->reason, "the reason", error);
     if (status >= 0 && action->actor.len > 0) status = event_check_name(action->actor, "the actor", error);
     if (status < 0) return status;

@@ -71,6 +71,9 @@ bool subscription_copy_event(const varve_event *from, struct arena *memory, varv
 /* parked.c: the parked event of a stream; `revision` (0: there is none) is its record's. */
 varve_status parked_look(varve_store *store, const struct subscription *subscription, uint32_t member, varve_str stream,
                          struct arena *memory, varve_parked *parked, uint64_t *revision, varve_error *error);
+/* As varve_subscription_parked, of a subscription that is loaded. */
+varve_status parked_list(varve_store *store, const struct subscription *subscription, uint32_t member, varve_str after,
+                         uint64_t limit, varve_parked_visit visit, void *ctx, varve_error *error);
 /* A write that parks, or with `remove` no longer parks, and expects the record at its revision (0: none). NOMEM. */
 varve_status parked_put(const struct subscription *subscription, const varve_parked *parked, uint64_t revision,
                         bool remove, struct arena *memory, struct store_write *write, varve_error *error);

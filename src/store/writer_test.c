@@ -206,6 +206,73 @@ static void what_waits_behind_an_unreachable_database_is_refused_at_once(void **
     scratch_fini(&scratch);
 }
 
+enum { FLOOD_MOST = 100 };
+
+struct flood {
+    varve_store *store;
+    unsigned queued, answered;
+    varve_status refused;
+    sem_t done;
+};
+
+static void count_flood(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    struct flood *flood = ctx;
+    (void)appended;
+    (void)error;
+    assert_int_equal(status, VARVE_OK);
+    if (++flood->answered == flood->queued) sem_post(&flood->done);
+}
+
+/* Runs on the writer's thread: small events with conditions of 1 MiB each. */
+static void flood_with_conditions(void *ctx, varve_status status, const varve_appended *appended,
+                                  const varve_error *error)
+{
+    static char text[255];
+    static varve_str tags[VARVE_QUERY_ITEMS_MAX];
+    static varve_query_item items[VARVE_QUERY_ITEMS_MAX];
+    struct flood *flood = ctx;
+    (void)status;
+    (void)appended;
+    (void)error;
+    memset(text, 'x', sizeof text);
+    for (size_t i = 0; i < VARVE_QUERY_ITEMS_MAX; i++) {
+        tags[i] = (varve_str){ text, sizeof text };
+        items[i] = (varve_query_item){ .tags = tags, .tag_count = VARVE_QUERY_ITEMS_MAX };
+    }
+    const varve_event event = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E") };
+    const varve_condition condition = { .kind = VARVE_FAIL_IF_MATCH,
+                                        .items = items,
+                                        .item_count = VARVE_QUERY_ITEMS_MAX };
+    const varve_append_request request = {
+        .events = &event, .event_count = 1, .conditions = &condition, .condition_count = 1
+    };
+    while (flood->queued < FLOOD_MOST && flood->refused >= 0) {
+        flood->refused = varve_append_async(flood->store, &request, count_flood, flood, NULL);
+        if (flood->refused >= 0) flood->queued++;
+    }
+}
+
+static void conditions_take_room_in_the_queue(void **state)
+{
+    struct scratch scratch;
+    struct flood flood = { 0 };
+    const varve_store_options options = { 0 };
+    const varve_event event = { .stream = VARVE_STR("first"), .type = VARVE_STR("E") };
+    const varve_append_request request = { .events = &event, .event_count = 1 };
+    (void)state;
+    scratch_init(&scratch);
+    sem_init(&flood.done, 0, 0);
+    assert_int_equal(store_open(&flood.store, &store_sqlite, scratch_path(&scratch, "s.db"), &options, NULL), VARVE_OK);
+    assert_int_equal(varve_append_async(flood.store, &request, flood_with_conditions, &flood, NULL), VARVE_OK);
+    sem_wait(&flood.done);
+    assert_int_equal(flood.refused, VARVE_BUSY);
+    assert_in_range(flood.queued, 32, 64); /* of the queue's 64 MiB */
+    varve_store_close(flood.store);
+    sem_destroy(&flood.done);
+    scratch_fini(&scratch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +280,7 @@ int main(void)
         cmocka_unit_test(nothing_is_written_after_a_failed_flush),
         cmocka_unit_test(a_batch_that_meets_a_held_database_is_refused_once),
         cmocka_unit_test(what_waits_behind_an_unreachable_database_is_refused_at_once),
+        cmocka_unit_test(conditions_take_room_in_the_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "event/query.h"
+
 /* ---- tags ---- */
 
 /* One event with tags, given as "a b c". Returns its position. */
@@ -32,7 +34,7 @@ static uint64_t append_tagged(varve_store *store, const char *stream, const char
 /* The positions that a read gives, as "1 4 7 ". */
 static const char *positions_of(varve_store *store, const varve_read_options *options)
 {
-    static char text[512];
+    static char text[1024];
     varve_cursor *cursor = NULL;
     const varve_event *event = NULL;
     varve_error error = { 0 };
@@ -113,6 +115,65 @@ static void a_query_finds_what_any_item_asks_for(void **state)
                         "4 6 ");
     assert_string_equal(positions_of(fixture->store, &(varve_read_options){ .items = &everything, .item_count = 1 }),
                         "1 2 3 4 5 6 7 ");
+}
+
+/* A few of the texts "a", "b", …, each once. */
+static size_t choose(unsigned *seed, unsigned one_in, varve_str *texts)
+{
+    static const char letters[] = "abcde";
+    size_t count = 0;
+    for (size_t i = 0; letters[i] != '\0'; i++)
+        if ((unsigned)rand_r(seed) % one_in == 0) texts[count++] = (varve_str){ &letters[i], 1 };
+    return count;
+}
+
+static void a_query_finds_what_a_look_at_every_event_finds(void **state)
+{
+    enum { EVENTS = 150, QUERIES = 60, ITEMS = 4 };
+    struct fixture *fixture = *state;
+    varve_event events[EVENTS];
+    varve_str tags[EVENTS][5];
+    unsigned seed = 1;
+    for (size_t i = 0; i < EVENTS; i++) {
+        varve_str type = VARVE_STR("abc");
+        events[i] = (varve_event){ .stream = VARVE_STR("s-1"), .type = { type.ptr + rand_r(&seed) % 3, 1 } };
+        events[i].tags = tags[i];
+        events[i].tag_count = choose(&seed, 3, tags[i]);
+    }
+    const varve_append_request request = { .events = events, .event_count = EVENTS };
+    assert_int_equal(varve_append(fixture->store, &request, NULL, NULL), VARVE_OK);
+    for (int query = 0; query < QUERIES; query++) {
+        varve_str names[ITEMS][2][5];
+        varve_query_item items[ITEMS];
+        size_t count = 1 + (unsigned)rand_r(&seed) % ITEMS;
+        for (size_t i = 0; i < count; i++) {
+            items[i] = (varve_query_item){ .types = names[i][0], .type_count = choose(&seed, 5, names[i][0]) };
+            items[i].tags = names[i][1];
+            /* Mostly with tags: those alone are found by their index. */
+            do items[i].tag_count = choose(&seed, 3, names[i][1]);
+            while (items[i].tag_count == 0 && query % 4 != 0);
+        }
+        char expected[4 * EVENTS + 1] = "";
+        size_t len = 0, first = 0;
+        for (size_t i = 0; i < EVENTS; i++) {
+            if (!event_query_matches(items, count, &events[i])) continue;
+            if (first == 0) first = i + 1;
+            len += (size_t)snprintf(expected + len, sizeof expected - len, "%zu ", i + 1);
+        }
+        assert_string_equal(positions_of(fixture->store, &(varve_read_options){ .items = items, .item_count = count }),
+                            expected);
+        varve_appended appended = { 0 };
+        const varve_condition none = { .kind = VARVE_FAIL_IF_MATCH, .items = items, .item_count = count };
+        const varve_condition version = { .kind = VARVE_STREAM_NONE, .stream = VARVE_STR("s-1") };
+        const varve_condition both[] = { version, none };
+        const varve_append_request refused = {
+            .events = events, .event_count = 1, .conditions = both, .condition_count = 2
+        };
+        assert_int_equal(varve_append(fixture->store, &refused, &appended, NULL), VARVE_CONFLICT);
+        assert_int_equal(appended.failed_count, first == 0 ? 1 : 2);
+        if (first != 0) assert_int_equal(appended.failed[1].position, first);
+        varve_appended_fini(&appended);
+    }
 }
 
 static void a_rare_tag_is_found_among_many_events(void **state)
@@ -492,6 +553,7 @@ static void a_record_that_has_expired_is_gone(void **state)
 static struct CMUnitTest cases[] = {
     CASE(reading_by_tags_finds_what_has_all_of_them),
     CASE(a_query_finds_what_any_item_asks_for),
+    CASE(a_query_finds_what_a_look_at_every_event_finds),
     CASE(a_rare_tag_is_found_among_many_events),
     CASE(a_subscription_by_tag_says_how_far_it_looked),
     CASE(what_matches_after_a_position_refuses),

@@ -454,7 +454,7 @@ static void the_newest_fitting_snapshot_is_found(void **state)
     varve_buf_fini(&text);
 }
 
-/* Hands a snapshot over and appends to another stream: it shares the first transaction, or is written before the next. */
+/* Hands a snapshot over and appends to another stream: it is written with the first append, or before the second. */
 static void put_snapshot(varve_store *store, const char *stream, uint64_t version, uint32_t state_version)
 {
     char state[32];

@@ -71,7 +71,9 @@ typedef varve_status (*action_function)(varve_store *, const varve_subscription_
 static inline varve_status settle(varve_store *store, action_function function, const char *what, varve_error *error)
 {
     uint64_t positions[1000];
-    varve_subscription_action action = { .name = NAME, .consumer = VARVE_STR("ann"), .reason = VARVE_STR("broken") };
+    varve_subscription_action action = { .name = NAME, .consumer = VARVE_STR("ann") };
+    if (function == varve_subscription_retry || function == varve_subscription_park)
+        action.reason = VARVE_STR("broken");
     for (const char *at = what; *at != '\0'; at += strspn(at, " ")) {
         char *end = NULL;
         uint64_t position = strtoull(*at == '~' ? at + 1 : at, &end, 10);

@@ -2,7 +2,7 @@
 /* Durable subscriptions under actions at random, each held to what a plain model says of it. */
 #include "tests/conformance/subscription.h"
 
-enum { MODEL_STREAMS = 6, MODEL_EVENTS = 450, MODEL_STEPS = 1500, ACTIONS = 5 };
+enum { MODEL_STREAMS = 12, MODEL_EVENTS = 450, MODEL_STEPS = 1500, ACTIONS = 5 };
 
 /* What each event is, by position; what is parked, by stream. */
 struct model {

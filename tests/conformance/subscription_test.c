@@ -286,6 +286,38 @@ static void a_skipped_event_lets_the_others_go_on(void **state)
 }
 
 /* The same while an earlier event keeps the position in front of what is parked. */
+static void what_an_action_would_not_keep_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    const uint64_t position = 1;
+    const varve_subscription_action plain = {
+        .name = NAME, .consumer = VARVE_STR("ann"), .positions = &position, .position_count = 1
+    };
+    varve_subscription_action delayed = plain, reasoned = plain, by_actor = plain;
+    delayed.delay_ms = 1;
+    reasoned.reason = VARVE_STR("broken");
+    by_actor.actor = VARVE_STR("eve");
+    const struct {
+        action_function function;
+        bool delay, reason, actor;
+    } kept[] = {
+        { varve_subscription_ack, false, false, false },    { varve_subscription_skip, false, false, false },
+        { varve_subscription_unpark, false, false, false }, { varve_subscription_retry, true, true, false },
+        { varve_subscription_park, false, true, true },
+    };
+    create(fixture->store, 1, 0);
+    append_to(fixture->store, "a-1");
+    expect(fixture->store, "1 ");
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        action_function act = kept[i].function;
+        if (!kept[i].delay) assert_int_equal(act(fixture->store, &delayed, NULL), VARVE_INVALID);
+        if (!kept[i].reason) assert_int_equal(act(fixture->store, &reasoned, NULL), VARVE_INVALID);
+        if (!kept[i].actor) assert_int_equal(act(fixture->store, &by_actor, NULL), VARVE_INVALID);
+    }
+    expect(fixture->store, "1 ");
+    expect_parked(fixture->store, "");
+}
+
 static void parking_beyond_the_position(void **state)
 {
     struct fixture *fixture = *state;
@@ -644,6 +676,7 @@ static struct CMUnitTest cases[] = {
     CASE(so_many_attempts_park),
     CASE(a_parked_event_parks_what_comes_behind_it),
     CASE(a_skipped_event_lets_the_others_go_on),
+    CASE(what_an_action_would_not_keep_is_refused),
     CASE(parking_beyond_the_position),
     CASE(a_name_with_the_hash_of_a_parked_one_is_delivered),
     CASE(a_parked_stream_does_not_fill_the_window),

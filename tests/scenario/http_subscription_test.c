@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -207,6 +208,36 @@ static void an_append_wakes_all_that_wait(void **state)
     print_message("%zu reads waited at once\n", count);
 }
 
+static void more_than_may_wait_are_refused(void **state)
+{
+    enum { WAITING = 4 };
+    struct pollfd polls[WAITING + 1];
+    struct server_options options = { .listen = "127.0.0.1:0", .connections = 2 * WAITING };
+    struct fixture before = fixture, beside = fixture_beside(&fixture, &options);
+    varve_buf text = { 0 };
+    size_t refused = 0;
+    (void)state;
+    fixture = beside;
+    for (size_t i = 0; i <= WAITING; i++) polls[i] = (struct pollfd){ .fd = begin_read(60000), .events = POLLIN };
+    assert_int_equal(poll(polls, WAITING + 1, 20000), 1); /* one is answered, whichever came last */
+    while (polls[refused].revents == 0) refused++;
+    assert_true(wire_until(polls[refused].fd, &text, "4 reads are under way or waiting already"));
+    assert_non_null(strstr(text.ptr, "HTTP/1.1 503 "));
+    assert_non_null(strstr(text.ptr, "\r\nRetry-After: 1\r\n"));
+    assert_non_null(strstr(text.ptr, "\"type\":\"urn:varve:problem:busy\""));
+    http_expect(&fixture, "GET", "/subscriptions/mail", NULL, NULL, 200, "{…");
+    append("w-2"); /* 10 */
+    for (size_t i = 0; i <= WAITING; i++) {
+        varve_buf_reset(&text);
+        if (i != refused) assert_true(wire_until(polls[i].fd, &text, "\"stream\":\"w-2\""));
+        close(polls[i].fd);
+    }
+    post("/subscriptions/mail/ack", "{\"consumer\":\"ann\",\"positions\":[10]}", 200, "{…");
+    fixture = before;
+    server_close(beside.server);
+    varve_buf_fini(&text);
+}
+
 static void a_retry_that_is_due_wakes_who_waits(void **state)
 {
     uint64_t begin = clock_ns();
@@ -231,7 +262,7 @@ static void closing_ends_the_waiting(void **state)
     fixture = before;
     server_close(beside.server);
     assert_true(clock_ns() - begin < 9000000000u);
-    assert_true(wire_until(fd, &text, "{\"events\":[],\"position\":9,"));
+    assert_true(wire_until(fd, &text, "{\"events\":[],\"position\":10,"));
     close(fd);
     varve_buf_fini(&text);
 }
@@ -262,10 +293,15 @@ static void what_is_rare_is_found_without_waiting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_is_created_shown_and_deleted), cmocka_unit_test(events_are_read_and_settled),
-        cmocka_unit_test(the_parked_come_by_pages),        cmocka_unit_test(a_read_that_waits_in_vain_ends_empty),
-        cmocka_unit_test(an_append_wakes_all_that_wait),   cmocka_unit_test(a_retry_that_is_due_wakes_who_waits),
-        cmocka_unit_test(closing_ends_the_waiting),        cmocka_unit_test(what_is_rare_is_found_without_waiting),
+        cmocka_unit_test(it_is_created_shown_and_deleted),
+        cmocka_unit_test(events_are_read_and_settled),
+        cmocka_unit_test(the_parked_come_by_pages),
+        cmocka_unit_test(a_read_that_waits_in_vain_ends_empty),
+        cmocka_unit_test(an_append_wakes_all_that_wait),
+        cmocka_unit_test(a_retry_that_is_due_wakes_who_waits),
+        cmocka_unit_test(more_than_may_wait_are_refused),
+        cmocka_unit_test(closing_ends_the_waiting),
+        cmocka_unit_test(what_is_rare_is_found_without_waiting),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

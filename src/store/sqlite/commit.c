@@ -191,8 +191,8 @@ static varve_status check_conditions(struct store_log *log, struct store_append 
         uint64_t version = 0, position = 0;
         bool holds;
         if (condition->kind == VARVE_FAIL_IF_MATCH) {
-            varve_status status = match_next(&matcher, condition->items, condition->item_count, condition->after,
-                                             log->head.position, &position, error);
+            struct match match = { &matcher, condition->items, condition->item_count, { { 0 } } };
+            varve_status status = match_next(&match, condition->after, log->head.position, &position, error);
             if (status < 0) return status;
             holds = position == 0;
         } else {

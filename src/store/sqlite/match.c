@@ -19,20 +19,19 @@ static varve_status seek(const struct matcher *matcher, varve_str tag, uint64_t 
     return status;
 }
 
-/* The next position that all of the item's tags have; beyond `until` when there is none up to there. */
-static varve_status next_by_tags(const struct matcher *matcher, const varve_query_item *item, uint64_t after,
-                                 uint64_t until, uint64_t *position, varve_error *error)
+/* Moves the place on to the next position that all of the item's tags have; not found when it lies beyond `until`. */
+static varve_status next_by_tags(const struct matcher *matcher, const varve_query_item *item, uint64_t until,
+                                 struct match_place *place, varve_error *error)
 {
-    uint64_t at = after + 1; /* the least position that is still possible */
     size_t agreed = 0;
-    for (size_t i = 0; agreed < item->tag_count && at <= until; i = (i + 1) % item->tag_count) {
+    for (size_t i = 0; agreed < item->tag_count && place->at <= until; i = (i + 1) % item->tag_count) {
         uint64_t found;
-        varve_status status = seek(matcher, item->tags[i], at - 1, &found, error);
+        varve_status status = seek(matcher, item->tags[i], place->at - 1, &found, error);
         if (status < 0) return status;
-        agreed = found == at ? agreed + 1 : 1;
-        at = found;
+        agreed = found == place->at ? agreed + 1 : 1;
+        place->at = found;
     }
-    *position = at;
+    place->found = agreed == item->tag_count;
     return VARVE_OK;
 }
 
@@ -59,55 +58,64 @@ static varve_status type_fits(const struct matcher *matcher, const varve_query_i
 }
 
 /* Without tags: a walk over what comes after. */
-static varve_status next_by_type(const struct matcher *matcher, const varve_query_item *item, uint64_t after,
-                                 uint64_t until, uint64_t *position, varve_error *error)
+static varve_status next_by_type(const struct matcher *matcher, const varve_query_item *item, uint64_t until,
+                                 struct match_place *place, varve_error *error)
 {
     sqlite3_stmt *rows = matcher->types_after;
     varve_status status = VARVE_OK;
     int code;
-    *position = UINT64_MAX;
-    sqlite3_bind_int64(rows, 1, (int64_t)after);
+    sqlite3_bind_int64(rows, 1, (int64_t)place->at - 1);
     while ((code = sqlite3_step(rows)) == SQLITE_ROW) {
-        uint64_t here = (uint64_t)sqlite3_column_int64(rows, 0);
         varve_str type = { (const char *)sqlite3_column_text(rows, 1), (size_t)sqlite3_column_bytes(rows, 1) };
-        if (here > until) break;
-        if (type.len == 0) {
+        place->at = (uint64_t)sqlite3_column_int64(rows, 0);
+        if (place->at > until) break;
+        if (type.len == 0)
             status = varve_error_set(error, VARVE_CORRUPT, "the type of the event at position %llu has no name",
-                                     (unsigned long long)here);
-            break;
-        }
-        if (!event_query_takes(item, type)) continue;
-        *position = here;
-        break;
+                                     (unsigned long long)place->at);
+        place->found = status >= 0 && event_query_takes(item, type);
+        if (place->found || status < 0) break;
     }
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
+    if (code == SQLITE_DONE)
+        place->at = UINT64_MAX;
+    else if (code != SQLITE_ROW)
         status = sqlite_failed(matcher->db, "reading the types of events", error);
     sqlite3_reset(rows);
     return status;
 }
 
-static varve_status next_of_item(const struct matcher *matcher, const varve_query_item *item, uint64_t after,
-                                 uint64_t until, uint64_t *position, varve_error *error)
+/* Moves the place on to the item's next match, or to where none has been found that is not beyond `until`. */
+static varve_status next_of_item(const struct matcher *matcher, const varve_query_item *item, uint64_t until,
+                                 struct match_place *place, varve_error *error)
 {
-    if (item->tag_count == 0) return next_by_type(matcher, item, after, until, position, error);
-    for (bool fits = false; !fits; after = *position) {
-        varve_status status = next_by_tags(matcher, item, after, until, position, error);
-        if (status < 0 || *position > until) return status;
-        status = type_fits(matcher, item, *position, &fits, error);
-        if (status < 0) return status;
+    if (item->tag_count + item->type_count == 0) { /* any event will do, and positions have no holes */
+        place->found = true;
+        return VARVE_OK;
     }
+    if (item->tag_count == 0) return next_by_type(matcher, item, until, place, error);
+    for (;;) {
+        varve_status status = next_by_tags(matcher, item, until, place, error);
+        if (status < 0 || item->type_count == 0) return status;
+        if (place->at > until) break; /* whatever it is */
+        status = type_fits(matcher, item, place->at, &place->found, error);
+        if (status < 0 || place->found) return status;
+        place->at++;
+    }
+    place->found = false;
     return VARVE_OK;
 }
 
-varve_status match_next(const struct matcher *matcher, const varve_query_item *items, size_t count, uint64_t after,
-                        uint64_t until, uint64_t *position, varve_error *error)
+varve_status match_next(struct match *match, uint64_t after, uint64_t until, uint64_t *position, varve_error *error)
 {
     uint64_t first = UINT64_MAX;
-    for (size_t i = 0; i < count && after < until; i++) {
-        uint64_t found = UINT64_MAX;
-        varve_status status = next_of_item(matcher, &items[i], after, first < until ? first : until, &found, error);
-        if (status < 0) return status;
-        if (found < first) first = found;
+    for (size_t i = 0; i < match->count && after < until; i++) {
+        struct match_place *place = &match->places[i];
+        uint64_t bound = first < until ? first : until;
+        if (place->at <= after) *place = (struct match_place){ .at = after + 1 };
+        if (!place->found && place->at <= bound) {
+            varve_status status = next_of_item(match->matcher, &match->items[i], bound, place, error);
+            if (status < 0) return status;
+        }
+        if (place->found && place->at < first) first = place->at;
     }
     *position = first > until ? 0 : first;
     return VARVE_OK;

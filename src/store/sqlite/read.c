@@ -290,6 +290,7 @@ static varve_status read_by_tags(struct reader *reader, const struct store_read 
 {
     const varve_read_options *options = read->options;
     struct matcher matcher;
+    struct match match = { &matcher, options->items, options->item_count, { { 0 } } };
     sqlite3_stmt *row = NULL;
     bool beyond = false;
     varve_status status = get_matcher(reader, &matcher, error);
@@ -303,8 +304,7 @@ static varve_status read_by_tags(struct reader *reader, const struct store_read 
         size_t before = page->count;
         uint64_t position = 0;
         if (looked_at == PAGE_ROWS) break;
-        status = match_next(&matcher, options->items, options->item_count, page->scanned, read->until_position,
-                            &position, error);
+        status = match_next(&match, page->scanned, read->until_position, &position, error);
         if (status >= 0 && position > 0) status = take_position(reader, row, position, options, page, &beyond, error);
         if (status < 0) return status;
         if (position == 0 || beyond) {
