@@ -18,6 +18,11 @@ varve_status store_new_incarnation(const struct store_driver *driver, const char
 
 bool store_is_read_only(const varve_store *store);
 
+/* As varve_append_async, but refused with CONFLICT, no condition named, unless every append of the chain before it is
+ * OK. One thread at a time appends to a chain. */
+varve_status store_append_chained(varve_store *store, const varve_append_request *request, struct store_chain *chain,
+                                  varve_append_callback callback, void *ctx, varve_error *error);
+
 /*
  * Changes records, all or none, in one of the writer's transactions; returns when that is durable. Each key once.
  * CONFLICT when one is not as expected (`*failed` says which, from 1); otherwise as varve_append. On success the

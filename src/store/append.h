@@ -40,6 +40,7 @@ struct append {
     size_t bytes;                   /* payload, names and conditions, to bound a batch and the queue */
     const char *digest;             /* of a request with an idempotency key, else NULL */
     size_t key_write;               /* of work.writes: the one that keeps the key, from 1; 0: none */
+    struct store_chain *chain;      /* NULL: it stands alone */
     varve_append_callback callback; /* NULL: somebody waits for `settled` */
     void *ctx;
     sem_t settled;

@@ -45,6 +45,13 @@ void append_settle_conditions(struct store_append *append)
     append->error.detail = (int64_t)first->current_version;
 }
 
+void append_refuse_behind(struct store_append *append)
+{
+    append->failed_count = append->failed_write = 0;
+    append->status =
+        varve_error_set(&append->error, VARVE_CONFLICT, "an append that this one was decided on did not come about");
+}
+
 void append_refuse_write(struct store_append *append, size_t i)
 {
     const struct store_record *record = &append->writes[i].record;

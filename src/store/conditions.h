@@ -14,6 +14,9 @@ void append_note_failed(struct store_append *append, size_t i, uint64_t version,
 /* Refuses the append with CONFLICT when a condition was noted as failed; the message tells of the first. */
 void append_settle_conditions(struct store_append *append);
 
+/* Refuses the append with CONFLICT because one that it was decided on did not come about. */
+void append_refuse_behind(struct store_append *append);
+
 /* Refuses the append because its i-th write does not find what it expects. */
 void append_refuse_write(struct store_append *append, size_t i);
 

@@ -141,19 +141,26 @@ varve_status varve_append(varve_store *store, const varve_append_request *reques
     return status;
 }
 
-varve_status varve_append_async(varve_store *store, const varve_append_request *request, varve_append_callback callback,
-                                void *ctx, varve_error *error)
+varve_status store_append_chained(varve_store *store, const varve_append_request *request, struct store_chain *chain,
+                                  varve_append_callback callback, void *ctx, varve_error *error)
 {
     struct append *append = NULL;
     varve_status status = refuse_read_only(store, error);
     const struct append_options options = { .copy = true, .idempotency_retention_s = store->idempotency_retention_s };
     if (status >= 0) status = append_new(&append, request, &options, error);
     if (status < 0) return status;
+    append->chain = chain;
     append->callback = callback;
     append->ctx = ctx;
     status = writer_put(store->writer, append, false, error);
     if (status < 0) append_free(append);
     return status;
+}
+
+varve_status varve_append_async(varve_store *store, const varve_append_request *request, varve_append_callback callback,
+                                void *ctx, varve_error *error)
+{
+    return store_append_chained(store, request, NULL, callback, ctx, error);
 }
 
 /* ---- records ---- */

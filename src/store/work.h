@@ -84,6 +84,7 @@ struct store_append {
     bool ids_are_new;                 /* just made by us: no use looking for a repeat */
     struct store_write *writes;       /* records that change with it, or alone when there are no events */
     size_t write_count;
+    const struct store_append *after; /* earlier in this batch: it is refused unless that one is OK; NULL: none */
 
     varve_stream_version *streams; /* in: names; out: each stream's version after the append */
     size_t stream_count;
@@ -95,6 +96,16 @@ struct store_append {
     varve_failed_condition *failed; /* room for condition_count; in order */
     size_t failed_count;
     size_t failed_write; /* with CONFLICT: which write did not find what it expects, from 1; 0: none */
+};
+
+/*
+ * Appends of which each was decided on what the one before it will have written: when one is not OK, those behind it
+ * are refused, although their own conditions may hold by chance. Starts from {0}; the writer's while an append of it
+ * is in the store. After a break it may be zeroed and used again once every append of it is answered.
+ */
+struct store_chain {
+    bool is_broken;
+    const struct store_append *last; /* of it in the batch that is being made up */
 };
 
 /*

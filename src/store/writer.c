@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "store/conditions.h"
 
 enum {
     BATCH_APPENDS = 1024,   /* a batch's appends at most … */
@@ -70,11 +71,35 @@ static void resolve_keys(struct writer *writer, struct append *batch)
             append_resolve_key(append, writer->options.driver, writer->options.log);
 }
 
-/* Counts outcomes and makes the writer stop taking work after a fatal error. */
-static void account(struct writer *writer, struct append *batch, bool committed, const varve_error *fatal)
+/* ---- chains ---- */
+
+/* Links the append to the one of its chain that stands before it in the batch; false when the chain is broken. */
+static bool link_chain(struct append *append)
+{
+    struct store_chain *chain = append->chain;
+    append->work.after = NULL;
+    if (chain == NULL) return true;
+    if (chain->is_broken) return false;
+    append->work.after = chain->last;
+    chain->last = &append->work;
+    return true;
+}
+
+/* Links do not reach beyond their batch. */
+static void unlink_chains(struct append *batch)
+{
+    for (struct append *append = batch; append != NULL; append = append->next)
+        if (append->chain != NULL) append->chain->last = NULL;
+}
+
+/* ---- batches ---- */
+
+/* What follows from outcomes: counts, broken chains, and after a fatal error no more work. */
+static void conclude(struct writer *writer, struct append *batch, bool committed, const varve_error *fatal)
 {
     uint64_t accepted = 0, refused = 0, events = 0;
     for (struct append *append = batch; append != NULL; append = append->next) {
+        if (append->chain != NULL && append->work.status != VARVE_OK) append->chain->is_broken = true;
         if (append->work.status < 0) {
             refused++;
             continue;
@@ -107,8 +132,12 @@ static enum outcome commit(struct writer *writer, struct append *batch, struct s
 {
     const struct writer_options *options = &writer->options;
     struct store_batch work = { .appends = writer->batch };
-    for (struct append *append = batch; append != NULL; append = append->next)
-        writer->batch[work.append_count++] = &append->work;
+    for (struct append *append = batch; append != NULL; append = append->next) {
+        if (link_chain(append))
+            writer->batch[work.append_count++] = &append->work;
+        else
+            append_refuse_behind(&append->work);
+    }
     if (snapshots != NULL) {
         work.snapshots = snapshots->items;
         work.snapshot_count = snapshots->count;
@@ -118,23 +147,24 @@ static enum outcome commit(struct writer *writer, struct append *batch, struct s
     varve_error error = { 0 };
     varve_status status = options->driver->commit(options->log, &work, &head, &error);
     writer->unreachable = work.unreachable;
+    unlink_chains(batch);
     if (status >= 0) {
         resolve_keys(writer, batch);
-        account(writer, batch, true, NULL);
+        conclude(writer, batch, true, NULL);
         watch_move(options->watch, head);
         return SETTLED;
     }
     for (struct append *append = batch; append != NULL; append = append->next) refuse(append, &error);
     if ((error.flags & VARVE_ERROR_FATAL) != 0) {
         log_line(&options->diagnostics, VARVE_LOG_ERROR, "the store stops writing: %s", error.message);
-        account(writer, batch, false, &error);
+        conclude(writer, batch, false, &error);
         return STOPPED;
     }
     /* Worth another try in smaller pieces, of which the snapshots are the first that can be spared; not when somebody
      * else holds the database, which each piece would have to wait for again. */
     bool splits = work.append_count > 1 || (work.append_count == 1 && work.snapshot_count > 0);
     if (splits && status != VARVE_BUSY) return SPLIT;
-    account(writer, batch, false, NULL);
+    conclude(writer, batch, false, NULL);
     return SETTLED;
 }
 
@@ -148,7 +178,7 @@ static void commit_batch(struct writer *writer, struct append *batch, struct sna
         append->next = NULL;
         if (outcome == STOPPED) {
             refuse(append, &writer->poison);
-            account(writer, append, false, NULL);
+            conclude(writer, append, false, NULL);
         } else {
             outcome = commit(writer, append, NULL); /* one append alone never splits */
         }
@@ -225,7 +255,7 @@ static void *run(void *argument)
         /* Only this thread writes the poison, so it may read it without the mutex. */
         if (writer->poison.status < 0) {
             for (struct append *append = batch; append != NULL; append = append->next) refuse(append, &writer->poison);
-            account(writer, batch, false, NULL);
+            conclude(writer, batch, false, NULL);
         } else {
             commit_batch(writer, batch, snapshots);
         }

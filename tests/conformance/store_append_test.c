@@ -388,6 +388,71 @@ static void a_full_queue_says_busy(void **state)
     sem_destroy(&flood.done);
 }
 
+/* Appends that are queued while the writer is held, so that they make up one batch, and what became of each. */
+struct chained {
+    varve_store *store;
+    struct store_chain chain, other;
+    sem_t answered;
+    varve_status answers[8];
+    unsigned count;
+    bool named; /* a condition was named by one that stood behind */
+};
+
+static void take_chained(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    struct chained *chained = ctx;
+    (void)error;
+    chained->answers[chained->count++] = status;
+    chained->named = chained->named || (status == VARVE_CONFLICT && chained->count > 2 && appended->failed_count > 0);
+    sem_post(&chained->answered);
+}
+
+static void append_behind(struct chained *chained, struct store_chain *chain, uint64_t version)
+{
+    const varve_event event = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E") };
+    const varve_condition condition = { .kind = VARVE_STREAM_AT, .stream = event.stream, .version = version };
+    const varve_append_request request = {
+        .events = &event, .event_count = 1, .conditions = &condition, .condition_count = 1
+    };
+    assert_int_equal(store_append_chained(chained->store, &request, chain, take_chained, chained, NULL), VARVE_OK);
+}
+
+static void queue_chained(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    struct chained *chained = ctx;
+    (void)status, (void)appended, (void)error;
+    append_behind(chained, NULL, 1);            /* somebody else is faster */
+    append_behind(chained, &chained->chain, 1); /* so this is too late */
+    append_behind(chained, &chained->chain, 2); /* … and this fits, but by chance */
+    append_behind(chained, &chained->other, 2); /* this does not depend on it */
+    append_behind(chained, &chained->other, 3);
+}
+
+static void what_was_decided_on_a_refused_append_is_refused_too(void **state)
+{
+    struct fixture *fixture = *state;
+    struct chained chained = { .store = fixture->store };
+    const varve_event event = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E") };
+    const varve_append_request request = { .events = &event, .event_count = 1 };
+    const varve_status expected[] = { VARVE_OK, VARVE_CONFLICT, VARVE_CONFLICT, VARVE_OK, VARVE_OK, VARVE_CONFLICT };
+    sem_init(&chained.answered, 0, 0);
+    assert_int_equal(varve_append_async(fixture->store, &request, queue_chained, &chained, NULL), VARVE_OK);
+    for (int i = 0; i < 5; i++) sem_wait(&chained.answered);
+    append_behind(&chained, &chained.chain, 4); /* in another batch */
+    sem_wait(&chained.answered);
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) assert_int_equal(chained.answers[i], expected[i]);
+    assert_false(chained.named);
+    assert_true(chained.chain.is_broken);
+    chained.chain = (struct store_chain){ 0 };
+    append_behind(&chained, &chained.chain, 4);
+    append_behind(&chained, &chained.chain, 5);
+    for (int i = 0; i < 2; i++) sem_wait(&chained.answered);
+    assert_int_equal(chained.answers[6], VARVE_OK);
+    assert_int_equal(chained.answers[7], VARVE_OK);
+    assert_int_equal(head_of(fixture->store), 6);
+    sem_destroy(&chained.answered);
+}
+
 static void closing_answers_everything_queued(void **state)
 {
     struct fixture *fixture = *state;
@@ -527,6 +592,7 @@ static struct CMUnitTest cases[] = {
     CASE(limits_are_exact),
     CASE(a_refused_append_disturbs_no_other),
     CASE(a_full_queue_says_busy),
+    CASE(what_was_decided_on_a_refused_append_is_refused_too),
     CASE(closing_answers_everything_queued),
     CASE(of_many_racers_one_wins_each_version),
     CASE(what_was_appended_is_there_after_reopening),

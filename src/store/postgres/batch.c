@@ -269,7 +269,10 @@ static void decide(struct batch *batch, size_t i, struct places *at)
     append->error = (varve_error){ 0 };
     append->failed_count = append->failed_write = 0;
     append->first_position = 0;
-    if (by_id) check_repeat(batch, append, &batch->ids[at->id]);
+    if (append->after != NULL && append->after->status != VARVE_OK)
+        append_refuse_behind(append);
+    else if (by_id)
+        check_repeat(batch, append, &batch->ids[at->id]);
     bool repeat = append->status != VARVE_OK || append->first_position != 0;
     if (!repeat) check_writes(batch, append, at->record);
     if (!repeat && append->status == VARVE_OK) {
