@@ -74,11 +74,16 @@ typedef struct varve_decider {
      * Optional: without it `worker` is the ctx given to varve_engine_add_decider. */
     varve_status (*worker_open)(void *ctx, void **worker, varve_error *error);
     void (*worker_close)(void *worker);
+    /* Optional: true when the worker's states take nearly all the memory that it has. Those that are kept for the next
+     * command on their streams are given up then. */
+    bool (*worker_is_full)(void *worker);
 
     varve_status (*initial)(void *worker, void *state, varve_error *error);
     void (*fini)(void *state);
 
-    /* Applies one event to the state. An event type it does not know is not an error. Pure. */
+    /* Applies one event to the state. An event type it does not know is not an error. Pure. The event has no position
+     * and no recorded_at, and occurred_at only where it was given: commands are decided on events that are not
+     * committed yet, and a state must not depend on when it was folded. */
     varve_status (*evolve)(void *state, const varve_event *event, varve_error *error);
 
     /* Either a table of handlers, ended by { NULL, NULL }, … */
@@ -133,8 +138,8 @@ typedef void (*varve_execute_callback)(void *ctx, varve_status status, const var
                                        const varve_error *error);
 
 /*
- * Queues a command (copied) and returns at once. Commands on one stream run in the order they were
- * queued. VARVE_OK when the callback will be called exactly once; a failure when it never will
+ * Queues a command (copied) and returns at once. Commands on one stream take effect in the order they were
+ * queued, and may share one flush; each is accepted or rejected by itself, when what it was decided on is durable. VARVE_OK when the callback will be called exactly once; a failure when it never will
  * (VARVE_INVALID, VARVE_NOT_FOUND: no decider for the category, VARVE_BUSY, VARVE_UNAVAILABLE, VARVE_NOMEM).
  */
 VARVE_API varve_status varve_execute_async(varve_engine *engine, const varve_command *command,

@@ -23,6 +23,7 @@ typedef struct varve_engine_options {
     varve_durability durability;
     uint32_t command_workers; /* 0 means 2; one more only looks at aggregates */
     uint32_t command_queue;   /* commands and looks waiting at most; 0 means 8192 */
+    size_t state_bytes;       /* of aggregates' states that are kept for their next command, about; 0 means 32 MiB */
     uint32_t lease_ms;        /* on a store that several processes share: how long a projection stays with one that is
                                  not heard of; 0 means 10000 */
     varve_log_function log;   /* NULL: silent */

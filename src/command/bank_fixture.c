@@ -227,7 +227,7 @@ void bank_open(struct bank *bank, uint32_t queue_limit)
 {
     varve_error error = { 0 };
     char path[128];
-    *bank = (struct bank){ .folder = "/tmp/varve-bank-XXXXXX", .account = bank_account };
+    *bank = (struct bank){ .folder = "/tmp/varve-bank-XXXXXX", .account = bank_account, .state_bytes = 1 << 20 };
     pthread_mutex_init(&bank->mutex, NULL);
     pthread_cond_init(&bank->changed, NULL);
     assert_non_null(mkdtemp(bank->folder));
@@ -250,7 +250,9 @@ void bank_open(struct bank *bank, uint32_t queue_limit)
 void bank_start(struct bank *bank, uint32_t workers, uint32_t queue_limit)
 {
     varve_error error = { 0 };
-    struct lanes_options options = { workers, queue_limit, { count_line, bank } };
+    struct lanes_options options = {
+        .workers = workers, .queue_limit = queue_limit, .state_bytes = bank->state_bytes, .log = { count_line, bank }
+    };
     assert_int_equal(lanes_open(&bank->lanes, bank->store, &options, &error), VARVE_OK);
     assert_int_equal(lanes_add(bank->lanes, &bank->account, bank, &error), VARVE_OK);
     assert_int_equal(lanes_start(bank->lanes, &error), VARVE_OK);

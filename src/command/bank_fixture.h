@@ -27,7 +27,8 @@ struct bank {
     bool in_a_file; /* the store is bank.db in the folder */
     varve_store *store;
     struct lanes *lanes;
-    varve_decider account; /* bank_account, to be changed before bank_start */
+    varve_decider account; /* bank_account, to be changed before bank_start … */
+    size_t state_bytes;    /* … and so is this, of lanes_options */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     /* ---- */

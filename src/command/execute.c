@@ -4,21 +4,24 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/id.h"
 #include "command/failure.h"
+#include "store/access.h"
 
 static struct arena *memory(struct execute *execute)
 {
     return execute->outcome.memory;
 }
 
-varve_status execute_init(struct execute *execute, const varve_command *command, bool look_up, varve_error *error)
+varve_status execute_init(struct execute *execute, const varve_command *command, bool own_id, varve_error *error)
 {
     struct arena *arena = calloc(1, sizeof *arena);
     if (arena == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
     *execute = (struct execute){
         .command = command,
-        .step = look_up ? EXECUTE_LOOK_UP : EXECUTE_DECIDE,
+        .step = EXECUTE_DECIDE,
+        .own_id = own_id,
         .outcome = { .memory = arena },
     };
     return VARVE_OK;
@@ -26,7 +29,7 @@ varve_status execute_init(struct execute *execute, const varve_command *command,
 
 void execute_fini(struct execute *execute)
 {
-    load_fini(&execute->load);
+    varve_buf_fini(&execute->snapshot);
     varve_outcome_fini(&execute->outcome);
 }
 
@@ -36,13 +39,27 @@ static enum execute_step over(struct execute *execute, varve_status status)
     return EXECUTE_OVER;
 }
 
-static enum execute_step pinned_elsewhere(struct execute *execute, uint64_t current)
+/* Without events: nothing that the store would have to agree to, so it is not over before that is certain. */
+static enum execute_step hold(struct execute *execute, varve_status status)
+{
+    execute->decided = status;
+    return EXECUTE_HELD;
+}
+
+static varve_status pinned_elsewhere(struct execute *execute, uint64_t current)
 {
     execute->outcome.current_version = current;
     varve_error_set(&execute->error, VARVE_CONFLICT, "the stream '%.*s' is at version %" PRIu64,
                     (int)execute->command->stream.len, execute->command->stream.ptr, current);
     execute->error.detail = (int64_t)current;
-    return over(execute, VARVE_CONFLICT);
+    return VARVE_CONFLICT;
+}
+
+/* What an earlier try left behind, but for its memory. */
+static void forget_outcome(struct execute *execute)
+{
+    execute->outcome = (varve_outcome){ .memory = memory(execute) };
+    execute->error = (varve_error){ 0 };
 }
 
 /* ---- seen before? ---- */
@@ -57,6 +74,7 @@ static varve_status read_back(struct execute *execute, uint64_t version)
     varve_read_options own = { .stream = command->stream, .from_version = version, .limit = VARVE_APPEND_EVENTS_MAX };
     varve_status status = VARVE_OK;
 
+    forget_outcome(execute);
     arena_reset(memory(execute));
     varve_event *events = arena_array(memory(execute), VARVE_APPEND_EVENTS_MAX, sizeof *events);
     if (events == NULL) return varve_error_set(&execute->error, VARVE_NOMEM, "out of memory");
@@ -84,31 +102,37 @@ static varve_status read_back(struct execute *execute, uint64_t version)
     return VARVE_REPEATED;
 }
 
-static enum execute_step look_up(struct execute *execute)
+/* OK when no event in the log has the command's ids; REPEATED with its first outcome, or a failure. */
+static varve_status look_up(struct execute *execute)
 {
     const varve_command *command = execute->command;
     varve_event first = { 0 };
     varve_buf bytes = { 0 };
     varve_error error = { 0 };
-    enum execute_step next = EXECUTE_OVER;
     varve_status status = varve_event_find(execute->source.store, id_derive(command->id, 0), &first, &bytes, &error);
-    if (status == VARVE_NOT_FOUND && execute->answer == VARVE_OK) {
-        next = EXECUTE_DECIDE;
-    } else if (status == VARVE_NOT_FOUND) {
-        over(execute, varve_error_set(&execute->error, VARVE_ID_CONFLICT,
-                                      "an event id that follows from the command's id is taken"));
+    if (status == VARVE_NOT_FOUND) {
+        status = VARVE_OK;
     } else if (status < 0) {
         execute->error = error;
-        over(execute, status);
     } else if (!varve_str_eq(first.stream, command->stream)) {
-        over(execute, varve_error_set(&execute->error, VARVE_ID_CONFLICT,
-                                      "the command's id was used before, on the stream '%.*s'", (int)first.stream.len,
-                                      first.stream.ptr));
+        status = varve_error_set(&execute->error, VARVE_ID_CONFLICT,
+                                 "the command's id was used before, on the stream '%.*s'", (int)first.stream.len,
+                                 first.stream.ptr);
     } else {
-        over(execute, read_back(execute, first.version));
+        status = read_back(execute, first.version);
     }
     varve_buf_fini(&bytes);
-    return next;
+    return status;
+}
+
+/* The store said that ids of the command are in the log. */
+static enum execute_step find_first_outcome(struct execute *execute)
+{
+    varve_status status = look_up(execute);
+    if (status == VARVE_OK)
+        status = varve_error_set(&execute->error, VARVE_ID_CONFLICT,
+                                 "an event id that follows from the command's id is taken");
+    return over(execute, status);
 }
 
 /* ---- decide ---- */
@@ -139,7 +163,7 @@ static bool expectation_holds(const varve_command *command, uint64_t version)
 static enum execute_step unknown_command(struct execute *execute)
 {
     varve_str type = execute->command->type;
-    return over(execute, varve_error_set(&execute->error, VARVE_NOT_FOUND, "'%s' has no command '%.*s'",
+    return hold(execute, varve_error_set(&execute->error, VARVE_NOT_FOUND, "'%s' has no command '%.*s'",
                                          execute->source.decider->table->category, (int)type.len, type.ptr));
 }
 
@@ -163,21 +187,21 @@ static enum execute_step decider_failed(struct execute *execute, varve_status st
         varve_error_set(&execute->error, VARVE_APPLICATION, "decide returned %d without a rejection", (int)status);
         status = VARVE_APPLICATION;
     }
-    return over(execute, failure_explain(&execute->error, status, execute->command->type, execute->command->stream));
+    return hold(execute, failure_explain(&execute->error, status, execute->command->type, execute->command->stream));
 }
 
 /* Accepted without events: nothing to append, the stream stays as it is. */
 static enum execute_step accept_nothing(struct execute *execute)
 {
-    execute->outcome.version = execute->load.version;
-    return over(execute, VARVE_OK);
+    execute->outcome.version = execute->load->version;
+    return hold(execute, VARVE_OK);
 }
 
 static enum execute_step reject(struct execute *execute)
 {
     execute->outcome.code = execute->decision.code;
     execute->outcome.message = execute->decision.message;
-    return over(execute, VARVE_REJECTED);
+    return hold(execute, VARVE_REJECTED);
 }
 
 /* Puts what the decider says, such as where in its source it was, before the reason for a refusal. */
@@ -193,15 +217,15 @@ static enum execute_step decide(struct execute *execute)
     const varve_command *command = execute->command;
     const varve_decider *table = execute->source.decider->table;
     struct varve_decision *decision = &execute->decision;
+    struct load *load = execute->load;
     varve_error cause = { 0 };
     varve_decide function = find_decide(table, command->type);
+    forget_outcome(execute);
     if (function == NULL) return unknown_command(execute);
-    varve_status status = load_newest(&execute->load, &execute->source, command->stream, &execute->error);
+    if (!expectation_holds(command, load->version)) return hold(execute, pinned_elsewhere(execute, load->version));
+    varve_status status = decision_begin(decision, memory(execute), command, &execute->error);
     if (status < 0) return over(execute, status);
-    if (!expectation_holds(command, execute->load.version)) return pinned_elsewhere(execute, execute->load.version);
-    status = decision_begin(decision, memory(execute), command, &execute->error);
-    if (status < 0) return over(execute, status);
-    status = function(execute->load.state, command, decision, &cause);
+    status = function(load->state, command, decision, &cause);
     if (decision->error.status < 0) {
         say_where(&decision->error, &cause);
         return decider_failed(execute, decision->error.status, &decision->error);
@@ -210,6 +234,41 @@ static enum execute_step decide(struct execute *execute)
     if (decision->rejected && status >= 0) return reject(execute);
     if (status != VARVE_OK) return decider_failed(execute, status, &cause);
     return decision->count == 0 ? accept_nothing(execute) : EXECUTE_APPEND;
+}
+
+/* Decides on the state as it is kept, which is loaded when there is none, or when it is known to be out of date. */
+static enum execute_step load_and_decide(struct execute *execute, bool behind)
+{
+    struct load *load = execute->load;
+    execute->is_current = behind;
+    if (load->table == NULL || load->is_behind) {
+        varve_status status = load_newest(load, &execute->source, execute->command->stream, &execute->error);
+        execute->is_current = true;
+        if (status < 0) {
+            load_fini(load);
+            return hold(execute, status);
+        }
+    }
+    return decide(execute);
+}
+
+/* ---- held ---- */
+
+/* Everything before it is durable. What was decided is true if the command is not a repeat, and if the state was new. */
+static enum execute_step judge_held(struct execute *execute)
+{
+    struct load *load = execute->load;
+    uint64_t version = load->version;
+    varve_status status = execute->own_id ? look_up(execute) : VARVE_OK;
+    if (status != VARVE_OK) return over(execute, status);
+    if (execute->is_current) return over(execute, execute->decided);
+    status = load_newest(load, &execute->source, execute->command->stream, &execute->error);
+    execute->is_current = true;
+    if (status < 0) {
+        load_fini(load);
+        return over(execute, status);
+    }
+    return load->version == version ? over(execute, execute->decided) : decide(execute);
 }
 
 /* ---- append ---- */
@@ -235,7 +294,7 @@ static bool append(struct execute *execute)
     varve_condition unchanged = {
         .kind = VARVE_STREAM_AT,
         .stream = execute->command->stream,
-        .version = execute->load.version,
+        .version = execute->load->version,
     };
     varve_append_request request = {
         .events = execute->decision.events,
@@ -244,11 +303,32 @@ static bool append(struct execute *execute)
         .condition_count = 1,
     };
     varve_error error = { 0 };
-    varve_status status = varve_append_async(execute->source.store, &request, take_answer, execute, &error);
+    execute->base = execute->load->version;
+    execute->is_applied = false;
+    varve_status status =
+        store_append_chained(execute->source.store, &request, execute->chain, take_answer, execute, &error);
     if (status == VARVE_OK) return true; /* and from here on the execution may be the writer's */
     execute->answer = status;
     execute->answer_error = error;
     return false;
+}
+
+bool execute_apply(struct execute *execute)
+{
+    struct varve_decision *decision = &execute->decision;
+    struct load *load = execute->load;
+    varve_error error = { 0 };
+    ASSERT(load->version == execute->base);
+    execute->is_applied = true;
+    for (size_t i = 0; i < decision->count; i++) {
+        decision->events[i].version = execute->base + 1 + i;
+        if (load_evolve(load, &decision->events[i], &error) == VARVE_OK) continue;
+        log_line(&execute->source.log, VARVE_LOG_ERROR, "the decider cannot apply its own event: %s", error.message);
+        return false;
+    }
+    if (!load_make_snapshot(load, &execute->source, execute->command->stream, &execute->snapshot))
+        varve_buf_reset(&execute->snapshot);
+    return true;
 }
 
 /* The events are in the log: completes them as a read would give them, and keeps a snapshot when one is due. */
@@ -256,27 +336,22 @@ static enum execute_step accept(struct execute *execute)
 {
     struct varve_decision *decision = &execute->decision;
     varve_outcome *outcome = &execute->outcome;
-    struct load *load = &execute->load;
-    uint64_t version = load->version;
-    varve_error error = { 0 };
-    bool evolved = true;
+    if (!execute->is_applied && !execute_apply(execute)) load_fini(execute->load);
     for (size_t i = 0; i < decision->count; i++) {
         varve_event *event = &decision->events[i];
-        event->version = version + 1 + i;
+        event->version = execute->base + 1 + i;
         event->position = execute->first_position + i;
         event->recorded_at = execute->recorded_at;
         if (event->occurred_at == 0) event->occurred_at = execute->recorded_at;
-        evolved = evolved && load_evolve(load, event, &error) == VARVE_OK;
     }
     outcome->events = decision->events;
     outcome->event_count = decision->count;
-    outcome->version = version + decision->count;
+    outcome->version = execute->base + decision->count;
     outcome->first_position = execute->first_position;
     outcome->last_position = execute->first_position + decision->count - 1;
-    if (evolved)
-        load_keep(load, &execute->source, execute->command->stream);
-    else
-        log_line(&execute->source.log, VARVE_LOG_ERROR, "the decider cannot apply its own event: %s", error.message);
+    if (execute->snapshot.len > 0)
+        load_keep_snapshot(&execute->source, execute->command->stream, outcome->version,
+                           varve_buf_view(&execute->snapshot));
     return over(execute, VARVE_OK);
 }
 
@@ -294,7 +369,7 @@ static enum execute_step heed_answer(struct execute *execute, uint64_t random)
     case VERDICT_FAILED:
         break;
     }
-    if (execute->answer == VARVE_CONFLICT) return pinned_elsewhere(execute, execute->current_version);
+    if (execute->answer == VARVE_CONFLICT) return over(execute, pinned_elsewhere(execute, execute->current_version));
     execute->error = execute->answer_error;
     return over(execute, execute->answer);
 }
@@ -311,16 +386,17 @@ static enum execute_pause finish(struct execute *execute)
     return EXECUTE_IS_OVER;
 }
 
-enum execute_pause execute_run(struct execute *execute, uint64_t random)
+enum execute_pause execute_run(struct execute *execute, bool behind, uint64_t random)
 {
     execute->delay_ms = 0;
     for (;;) {
         switch (execute->step) {
-        case EXECUTE_LOOK_UP:
-            execute->step = look_up(execute);
-            break;
         case EXECUTE_DECIDE:
-            execute->step = decide(execute);
+            execute->step = load_and_decide(execute, behind);
+            if (execute->step == EXECUTE_HELD && behind) return EXECUTE_IS_HELD;
+            break;
+        case EXECUTE_HELD:
+            execute->step = judge_held(execute);
             break;
         case EXECUTE_APPEND:
             execute->step = EXECUTE_ANSWER;
@@ -328,10 +404,18 @@ enum execute_pause execute_run(struct execute *execute, uint64_t random)
             break;
         case EXECUTE_ANSWER:
             execute->step = heed_answer(execute, random);
-            if (execute->delay_ms > 0) return EXECUTE_HAS_TO_WAIT;
+            if (execute->step == EXECUTE_DECIDE || execute->step == EXECUTE_APPEND) return EXECUTE_HAS_TO_WAIT;
+            break;
+        case EXECUTE_LOOK_UP:
+            execute->step = find_first_outcome(execute);
             break;
         case EXECUTE_OVER:
             return finish(execute);
         }
     }
+}
+
+void execute_start_over(struct execute *execute)
+{
+    execute->step = EXECUTE_DECIDE;
 }

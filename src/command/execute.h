@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way of one command, from its id to its outcome. It never waits for the disk's flush: the append
- * is queued, the lane does other work, and execute_run goes on when the store has answered.
+ * The way of one command, from its id to its outcome. It never waits for the disk's flush: the append is queued, the
+ * lane does other work, and execute_run goes on when the store has answered.
+ *
+ * It is decided on its stream's state, which the lane keeps (line.h) and which may be ahead of the log: then its append
+ * is chained to those before it, and what needs no append is held until they are durable. Whatever a state says that
+ * may be out of date is only taken for true where the log confirms it: an append by its condition, anything else by
+ * looking at what is new.
  */
 #ifndef VARVE_COMMAND_EXECUTE_H
 #define VARVE_COMMAND_EXECUTE_H
@@ -15,23 +20,24 @@
 /*
  * Where a command stands:
  *
- *     LOOK_UP --found--> (over: REPEATED)
- *        |  ^
- *        v  +--------------- ids are in the log --+
- *     DECIDE --rejected, failed, no events--> (over)
- *        |  ^                                     |
- *        v  +-- conflict -------------------------+
- *     APPEND --queued--> ANSWER --durable--> (over: OK)
- *           ^                                     |
- *           +-- the store is full ----------------+
+ *     DECIDE --no events--> HELD --the id is new, and so is the state--> (over: OK, REJECTED, a failure)
+ *      |  ^                  |  |
+ *      |  +-- news ----------+  +--the id is in the log--> (over: REPEATED)
+ *      |  |                     |
+ *      |  +-- conflict --+      LOOK_UP
+ *      v                 |      ^
+ *     APPEND -----> ANSWER -----+ ids are in the log
+ *          ^             |
+ *          +-- is full --+--durable--> (over: OK)
  */
-enum execute_step { EXECUTE_LOOK_UP, EXECUTE_DECIDE, EXECUTE_APPEND, EXECUTE_ANSWER, EXECUTE_OVER };
+enum execute_step { EXECUTE_DECIDE, EXECUTE_APPEND, EXECUTE_ANSWER, EXECUTE_HELD, EXECUTE_LOOK_UP, EXECUTE_OVER };
 
 /* Why execute_run returned. */
 enum execute_pause {
     EXECUTE_IS_OVER,     /* status, error and outcome are set */
     EXECUTE_IN_STORE,    /* `answered` will be called once; run again after it */
-    EXECUTE_HAS_TO_WAIT, /* run again in delay_ms */
+    EXECUTE_IS_HELD,     /* run again when every command before it is durable */
+    EXECUTE_HAS_TO_WAIT, /* run again in delay_ms, which may be 0 */
 };
 
 struct execute;
@@ -44,12 +50,19 @@ typedef void (*execute_answered)(struct execute *execute);
  */
 struct execute {
     const varve_command *command; /* complete; borrowed */
-    struct load_source source;    /* this and the next: set before the first execute_run */
+    struct load_source source;    /* this and the next three: set before the first execute_run */
     execute_answered answered;
+    struct load *load; /* the stream's state, after every command before this one; the line's */
+    struct store_chain *chain;
 
     enum execute_step step;
-    struct load load;
+    bool own_id;     /* the caller's: the command may have been executed before */
+    bool is_current; /* nothing newer than the state was in the log when it was decided on, or will be before it */
+    bool is_applied; /* the state has its events already, before they are durable */
+    uint64_t base;   /* the version that was decided on */
+    varve_status decided;
     struct varve_decision decision;
+    varve_buf snapshot; /* of the state with its events, to be kept once they are durable; may be empty */
     struct verdict_tries tries;
     uint32_t delay_ms;
 
@@ -67,13 +80,25 @@ struct execute {
 };
 
 /*
- * Prepares a command whose defaults are filled in. `look_up`: the id is the caller's, so the command may have been
+ * Prepares a command whose defaults are filled in. `own_id`: the id is the caller's, so the command may have been
  * executed before. VARVE_NOMEM.
  */
-varve_status execute_init(struct execute *execute, const varve_command *command, bool look_up, varve_error *error);
+varve_status execute_init(struct execute *execute, const varve_command *command, bool own_id, varve_error *error);
 
-/* Goes on until the command is over or has to wait. `random` spreads out retries. */
-enum execute_pause execute_run(struct execute *execute, uint64_t random);
+/*
+ * Goes on until the command is over or has to wait. `behind`: commands before it are not durable yet. `random` spreads
+ * out retries.
+ */
+enum execute_pause execute_run(struct execute *execute, bool behind, uint64_t random);
+
+/*
+ * Applies the events of a command in the store to the state, so that the next one can be decided on it. False when the
+ * decider fails at that; the state must not be used any more.
+ */
+bool execute_apply(struct execute *execute);
+
+/* A command before it did not come about: it is to be decided again. It is not in the store. */
+void execute_start_over(struct execute *execute);
 
 /* On the thread that ran the command. The outcome's memory goes too, unless it was taken (outcome zeroed). */
 void execute_fini(struct execute *execute);

@@ -6,27 +6,10 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "command/line.h"
 #include "command/look.h"
 
-#define LINES_BUCKETS 1024u /* a power of two; some thousands of streams may be under way */
-
-/* First in, first out. */
-struct queue {
-    struct task *first;
-    struct task *last;
-};
-
-/*
- * A stream with commands under way, and who is behind. It exists from the first command until the
- * line is empty again. A stream's pending state, once commands decide on it, belongs here.
- */
-struct line {
-    struct line *next; /* in its bucket */
-    uint64_t hash;
-    struct queue behind;
-    size_t stream_len;
-    char stream[];
-};
+enum { AHEAD_MAX = 256 }; /* commands of one stream that are decided and not durable, at most */
 
 struct lane {
     const struct lane_options *options;
@@ -38,16 +21,16 @@ struct lane {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     /* Under the mutex: */
-    struct queue arriving; /* new tasks */
-    struct queue answered; /* commands whose append the store has answered */
+    struct queue arriving;                       /* new tasks */
+    struct task *first_answered, *last_answered; /* commands whose append the store has answered, in its order */
     bool stopping;
     bool asleep;
 
     /* The thread's own: */
-    struct line *lines[LINES_BUCKETS];
-    struct queue ready;   /* first in their lines now */
-    struct task *waiting; /* until they are due, the earliest first */
-    size_t admitted;      /* commands that are in a line */
+    struct line_table lines;
+    struct line *first_ready, *last_ready; /* a command can be decided */
+    struct line *waiting;                  /* until they are due, the earliest first */
+    size_t admitted;                       /* commands that are in a line */
     uint64_t random;
     struct load_kept kept;
 };
@@ -83,69 +66,189 @@ static uint64_t next_random(struct lane *lane)
     return (x * UINT64_C(0x2545F4914F6CDD1D)) >> 32;
 }
 
-/* ---- lines ---- */
+/* ---- what is ready, what waits ---- */
 
-static struct line **find_line(struct lane *lane, uint64_t hash, varve_str stream)
+static void wait_until_due(struct lane *lane, struct line *line, uint32_t delay_ms)
 {
-    struct line **at = &lane->lines[(hash >> 32) & (LINES_BUCKETS - 1)];
-    while (*at != NULL) {
-        struct line *line = *at;
-        if (line->hash == hash && varve_str_eq((varve_str){ line->stream, line->stream_len }, stream)) break;
-        at = &line->next;
-    }
-    return at;
+    line->is_listed = true;
+    line->due_ns = clock_ns() + (uint64_t)delay_ms * 1000000;
+    struct line **at = &lane->waiting;
+    while (*at != NULL && (*at)->due_ns <= line->due_ns) at = &(*at)->next;
+    line->next = *at;
+    *at = line;
 }
 
-/* A command arrives at its stream's line: it is ready when it is the first, else it stands behind. False: no memory. */
-static bool line_up(struct lane *lane, struct task *task)
+static bool can_decide(const struct line *line)
 {
-    varve_str stream = task->command.stream;
-    struct line **at = find_line(lane, task->hash, stream);
-    struct line *line = *at;
-    if (line != NULL) {
-        queue_add(&line->behind, task);
-    } else {
-        line = calloc(1, sizeof *line + stream.len);
-        if (line == NULL) return false;
-        line->hash = task->hash;
-        line->stream_len = stream.len;
-        memcpy(line->stream, stream.ptr, stream.len);
-        *at = line;
-        queue_add(&lane->ready, task);
-    }
-    task->line = line;
-    lane->admitted++;
-    return true;
+    if (line->behind.first == NULL || line->is_broken || line->is_listed) return false;
+    return line->ahead_count < (line->is_stuck ? 1 : AHEAD_MAX);
 }
 
-/* A command is over: the one behind it is ready, or the line is dissolved. */
-static void step_out(struct lane *lane, struct task *task)
+/* After a change: the line gets ready, or rests when nothing is left; then it may be gone. */
+static void settle_down(struct lane *lane, struct line *line)
 {
-    struct line *line = task->line;
-    struct task *behind = queue_take(&line->behind);
-    lane->admitted--;
-    if (behind != NULL) {
-        queue_add(&lane->ready, behind);
-        return;
+    if (can_decide(line)) {
+        line->is_listed = true;
+        line->next = NULL;
+        *(lane->last_ready != NULL ? &lane->last_ready->next : &lane->first_ready) = line;
+        lane->last_ready = line;
+    } else if (!line->is_listed && line->behind.first == NULL && line->ahead.first == NULL) {
+        line_table_rest(&lane->lines, line);
     }
-    struct line **at = find_line(lane, line->hash, (varve_str){ line->stream, line->stream_len });
-    ASSERT(*at == line);
-    *at = line->next;
-    free(line);
 }
 
-/* ---- the work ---- */
+static struct line *take_ready(struct lane *lane)
+{
+    struct line *line = lane->first_ready;
+    if (line == NULL) return NULL;
+    lane->first_ready = line->next;
+    if (lane->first_ready == NULL) lane->last_ready = NULL;
+    line->is_listed = false;
+    return line;
+}
+
+static struct line *take_due(struct lane *lane)
+{
+    struct line *line = lane->waiting;
+    if (line == NULL || clock_ns() < line->due_ns) return NULL;
+    lane->waiting = line->next;
+    line->is_listed = false;
+    return line;
+}
+
+/* ---- commands ---- */
 
 /* On the store's writer thread. */
 static void answered(struct execute *execute)
 {
     struct task *task = (struct task *)(void *)((char *)execute - offsetof(struct task, execute));
     struct lane *lane = task->lane;
+    task->next_answered = NULL;
     pthread_mutex_lock(&lane->mutex);
-    queue_add(&lane->answered, task);
+    *(lane->last_answered != NULL ? &lane->last_answered->next_answered : &lane->first_answered) = task;
+    lane->last_answered = task;
     if (lane->asleep) pthread_cond_signal(&lane->wake);
     pthread_mutex_unlock(&lane->mutex);
 }
+
+static void over(struct lane *lane, struct task *task)
+{
+    lane->admitted--;
+    lane->options->over(lane->options->ctx, task);
+}
+
+static void add_ahead(struct line *line, struct task *task)
+{
+    queue_add(&line->ahead, task);
+    line->ahead_count++;
+    if (line->unapplied == NULL) line->unapplied = task;
+}
+
+static struct task *take_ahead(struct line *line)
+{
+    struct task *task = queue_take(&line->ahead);
+    line->ahead_count--;
+    if (line->unapplied == task) line->unapplied = task->next;
+    return task;
+}
+
+static bool is_held(const struct task *task)
+{
+    return task->execute.step == EXECUTE_HELD;
+}
+
+/* Brings the state up to everything that is ahead. */
+static bool apply_ahead(struct line *line)
+{
+    for (; line->unapplied != NULL; line->unapplied = line->unapplied->next)
+        if (!is_held(line->unapplied) && !execute_apply(&line->unapplied->execute)) return false;
+    return true;
+}
+
+/* Decides the line's next command on the state as it will be. */
+static void decide_next(struct lane *lane, struct line *line)
+{
+    struct task *task = line->behind.first;
+    if (!can_decide(line)) return; /* its turn was fixed before an append failed */
+    if (!apply_ahead(line)) {
+        load_fini(&line->load);
+        line->is_stuck = true;
+        return;
+    }
+    if (line->ahead_count == 0) line->is_stuck = false;
+    switch (execute_run(&task->execute, line->ahead_count > 0, next_random(lane))) {
+    case EXECUTE_IS_OVER:
+        queue_take(&line->behind);
+        over(lane, task);
+        break;
+    case EXECUTE_IN_STORE: /* it may be among those answered already */
+    case EXECUTE_IS_HELD:
+        queue_take(&line->behind);
+        add_ahead(line, task);
+        break;
+    case EXECUTE_HAS_TO_WAIT:
+        wait_until_due(lane, line, task->execute.delay_ms);
+        break;
+    }
+    settle_down(lane, line);
+}
+
+/* ---- answers ---- */
+
+/* An append failed: what was decided on it has to be decided again, once the store has refused all of it. */
+static void break_off(struct line *line, const struct task *failed)
+{
+    line->is_broken = true;
+    if (failed->execute.is_applied)
+        load_fini(&line->load);
+    else
+        line->load.is_behind = true;
+}
+
+/* The foremost command goes on, or is to be decided again when the line is broken. */
+static void run_foremost(struct lane *lane, struct line *line)
+{
+    struct task *task = take_ahead(line);
+    if (line->is_broken) {
+        task->execute.delay_ms = 0;
+        queue_add(&line->again, task);
+        return;
+    }
+    if (!is_held(task) && task->execute.answer != VARVE_OK) break_off(line, task);
+    if (execute_run(&task->execute, false, next_random(lane)) == EXECUTE_IS_OVER)
+        over(lane, task);
+    else
+        queue_add(&line->again, task);
+}
+
+/* Nothing is ahead any more: the commands that are to be decided again come first. */
+static void mend(struct lane *lane, struct line *line)
+{
+    struct task *first = line->again.first;
+    line->is_broken = line->is_stuck = false;
+    line->chain = (struct store_chain){ 0 };
+    if (line->behind.first != NULL) execute_start_over(&line->behind.first->execute);
+    for (struct task *task = first; task != NULL; task = task->next) execute_start_over(&task->execute);
+    if (first == NULL) return;
+    line->again.last->next = line->behind.first;
+    if (line->behind.last == NULL) line->behind.last = line->again.last;
+    line->behind.first = first;
+    line->again = (struct queue){ 0 };
+    if (first->execute.delay_ms > 0 && !line->is_listed) wait_until_due(lane, line, first->execute.delay_ms);
+}
+
+/* The store answers a line's appends in their order; what is held behind one is over with it. */
+static void take_answer(struct lane *lane, struct task *task)
+{
+    struct line *line = task->line;
+    ASSERT(line->ahead.first == task);
+    run_foremost(lane, line);
+    while (line->ahead.first != NULL && is_held(line->ahead.first)) run_foremost(lane, line);
+    if (line->is_broken && line->ahead.first == NULL) mend(lane, line);
+    settle_down(lane, line);
+}
+
+/* ---- new tasks ---- */
 
 static struct load_source load_source(struct lane *lane, const struct task *task)
 {
@@ -157,30 +260,6 @@ static struct load_source load_source(struct lane *lane, const struct task *task
     };
 }
 
-static void wait_until_due(struct lane *lane, struct task *task)
-{
-    task->due_ns = clock_ns() + (uint64_t)task->execute.delay_ms * 1000000;
-    struct task **at = &lane->waiting;
-    while (*at != NULL && (*at)->due_ns <= task->due_ns) at = &(*at)->next;
-    task->next = *at;
-    *at = task;
-}
-
-static void run_command(struct lane *lane, struct task *task)
-{
-    switch (execute_run(&task->execute, next_random(lane))) {
-    case EXECUTE_IS_OVER:
-        step_out(lane, task);
-        lane->options->over(lane->options->ctx, task);
-        break;
-    case EXECUTE_HAS_TO_WAIT:
-        wait_until_due(lane, task);
-        break;
-    case EXECUTE_IN_STORE: /* it may be back in `answered` already */
-        break;
-    }
-}
-
 static void run_look(struct lane *lane, struct task *task)
 {
     struct load_source source = load_source(lane, task);
@@ -188,24 +267,28 @@ static void run_look(struct lane *lane, struct task *task)
     lane->options->over(lane->options->ctx, task);
 }
 
-/* A new task: a look is answered at once, from what is durable; a command joins its stream's line. */
+/* A look is answered at once, from what is durable; a command joins its stream's line. */
 static void admit(struct lane *lane, struct task *task)
 {
     if (task->look != NULL) {
         run_look(lane, task);
         return;
     }
-    task->execute.source = load_source(lane, task);
-    task->execute.answered = answered;
-    if (!line_up(lane, task)) {
+    struct line *line = line_table_get(&lane->lines, task->hash, task->command.stream);
+    lane->admitted++;
+    if (line == NULL) {
         task->execute.status = varve_error_set(&task->execute.error, VARVE_NOMEM, "out of memory");
-        lane->options->over(lane->options->ctx, task);
+        over(lane, task);
+        return;
     }
-}
-
-static bool is_due(const struct lane *lane)
-{
-    return lane->waiting != NULL && clock_ns() >= lane->waiting->due_ns;
+    task->line = line;
+    task->execute.source = load_source(lane, task);
+    line->decider = task->execute.source.decider;
+    task->execute.answered = answered;
+    task->execute.load = &line->load;
+    task->execute.chain = &line->chain;
+    queue_add(&line->behind, task);
+    settle_down(lane, line);
 }
 
 /* Until something arrives, is answered or is due. Under the mutex. */
@@ -223,33 +306,40 @@ static void sleep_until_something(struct lane *lane)
     lane->asleep = false;
 }
 
+static struct task *take_answered(struct lane *lane)
+{
+    struct task *task = lane->first_answered;
+    if (task == NULL) return NULL;
+    lane->first_answered = task->next_answered;
+    if (lane->first_answered == NULL) lane->last_answered = NULL;
+    return task;
+}
+
 /*
- * Does the next thing there is to do: first what the store has answered, because somebody waits for
- * it and a line behind it; then what is ready or due; new tasks last. False when the lane is
- * stopping and has nothing left.
+ * Does the next thing there is to do: first what the store has answered, because somebody waits for it; then what is
+ * due or ready; new tasks last. False when the lane is stopping and has nothing left.
  */
 static bool do_next(struct lane *lane)
 {
-    struct task *task = NULL;
-    struct task *arrived = NULL;
+    struct task *answer = NULL, *arrived = NULL;
+    struct line *line = NULL;
     pthread_mutex_lock(&lane->mutex);
     for (;;) {
-        task = queue_take(&lane->answered);
-        if (task == NULL) task = queue_take(&lane->ready);
-        if (task == NULL && is_due(lane)) {
-            task = lane->waiting;
-            lane->waiting = task->next;
-        }
-        if (task == NULL) arrived = queue_take(&lane->arriving);
-        if (task != NULL || arrived != NULL || (lane->stopping && lane->admitted == 0)) break;
+        answer = take_answered(lane);
+        if (answer == NULL) line = take_due(lane);
+        if (answer == NULL && line == NULL) line = take_ready(lane);
+        if (answer == NULL && line == NULL) arrived = queue_take(&lane->arriving);
+        if (answer != NULL || line != NULL || arrived != NULL || (lane->stopping && lane->admitted == 0)) break;
         sleep_until_something(lane);
     }
     pthread_mutex_unlock(&lane->mutex);
-    if (task != NULL)
-        run_command(lane, task);
+    if (answer != NULL)
+        take_answer(lane, answer);
+    else if (line != NULL)
+        decide_next(lane, line);
     else if (arrived != NULL)
         admit(lane, arrived);
-    return task != NULL || arrived != NULL;
+    return answer != NULL || line != NULL || arrived != NULL;
 }
 
 static void *run_lane(void *ctx)
@@ -289,7 +379,8 @@ varve_status lane_open(struct lane **lane, const struct lane_options *options, v
     made->random = clock_ns() | 1;
     pthread_mutex_init(&made->mutex, NULL);
     pthread_cond_init(&made->wake, NULL);
-    varve_status status = open_deciders(made, error);
+    varve_status status = line_table_init(&made->lines, options->state_bytes, error);
+    if (status >= 0) status = open_deciders(made, error);
     if (status < 0) {
         lane_close(made);
         return status;
@@ -331,6 +422,7 @@ void lane_close(struct lane *lane)
 {
     if (lane == NULL) return;
     if (lane->started) pthread_join(lane->thread, NULL);
+    line_table_fini(&lane->lines);
     for (size_t i = 0; i < lane->open_count; i++)
         if (lane->deciders[i].table->worker_open != NULL && lane->deciders[i].table->worker_close != NULL)
             lane->deciders[i].table->worker_close(lane->deciders[i].worker);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One lane: a thread that runs tasks, each stream's commands one after the other and the streams side
- * by side. A lane never waits for a commit: while one stream's append is in the store, the commands
- * behind it stand in that stream's line and other streams go on.
+ * One lane: a thread that runs tasks. It never waits for a commit: while appends are in the store, other streams'
+ * commands are decided, and those on the same stream too, on the state as it will be. So many commands on one stream
+ * share one flush; when an append fails, those behind it are decided again, in order.
  */
 #ifndef VARVE_COMMAND_LANE_H
 #define VARVE_COMMAND_LANE_H
@@ -16,12 +16,12 @@ struct look;
 
 /* A command or a look on its way through a lane; made by lanes.c, which also ends it. */
 struct task {
-    struct task *next; /* in whichever queue it stands */
+    struct task *next;          /* in whichever queue it stands */
+    struct task *next_answered; /* among those that the store has answered, besides */
     struct lane *lane;
     struct line *line; /* a command's place: its stream's line, once the lane has admitted it */
     size_t decider;    /* in the registry */
     uint64_t hash;     /* of a command's stream */
-    uint64_t due_ns;   /* when it has to wait: until then */
     struct look *look; /* NULL for a command, which has all that follows */
 
     varve_command command; /* its views point into `text` */
@@ -37,6 +37,7 @@ typedef void (*lane_task_over)(void *ctx, struct task *task);
 struct lane_options {
     varve_store *store;
     const struct registry *registry; /* complete */
+    size_t state_bytes;              /* of states that are kept for the next command on their streams, about, at most */
     struct log log;
     lane_task_over over;
     void *ctx;

@@ -68,6 +68,7 @@ static varve_status begin_from_snapshot(struct load *load, const struct load_sou
     }
     load->version = version;
     load->snapshot_version = version;
+    load->written = json.len;
     status = VARVE_OK;
 
 done:
@@ -78,8 +79,12 @@ done:
 varve_status load_evolve(struct load *load, const varve_event *event, varve_error *error)
 {
     varve_error cause = { 0 };
+    varve_event seen = *event;
     ASSERT(load->table != NULL); /* begun before it is folded */
-    varve_status status = load->table->evolve(load->state, event, &cause);
+    if (seen.occurred_at == seen.recorded_at) seen.occurred_at = 0;
+    seen.position = 0;
+    seen.recorded_at = 0;
+    varve_status status = load->table->evolve(load->state, &seen, &cause);
     if (status < 0) {
         varve_buf what = { 0 };
         varve_buf_printf(&what, "evolve of %.*s, version %" PRIu64, (int)event->type.len, event->type.ptr,
@@ -91,6 +96,7 @@ varve_status load_evolve(struct load *load, const varve_event *event, varve_erro
         return status;
     }
     load->version = event->version;
+    load->added += event->data.len;
     return VARVE_OK;
 }
 
@@ -118,6 +124,7 @@ varve_status load_newest(struct load *load, const struct load_source *source, va
         if (status < 0) return status;
     }
     varve_read_options tail = { .stream = stream, .from_version = load->version + 1 };
+    load->is_behind = false;
     return fold(load, source->store, &tail, error);
 }
 
@@ -191,30 +198,44 @@ varve_status load_encode(const struct load *load, varve_str stream, varve_buf *j
 static bool is_due(const struct load *load, const struct load_kept *kept, uint64_t stream_hash)
 {
     uint32_t every = load->table->snapshot_every == 0 ? SNAPSHOT_EVERY_DEFAULT : load->table->snapshot_every;
-    uint64_t newest = load->snapshot_version;
+    uint64_t newest = load->snapshot_version > load->kept_version ? load->snapshot_version : load->kept_version;
     size_t place = stream_hash % LOAD_KEPT_PLACES;
     if (kept->places[place].stream_hash == stream_hash && kept->places[place].version > newest)
         newest = kept->places[place].version;
     return load->version >= newest + every;
 }
 
-void load_keep(const struct load *load, const struct load_source *source, varve_str stream)
+bool load_make_snapshot(struct load *load, const struct load_source *source, varve_str stream, varve_buf *json)
 {
     const varve_decider *table = load->table;
-    uint64_t stream_hash = hash_str(stream);
-    varve_buf json = { 0 };
     varve_error error = { 0 };
-    if (!takes_snapshots(table) || store_is_read_only(source->store)) return;
-    if (!is_due(load, source->kept, stream_hash)) return;
-    if (table->encode(load->state, &json, &error) < 0 || json.failed) {
+    if (!takes_snapshots(table) || store_is_read_only(source->store)) return false;
+    if (!is_due(load, source->kept, hash_str(stream))) return false;
+    if (table->encode(load->state, json, &error) < 0 || json->failed) {
         log_line(&source->log, VARVE_LOG_WARNING, "no snapshot of %.*s at version %" PRIu64 ": %s", (int)stream.len,
-                 stream.ptr, load->version, json.failed ? "out of memory" : error.message);
-    } else {
-        struct store_snapshot snapshot = { stream, load->version, table->state_version, varve_buf_view(&json) };
-        size_t place = stream_hash % LOAD_KEPT_PLACES;
-        store_snapshot_put(source->store, &snapshot);
-        source->kept->places[place].stream_hash = stream_hash;
-        source->kept->places[place].version = load->version;
+                 stream.ptr, load->version, json->failed ? "out of memory" : error.message);
+        return false;
     }
+    load->kept_version = load->version;
+    load->written = json->len;
+    load->added = 0;
+    return true;
+}
+
+void load_keep_snapshot(const struct load_source *source, varve_str stream, uint64_t version, varve_str json)
+{
+    struct store_snapshot snapshot = { stream, version, source->decider->table->state_version, json };
+    uint64_t stream_hash = hash_str(stream);
+    size_t place = stream_hash % LOAD_KEPT_PLACES;
+    store_snapshot_put(source->store, &snapshot);
+    source->kept->places[place].stream_hash = stream_hash;
+    source->kept->places[place].version = version;
+}
+
+void load_keep(struct load *load, const struct load_source *source, varve_str stream)
+{
+    varve_buf json = { 0 };
+    if (load_make_snapshot(load, source, stream, &json))
+        load_keep_snapshot(source, stream, load->version, varve_buf_view(&json));
     varve_buf_fini(&json);
 }

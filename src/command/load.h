@@ -21,9 +21,13 @@ struct load_decider {
 struct load {
     const varve_decider *table; /* NULL: there is no state yet */
     void *state;
+    bool is_behind;            /* the log is known to have newer events */
     uint64_t version;          /* of the newest event in the state */
     uint64_t snapshot_version; /* of the snapshot the fold began with; 0: none */
     uint64_t replayed;         /* events evolved since the snapshot by load_newest, load_as_of and load_at_version */
+    uint64_t kept_version;     /* of the newest snapshot made of it here; 0: none */
+    size_t written;            /* bytes of the state's newest JSON … */
+    size_t added;              /* … and of the events since: how large it may be */
 };
 
 /*
@@ -81,15 +85,25 @@ varve_status load_refuse_empty(varve_str stream, varve_error *error);
  */
 varve_status load_encode(const struct load *load, varve_str stream, varve_buf *json, varve_error *error);
 
-/* Applies one event, the next of the stream. VARVE_APPLICATION, VARVE_NOMEM. */
+/*
+ * Applies one event, the next of the stream. The decider gets it without position and recorded_at, and without an
+ * occurred_at that is the same: an event may be applied before these are known, and a state must not depend on when it
+ * was folded. VARVE_APPLICATION, VARVE_NOMEM.
+ */
 varve_status load_evolve(struct load *load, const varve_event *event, varve_error *error);
 
 /*
- * Hands the state to the store as a snapshot when it is due: as many events after the last known snapshot
- * as the decider asks for, however many of them came at once and however the state was loaded. A failure is only
- * logged; on a store opened for reading nothing is kept.
+ * Makes a snapshot of the state when one is due: as many events after the last known snapshot as the decider asks for,
+ * however many of them came at once and however the state was loaded. True when `json` (empty before) holds it. A
+ * failure is only logged; on a store opened for reading none is due.
  */
-void load_keep(const struct load *load, const struct load_source *source, varve_str stream);
+bool load_make_snapshot(struct load *load, const struct load_source *source, varve_str stream, varve_buf *json);
+
+/* Hands a snapshot that was made at `version` to the store, once that version is durable. */
+void load_keep_snapshot(const struct load_source *source, varve_str stream, uint64_t version, varve_str json);
+
+/* Both, for a state that is durable. */
+void load_keep(struct load *load, const struct load_source *source, varve_str stream);
 
 void load_fini(struct load *load);
 

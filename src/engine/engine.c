@@ -15,7 +15,7 @@
 #include "query/models.h"
 #include "store/access.h"
 
-enum { DEFAULT_WORKERS = 2, DEFAULT_COMMAND_QUEUE = 8192 };
+enum { DEFAULT_WORKERS = 2, DEFAULT_COMMAND_QUEUE = 8192, DEFAULT_STATE_BYTES = 32 << 20 };
 
 struct varve_engine {
     varve_store *store;
@@ -43,6 +43,7 @@ static varve_status open_lanes(varve_engine *engine, const varve_engine_options 
     const struct lanes_options lanes_options = {
         .workers = options->command_workers == 0 ? DEFAULT_WORKERS : options->command_workers,
         .queue_limit = options->command_queue == 0 ? DEFAULT_COMMAND_QUEUE : options->command_queue,
+        .state_bytes = options->state_bytes == 0 ? DEFAULT_STATE_BYTES : options->state_bytes,
         .log = { options->log, options->log_ctx },
     };
     return lanes_open(&engine->lanes, engine->store, &lanes_options, error);

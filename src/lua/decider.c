@@ -20,6 +20,8 @@
 #include "lua/view.h"
 #include "lua/vm.h"
 
+#define NEARLY_FULL (VM_MEMORY_BYTES_MAX / 4 * 3)
+
 struct lua_decider {
     varve_decider table;
     struct module module; /* category and numbers; the references belong to a vm that is gone */
@@ -79,6 +81,22 @@ static varve_status open_worker(void *ctx, void **opened, varve_error *error)
     }
     *opened = worker;
     return VARVE_OK;
+}
+
+static int run_collect(lua_State *lua)
+{
+    lua_gc(lua, LUA_GCCOLLECT);
+    return 0;
+}
+
+/* What is garbage does not count, but is only looked for when it might matter. */
+static bool is_full(void *opened)
+{
+    struct vm *vm = ((struct worker *)opened)->vm;
+
+    if (vm->used < NEARLY_FULL) return false;
+    (void)vm_run(vm, run_collect, NULL, VARVE_APPLICATION, NULL);
+    return vm->used >= NEARLY_FULL;
 }
 
 /* ---- states ---- */
@@ -317,6 +335,7 @@ varve_status lua_decider_open(struct lua_decider **opened, const char *name, var
         .state_version = decider->module.state_version,
         .worker_open = open_worker,
         .worker_close = close_worker,
+        .worker_is_full = is_full,
         .initial = initial,
         .fini = fini,
         .evolve = evolve,

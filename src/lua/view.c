@@ -76,11 +76,6 @@ static void event_version(lua_State *lua, const void *subject)
     lua_pushinteger(lua, (lua_Integer)((const varve_event *)subject)->version);
 }
 
-static void event_position(lua_State *lua, const void *subject)
-{
-    lua_pushinteger(lua, (lua_Integer)((const varve_event *)subject)->position);
-}
-
 /* Data of another content type is its bytes. */
 static void event_data(lua_State *lua, const void *subject)
 {
@@ -99,12 +94,12 @@ static void event_metadata(lua_State *lua, const void *subject)
 
 static void event_occurred_at(lua_State *lua, const void *subject)
 {
-    push_time(lua, ((const varve_event *)subject)->occurred_at);
-}
+    varve_time time = ((const varve_event *)subject)->occurred_at;
 
-static void event_recorded_at(lua_State *lua, const void *subject)
-{
-    push_time(lua, ((const varve_event *)subject)->recorded_at);
+    if (time == 0)
+        lua_pushnil(lua);
+    else
+        push_time(lua, time);
 }
 
 static void event_id(lua_State *lua, const void *subject)
@@ -130,10 +125,8 @@ static const struct field event_fields[] = {
     { "stream", event_stream },
     { "aggregate_id", event_aggregate_id },
     { "version", event_version },
-    { "position", event_position },
     { "metadata", event_metadata },
     { "occurred_at", event_occurred_at },
-    { "recorded_at", event_recorded_at },
     { "id", event_id },
     { "tags", event_tags },
     { NULL, NULL },

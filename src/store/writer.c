@@ -225,7 +225,7 @@ static struct append *refuse_queued(struct writer *writer)
     pthread_mutex_unlock(&writer->mutex);
     varve_error_set(&error, VARVE_UNAVAILABLE, "not tried: the database could not be reached for what waited before");
     for (struct append *append = queued; append != NULL; append = append->next) refuse(append, &error);
-    account(writer, queued, false, NULL);
+    conclude(writer, queued, false, NULL);
     return queued;
 }
 
