@@ -303,6 +303,22 @@ bool wire_until(int fd, varve_buf *text, const char *what)
     return true;
 }
 
+void wire_await_refusal(const struct fixture *closing)
+{
+    varve_buf refused = { 0 };
+    while (refused.len == 0 || strstr(refused.ptr, "HTTP/1.1 503 ") == NULL) {
+        int late = wire_open(closing);
+        varve_buf_reset(&refused);
+        wire_send(late, "GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_true(wire_until(late, &refused, "}"));
+        close(late);
+    }
+    assert_non_null(strstr(refused.ptr, "urn:varve:problem:unavailable"));
+    assert_non_null(strstr(refused.ptr, "Connection: close\r\n"));
+    assert_non_null(strstr(refused.ptr, "Retry-After: 1\r\n"));
+    varve_buf_fini(&refused);
+}
+
 void wire_rest(int fd, varve_buf *text)
 {
     while (wire_read(fd, text)) {

@@ -70,6 +70,8 @@ int wire_open(const struct fixture *fixture);
 void wire_send(int fd, const char *bytes);
 /* Reads into `text` until it contains `what`. False when the connection ends first; 20 s of silence end the test. */
 bool wire_until(int fd, varve_buf *text, const char *what);
+/* Returns once a server that is being closed refuses what is new, which has to be before it ends: hold it. */
+void wire_await_refusal(const struct fixture *closing);
 /* Reads to the end of the connection. */
 void wire_rest(int fd, varve_buf *text);
 

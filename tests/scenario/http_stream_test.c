@@ -325,23 +325,20 @@ static void an_ending_server_feeds_no_backlog(void **state)
     struct fixture usual = fixture;
     varve_buf text = { 0 };
     pthread_t closing;
-    int refused = -1;
     (void)state;
     fixture = beside;
-    int fd = subscribe("/log", "");
+    int fd = subscribe("/log", ""), holding = wire_open(&beside);
     assert_true(wire_until(fd, &text, "event: event"));
+    fixture_hold();
+    wire_send(holding, "POST /commands/Stall HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                       "Content-Length: 20\r\n\r\n{\"stream\":\"tally-x\"}");
+    fixture_await_stall();
     assert_int_equal(pthread_create(&closing, NULL, close_server, beside.server), 0);
-    while (refused != 0) {
-        varve_buf answer = { 0 };
-        int late = wire_open(&fixture);
-        wire_send(late, "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        assert_true(wire_until(late, &answer, "}"));
-        refused = strncmp(answer.ptr, "HTTP/1.1 503 ", 13);
-        close(late);
-        varve_buf_fini(&answer);
-    }
+    wire_await_refusal(&beside);
+    fixture_release();
     fixture = usual;
     wire_rest(fd, &text);
+    close(holding);
     pthread_join(closing, NULL);
     assert_string_equal(text.ptr + text.len - 5, "0\r\n\r\n");
     assert_null(strstr(text.ptr, "caught_up"));

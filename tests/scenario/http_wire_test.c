@@ -426,21 +426,6 @@ static void *close_server(void *arg)
     return NULL;
 }
 
-/* Returns once a server that is being closed refuses what is new. */
-static void await_refusal(const struct fixture *closing, varve_buf *refused)
-{
-    while (refused->len == 0 || strstr(refused->ptr, "HTTP/1.1 503 ") == NULL) {
-        int late = wire_open(closing);
-        varve_buf_reset(refused);
-        wire_send(late, "GET /health/ready HTTP/1.1\r\n" HOST "\r\n");
-        assert_true(wire_until(late, refused, "}"));
-        close(late);
-    }
-    assert_non_null(strstr(refused->ptr, "urn:varve:problem:unavailable"));
-    assert_non_null(strstr(refused->ptr, "Connection: close\r\n"));
-    assert_non_null(strstr(refused->ptr, "Retry-After: 1\r\n"));
-}
-
 /* How often `what` begins a line of an answer; a line that the border of a chunk cuts is not looked at. */
 static int count_lines(const char *text, const char *what)
 {
@@ -460,7 +445,7 @@ static void a_server_that_closes_begins_nothing_more_of_a_batch(void **state)
     enum { LINES = 2000, WINDOW = 256 };
     struct server_options options = { 0 };
     struct fixture beside = fixture_beside(&fixture, &options);
-    varve_buf body = { 0 }, request = { 0 }, text = { 0 }, refused = { 0 };
+    varve_buf body = { 0 }, request = { 0 }, text = { 0 };
     pthread_t closing;
     (void)state;
     fixture_hold();
@@ -477,7 +462,7 @@ static void a_server_that_closes_begins_nothing_more_of_a_batch(void **state)
     fixture_await_stall();
     await_commands(WINDOW - 1);
     assert_int_equal(pthread_create(&closing, NULL, close_server, beside.server), 0);
-    await_refusal(&beside, &refused);
+    wire_await_refusal(&beside);
     fixture_release();
     wire_rest(fd, &text);
     pthread_join(closing, NULL);
@@ -493,12 +478,11 @@ static void a_server_that_closes_begins_nothing_more_of_a_batch(void **state)
     varve_buf_fini(&body);
     varve_buf_fini(&request);
     varve_buf_fini(&text);
-    varve_buf_fini(&refused);
 }
 
 static void a_server_that_closes_answers_what_is_under_way(void **state)
 {
-    varve_buf text = { 0 }, refused = { 0 };
+    varve_buf text = { 0 };
     pthread_t closing;
     (void)state;
     fixture_hold();
@@ -506,7 +490,7 @@ static void a_server_that_closes_answers_what_is_under_way(void **state)
     wire_send(fd, "POST /commands/Stall HTTP/1.1\r\n" HOST JSON "Content-Length: 20\r\n\r\n{\"stream\":\"tally-x\"}");
     fixture_await_stall();
     assert_int_equal(pthread_create(&closing, NULL, close_server, fixture.server), 0);
-    await_refusal(&fixture, &refused);
+    wire_await_refusal(&fixture);
     fixture_release();
     wire_rest(fd, &text);
     assert_memory_equal(text.ptr, "HTTP/1.1 200 ", 13);
@@ -515,7 +499,6 @@ static void a_server_that_closes_answers_what_is_under_way(void **state)
     fixture.server = NULL;
     close(fd);
     varve_buf_fini(&text);
-    varve_buf_fini(&refused);
 }
 
 int main(void)
