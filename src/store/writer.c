@@ -73,16 +73,19 @@ static void resolve_keys(struct writer *writer, struct append *batch)
 
 /* ---- chains ---- */
 
-/* Links the append to the one of its chain that stands before it in the batch; false when the chain is broken. */
-static bool link_chain(struct append *append)
+/* An append of an earlier batch failed that it was decided on: it is not tried. */
+static bool is_behind_a_break(const struct append *append)
 {
-    struct store_chain *chain = append->chain;
+    return append->chain != NULL && append->chain->is_broken;
+}
+
+/* Links the append to the one of its chain that stands before it in the batch. */
+static void link_chain(struct append *append)
+{
     append->work.after = NULL;
-    if (chain == NULL) return true;
-    if (chain->is_broken) return false;
-    append->work.after = chain->last;
-    chain->last = &append->work;
-    return true;
+    if (append->chain == NULL) return;
+    append->work.after = append->chain->last;
+    append->chain->last = &append->work;
 }
 
 /* Links do not reach beyond their batch. */
@@ -133,10 +136,12 @@ static enum outcome commit(struct writer *writer, struct append *batch, struct s
     const struct writer_options *options = &writer->options;
     struct store_batch work = { .appends = writer->batch };
     for (struct append *append = batch; append != NULL; append = append->next) {
-        if (link_chain(append))
-            writer->batch[work.append_count++] = &append->work;
-        else
+        if (is_behind_a_break(append)) {
             append_refuse_behind(&append->work);
+            continue;
+        }
+        link_chain(append);
+        writer->batch[work.append_count++] = &append->work;
     }
     if (snapshots != NULL) {
         work.snapshots = snapshots->items;
@@ -154,7 +159,8 @@ static enum outcome commit(struct writer *writer, struct append *batch, struct s
         watch_move(options->watch, head);
         return SETTLED;
     }
-    for (struct append *append = batch; append != NULL; append = append->next) refuse(append, &error);
+    for (struct append *append = batch; append != NULL; append = append->next)
+        if (!is_behind_a_break(append)) refuse(append, &error);
     if ((error.flags & VARVE_ERROR_FATAL) != 0) {
         log_line(&options->diagnostics, VARVE_LOG_ERROR, "the store stops writing: %s", error.message);
         conclude(writer, batch, false, &error);

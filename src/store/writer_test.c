@@ -113,8 +113,8 @@ static void queue_batch(void *ctx, varve_status status, const varve_appended *ap
     }
 }
 
-/* Opens a store on the failing driver, lets one append pass and then a batch of four, and gives back their outcomes. */
-static void fly(struct scratch *scratch, struct flight *flight)
+/* Opens a store on the failing driver, lets one append pass and then what `queue` queues, and gives back its outcomes. */
+static void fly(struct scratch *scratch, struct flight *flight, varve_append_callback queue)
 {
     static struct store_driver driver;
     driver = store_sqlite;
@@ -127,7 +127,7 @@ static void fly(struct scratch *scratch, struct flight *flight)
     plan.store = flight->store;
     const varve_event event = { .stream = VARVE_STR("first"), .type = VARVE_STR("E") };
     const varve_append_request request = { .events = &event, .event_count = 1 };
-    assert_int_equal(varve_append_async(flight->store, &request, queue_batch, flight, NULL), VARVE_OK);
+    assert_int_equal(varve_append_async(flight->store, &request, queue, flight, NULL), VARVE_OK);
     sem_wait(&flight->done);
     sem_destroy(&flight->done);
 }
@@ -146,11 +146,46 @@ static void of_a_failing_batch_only_the_offender_is_refused(void **state)
     (void)state;
     plan = (struct plan){ .batch = VARVE_FULL, .refused = VARVE_STR("s-2") };
     scratch_init(&scratch);
-    fly(&scratch, &flight);
+    fly(&scratch, &flight, queue_batch);
     for (int i = 0; i < APPENDS; i++) assert_int_equal(flight.outcomes[i], i == 2 ? VARVE_FULL : VARVE_OK);
     assert_int_equal(varve_store_head(flight.store, &head, NULL), VARVE_OK);
     assert_int_equal(head, 4);
     assert_int_equal(append_one(flight.store, NULL), VARVE_OK);
+    varve_store_close(flight.store);
+    scratch_fini(&scratch);
+}
+
+/* One append that the disk has no room for, and one of a chain that is broken already; both in one batch. */
+static void queue_behind_a_break(void *ctx, varve_status status, const varve_appended *appended,
+                                 const varve_error *error)
+{
+    static struct store_chain chain;
+    static const char *const streams[] = { "s-2", "s-3" };
+    struct flight *flight = ctx;
+    (void)status;
+    (void)appended;
+    (void)error;
+    chain = (struct store_chain){ .is_broken = true };
+    flight->answered = APPENDS - 2;
+    for (int i = 0; i < 2; i++) {
+        const varve_event event = { .stream = varve_str_of(streams[i]), .type = VARVE_STR("E") };
+        const varve_append_request request = { .events = &event, .event_count = 1 };
+        tickets[i] = (struct ticket){ flight, i };
+        assert_int_equal(store_append_chained(flight->store, &request, i == 1 ? &chain : NULL, note, &tickets[i], NULL),
+                         VARVE_OK);
+    }
+}
+
+static void what_is_not_tried_shares_no_failure(void **state)
+{
+    struct scratch scratch;
+    struct flight flight;
+    (void)state;
+    plan = (struct plan){ .refused = VARVE_STR("s-2") };
+    scratch_init(&scratch);
+    fly(&scratch, &flight, queue_behind_a_break);
+    assert_int_equal(flight.outcomes[0], VARVE_FULL);
+    assert_int_equal(flight.outcomes[1], VARVE_CONFLICT);
     varve_store_close(flight.store);
     scratch_fini(&scratch);
 }
@@ -163,7 +198,7 @@ static void nothing_is_written_after_a_failed_flush(void **state)
     (void)state;
     plan = (struct plan){ .batch = VARVE_FULL, .fatal_at = 3 }; /* the first passes, s-0 passes, s-1 fails for good */
     scratch_init(&scratch);
-    fly(&scratch, &flight);
+    fly(&scratch, &flight, queue_batch);
     assert_int_equal(flight.outcomes[0], VARVE_OK);
     assert_int_equal(flight.outcomes[1], VARVE_INDETERMINATE);
     assert_int_equal(flight.outcomes[2], VARVE_IO); /* surely not written, so not unknown */
@@ -183,7 +218,7 @@ static void a_batch_that_meets_a_held_database_is_refused_once(void **state)
     (void)state;
     plan = (struct plan){ .batch = VARVE_BUSY };
     scratch_init(&scratch);
-    fly(&scratch, &flight);
+    fly(&scratch, &flight, queue_batch);
     for (int i = 0; i < APPENDS; i++) assert_int_equal(flight.outcomes[i], VARVE_BUSY);
     assert_int_equal(plan.singles, 1); /* only the very first append */
     varve_store_close(flight.store);
@@ -197,7 +232,7 @@ static void what_waits_behind_an_unreachable_database_is_refused_at_once(void **
     (void)state;
     plan = (struct plan){ .unreachable = true };
     scratch_init(&scratch);
-    fly(&scratch, &flight);
+    fly(&scratch, &flight, queue_batch);
     assert_int_equal(append_one(flight.store, NULL), VARVE_OK); /* what comes after that is tried */
     for (int i = 0; i < APPENDS; i++) assert_int_equal(flight.outcomes[i], VARVE_UNAVAILABLE);
     varve_store_close(flight.store);
@@ -277,6 +312,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_a_failing_batch_only_the_offender_is_refused),
+        cmocka_unit_test(what_is_not_tried_shares_no_failure),
         cmocka_unit_test(nothing_is_written_after_a_failed_flush),
         cmocka_unit_test(a_batch_that_meets_a_held_database_is_refused_once),
         cmocka_unit_test(what_waits_behind_an_unreachable_database_is_refused_at_once),

@@ -453,6 +453,48 @@ static void what_was_decided_on_a_refused_append_is_refused_too(void **state)
     sem_destroy(&chained.answered);
 }
 
+static void append_with_id(struct chained *chained, uint8_t id, uint64_t version)
+{
+    const varve_event event = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E"), .id = { { 1, [15] = id } } };
+    const varve_condition condition = { .kind = VARVE_STREAM_AT, .stream = event.stream, .version = version };
+    const varve_append_request request = {
+        .events = &event, .event_count = 1, .conditions = &condition, .condition_count = 1
+    };
+    assert_int_equal(store_append_chained(chained->store, &request, &chained->chain, take_chained, chained, NULL),
+                     VARVE_OK);
+}
+
+static void queue_repeats(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    struct chained *chained = ctx;
+    (void)status, (void)appended, (void)error;
+    append_with_id(chained, 1, 2);
+    append_with_id(chained, 2, 3);
+    append_with_id(chained, 3, 4);
+    append_with_id(chained, 2, 5);
+}
+
+/* What is in the log is there, whatever became of the append that it was decided on this time. */
+static void a_repeat_behind_a_refused_append_is_a_repeat(void **state)
+{
+    struct fixture *fixture = *state;
+    struct chained chained = { .store = fixture->store };
+    const varve_event event = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E") };
+    const varve_append_request request = { .events = &event, .event_count = 1 };
+    const varve_status expected[] = {
+        VARVE_OK, VARVE_OK, VARVE_REPEATED, VARVE_REPEATED, VARVE_CONFLICT, VARVE_REPEATED
+    };
+    sem_init(&chained.answered, 0, 0);
+    append_with_id(&chained, 1, 0);
+    append_with_id(&chained, 2, 1);
+    for (int i = 0; i < 2; i++) sem_wait(&chained.answered);
+    assert_int_equal(varve_append_async(fixture->store, &request, queue_repeats, &chained, NULL), VARVE_OK);
+    for (int i = 0; i < 4; i++) sem_wait(&chained.answered);
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) assert_int_equal(chained.answers[i], expected[i]);
+    assert_int_equal(head_of(fixture->store), 3);
+    sem_destroy(&chained.answered);
+}
+
 static void closing_answers_everything_queued(void **state)
 {
     struct fixture *fixture = *state;
@@ -593,6 +635,7 @@ static struct CMUnitTest cases[] = {
     CASE(a_refused_append_disturbs_no_other),
     CASE(a_full_queue_says_busy),
     CASE(what_was_decided_on_a_refused_append_is_refused_too),
+    CASE(a_repeat_behind_a_refused_append_is_a_repeat),
     CASE(closing_answers_everything_queued),
     CASE(of_many_racers_one_wins_each_version),
     CASE(what_was_appended_is_there_after_reopening),

@@ -269,12 +269,10 @@ static void decide(struct batch *batch, size_t i, struct places *at)
     append->error = (varve_error){ 0 };
     append->failed_count = append->failed_write = 0;
     append->first_position = 0;
-    if (append->after != NULL && append->after->status != VARVE_OK)
-        append_refuse_behind(append);
-    else if (by_id)
-        check_repeat(batch, append, &batch->ids[at->id]);
+    if (by_id) check_repeat(batch, append, &batch->ids[at->id]);
     bool repeat = append->status != VARVE_OK || append->first_position != 0;
-    if (!repeat) check_writes(batch, append, at->record);
+    if (!repeat && append->after != NULL && append->after->status != VARVE_OK) append_refuse_behind(append);
+    if (!repeat && append->status == VARVE_OK) check_writes(batch, append, at->record);
     if (!repeat && append->status == VARVE_OK) {
         for (size_t j = 0; j < append->stream_count; j++)
             append->streams[j].version = batch->streams[streams[j]].decided;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When records expire: by the server's clock, whatever that of this machine says. */
+/* When records expire: by the server's clock, whatever that of this machine says. And what is found of a batch that is
+ * sent a second time. */
 #include "store/postgres/batch.h"
 
 #include <setjmp.h>
@@ -81,11 +82,49 @@ static void a_key_has_expired_when_the_servers_clock_says_so(void **state)
     }
 }
 
+/* The first try was committed: it had refused the third append, and so the fourth. */
+static void what_a_chain_came_to_is_found_when_it_is_sent_again(void **state)
+{
+    enum { APPENDS = 4 };
+    (void)state;
+    struct append *appends[APPENDS];
+    struct store_append *works[APPENDS];
+    struct batch batch;
+    const varve_status expected[APPENDS] = { VARVE_REPEATED, VARVE_REPEATED, VARVE_CONFLICT, VARVE_CONFLICT };
+    for (size_t i = 0; i < APPENDS; i++) {
+        const varve_event event = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E"), .id = varve_uuid_new() };
+        const varve_condition condition = { .kind = VARVE_STREAM_AT, .stream = event.stream, .version = 7 + i };
+        const varve_append_request request = {
+            .events = &event, .event_count = 1, .conditions = &condition, .condition_count = 1
+        };
+        const struct append_options options = { .copy = true };
+        assert_int_equal(append_new(&appends[i], &request, &options, NULL), VARVE_OK);
+        works[i] = &appends[i]->work;
+        if (i > 0) works[i]->after = works[i - 1];
+    }
+    const struct store_batch work = { .appends = works, .append_count = APPENDS };
+    assert_int_equal(batch_init(&batch, &work, true, NULL), VARVE_OK);
+    batch.streams[0].is_known = true;
+    batch.streams[0].version = 9;
+    batch.head.position = 102;
+    for (size_t i = 0; i < 2; i++) {
+        batch.ids[i].position = 101 + i;
+        batch.ids[i].version = 8 + i;
+        batch.ids[i].stream = VARVE_STR("s-1");
+    }
+    batch_decide(&batch);
+    for (size_t i = 0; i < APPENDS; i++) assert_int_equal(works[i]->status, expected[i]);
+    assert_int_equal(batch.accepted_count, 0);
+    batch_fini(&batch);
+    for (size_t i = 0; i < APPENDS; i++) append_free(appends[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_is_kept_for_its_time_by_the_servers_clock),
         cmocka_unit_test(a_key_has_expired_when_the_servers_clock_says_so),
+        cmocka_unit_test(what_a_chain_came_to_is_found_when_it_is_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

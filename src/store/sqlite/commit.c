@@ -347,12 +347,13 @@ static varve_status apply(struct store_log *log, struct store_append *append, va
     append->error = (varve_error){ 0 };
     append->failed_count = append->failed_write = 0;
     varve_status status = VARVE_OK;
+    if (!append->ids_are_new) status = check_repeat(log, append, error);
+    if (status < 0 || append->status != VARVE_OK) return status;
     if (append->after != NULL && append->after->status != VARVE_OK) {
         append_refuse_behind(append);
         return VARVE_OK;
     }
-    if (!append->ids_are_new) status = check_repeat(log, append, error);
-    if (status >= 0 && append->status == VARVE_OK) status = check_writes(log, append, now, error);
+    status = check_writes(log, append, now, error);
     if (status < 0 || append->status != VARVE_OK) return status;
     for (size_t i = 0; i < append->stream_count; i++) {
         struct id_entry stream;
