@@ -223,28 +223,41 @@ static void count_line(void *ctx, varve_log_level level, const char *line)
     bump(bank, &bank->warnings, 1);
 }
 
-void bank_open(struct bank *bank, uint32_t queue_limit)
+static void prepare(struct bank *bank)
 {
-    varve_error error = { 0 };
-    char path[128];
     *bank = (struct bank){ .folder = "/tmp/varve-bank-XXXXXX", .account = bank_account, .state_bytes = 1 << 20 };
     pthread_mutex_init(&bank->mutex, NULL);
     pthread_cond_init(&bank->changed, NULL);
     assert_non_null(mkdtemp(bank->folder));
-    snprintf(path, sizeof path, "%s/bank.db", bank->folder);
+}
+
+static void open_store(struct bank *bank, const struct store_driver *driver, const char *place, uint32_t queue_limit)
+{
+    varve_error error = { 0 };
     varve_store_options options = { .queue_limit = queue_limit };
-    const struct store_driver *driver = &store_sqlite;
-    const char *place = path;
+    if (store_open(&bank->store, driver, place, &options, &error) < 0) fail_msg("%s", error.message);
+}
+
+void bank_open_in_a_file(struct bank *bank, const struct store_driver *driver, uint32_t queue_limit)
+{
+    char path[128];
+    prepare(bank);
     bank->in_a_file = true;
+    snprintf(path, sizeof path, "%s/bank.db", bank->folder);
+    open_store(bank, driver, path, queue_limit);
+}
+
+void bank_open(struct bank *bank, uint32_t queue_limit)
+{
 #ifdef VARVE_WITH_POSTGRES
     if (getenv("VARVE_TEST_STORE") != NULL) {
-        driver = postgres_store();
+        prepare(bank);
         postgres_init(&bank->postgres);
-        place = postgres_uri(&bank->postgres, NULL);
-        bank->in_a_file = false;
+        open_store(bank, postgres_store(), postgres_uri(&bank->postgres, NULL), queue_limit);
+        return;
     }
 #endif
-    if (store_open(&bank->store, driver, place, &options, &error) < 0) fail_msg("%s", error.message);
+    bank_open_in_a_file(bank, &store_sqlite, queue_limit);
 }
 
 void bank_start(struct bank *bank, uint32_t workers, uint32_t queue_limit)

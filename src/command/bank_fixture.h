@@ -48,6 +48,8 @@ struct bank {
 
 /* A store in a folder of its own and the decider ready to be changed. `queue_limit` is the store's; 0: its default. */
 void bank_open(struct bank *bank, uint32_t queue_limit);
+/* The same, always in a file: `driver` is SQLite's with functions of the test's. It lives until bank_close. */
+void bank_open_in_a_file(struct bank *bank, const struct store_driver *driver, uint32_t queue_limit);
 void bank_start(struct bank *bank, uint32_t workers, uint32_t queue_limit);
 /* Closes the lanes, then the store, and checks that nothing is left over. */
 void bank_close(struct bank *bank);

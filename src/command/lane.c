@@ -205,16 +205,23 @@ static void break_off(struct line *line, const struct task *failed)
         line->load.is_behind = true;
 }
 
+/* Its append was refused, like what it was decided on, and would be tried again. Any other answer is about itself: what
+ * is in the log, or may be, must not be decided again. */
+static bool failed_with_others(const struct task *task)
+{
+    return is_held(task) || task->execute.answer == VARVE_CONFLICT || task->execute.answer == VARVE_BUSY;
+}
+
 /* The foremost command goes on, or is to be decided again when the line is broken. */
 static void run_foremost(struct lane *lane, struct line *line)
 {
     struct task *task = take_ahead(line);
-    if (line->is_broken) {
+    if (line->is_broken && failed_with_others(task)) {
         task->execute.delay_ms = 0;
         queue_add(&line->again, task);
         return;
     }
-    if (!is_held(task) && task->execute.answer != VARVE_OK) break_off(line, task);
+    if (!line->is_broken && !is_held(task) && task->execute.answer != VARVE_OK) break_off(line, task);
     if (execute_run(&task->execute, false, next_random(lane)) == EXECUTE_IS_OVER)
         over(lane, task);
     else
