@@ -320,6 +320,7 @@ bool execute_apply(struct execute *execute)
     varve_error error = { 0 };
     ASSERT(load->version == execute->base);
     execute->is_applied = true;
+    varve_buf_reset(&execute->snapshot); /* of an earlier try */
     for (size_t i = 0; i < decision->count; i++) {
         decision->events[i].version = execute->base + 1 + i;
         if (load_evolve(load, &decision->events[i], &error) == VARVE_OK) continue;

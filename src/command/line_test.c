@@ -56,6 +56,22 @@ static void send(struct journal *journal, const char *type, int amount, uint8_t 
     assert_int_equal(lanes_execute(journal->bank->lanes, &command, write_down, journal, &error), VARVE_OK);
 }
 
+static void ignore_appended(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    (void)ctx, (void)status, (void)appended, (void)error;
+}
+
+/* Somebody else's, in the same batch as what is sent next while the store is held. */
+static void deposit_behind_their_back(struct bank *bank, const char *data)
+{
+    varve_error error = { 0 };
+    varve_event event = { .stream = VARVE_STR("account-1"),
+                          .type = VARVE_STR("Deposited"),
+                          .data = varve_str_of(data) };
+    varve_append_request request = { .events = &event, .event_count = 1 };
+    assert_int_equal(varve_append_async(bank->store, &request, ignore_appended, NULL, &error), VARVE_OK);
+}
+
 /* In the store, whose writer is held. */
 static void wait_until_queued(struct bank *bank, uint64_t appends)
 {
@@ -168,12 +184,47 @@ static void many_repeats_take_one_batch(void **state)
     bank_close(&bank);
 }
 
+/* ---- what is kept ---- */
+
+/* Made of a state that never came about, it must not be mixed with the next. */
+static void a_snapshot_is_of_the_state_that_came_about(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct bank_stall stall;
+    struct journal journal = { .bank = &bank };
+    varve_error error = { 0 };
+    varve_buf json = { 0 };
+    uint64_t version = 0;
+    bank_open(&bank, 0);
+    bank.account.snapshot_every = 1;
+    bank_start(&bank, 1, 100);
+    bank_stall_store(&bank, &stall);
+    deposit_behind_their_back(&bank, "{\"amount\":100}");
+    send(&journal, "Deposit", 1, 0);
+    send(&journal, "Deposit", 1, 0);
+    send(&journal, "Withdraw", 1000, 0);
+    bank_wait_for(&bank, &bank.decided, 3);
+    bank_resume_store(&stall);
+    bank_wait_for(&bank, &journal.answers, 3);
+    assert_string_equal(journal.text, "v2 v3 no0 ");
+    bank_deposit_directly(&bank, VARVE_STR("account-2"), 1); /* the snapshot goes with it */
+    bank_deposit_directly(&bank, VARVE_STR("account-2"), 1);
+    assert_int_equal(store_snapshot_get(bank.store, VARVE_STR("account-1"), 1, INT64_MAX, &version, &json, &error),
+                     VARVE_OK);
+    assert_int_equal(version, 3);
+    bank_assert_text(varve_buf_view(&json), "{\"balance\":102}");
+    varve_buf_fini(&json);
+    bank_close(&bank);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unknown_outcome_is_not_decided_again),
         cmocka_unit_test(what_was_sent_twice_is_told_once),
         cmocka_unit_test(many_repeats_take_one_batch),
+        cmocka_unit_test(a_snapshot_is_of_the_state_that_came_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
