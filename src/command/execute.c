@@ -236,12 +236,12 @@ static enum execute_step decide(struct execute *execute)
     return decision->count == 0 ? accept_nothing(execute) : EXECUTE_APPEND;
 }
 
-/* Decides on the state as it is kept, which is loaded when there is none, or when it is known to be out of date. */
+/* Decides on the state as it is kept, which is loaded when there is none, or it is known to be out of date. */
 static enum execute_step load_and_decide(struct execute *execute, bool behind)
 {
     struct load *load = execute->load;
     execute->is_current = behind;
-    if (load->table == NULL || load->is_behind) {
+    if (!load_is_usable(load, &execute->source)) {
         varve_status status = load_newest(load, &execute->source, execute->command->stream, &execute->error);
         execute->is_current = true;
         if (status < 0) {
@@ -258,7 +258,7 @@ static enum execute_step load_and_decide(struct execute *execute, bool behind)
 static enum execute_step judge_held(struct execute *execute)
 {
     struct load *load = execute->load;
-    uint64_t version = load->version;
+    uint64_t version = load->version, history = load->history;
     varve_status status = execute->own_id ? look_up(execute) : VARVE_OK;
     if (status != VARVE_OK) return over(execute, status);
     if (execute->is_current) return over(execute, execute->decided);
@@ -268,7 +268,8 @@ static enum execute_step judge_held(struct execute *execute)
         load_fini(load);
         return over(execute, status);
     }
-    return load->version == version ? over(execute, execute->decided) : decide(execute);
+    bool is_news = load->version != version || load->history != history;
+    return is_news ? decide(execute) : over(execute, execute->decided);
 }
 
 /* ---- append ---- */
@@ -350,7 +351,7 @@ static enum execute_step accept(struct execute *execute)
     outcome->version = execute->base + decision->count;
     outcome->first_position = execute->first_position;
     outcome->last_position = execute->first_position + decision->count - 1;
-    if (execute->snapshot.len > 0)
+    if (execute->snapshot.len > 0 && load_is_usable(execute->load, &execute->source))
         load_keep_snapshot(&execute->source, execute->command->stream, outcome->version,
                            varve_buf_view(&execute->snapshot));
     return over(execute, VARVE_OK);

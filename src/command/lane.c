@@ -170,7 +170,9 @@ static void decide_next(struct lane *lane, struct line *line)
 {
     struct task *task = line->behind.first;
     if (!can_decide(line)) return; /* its turn was fixed before an append failed */
-    if (!apply_ahead(line)) {
+    bool is_usable = apply_ahead(line) && load_is_usable(&line->load, &task->execute.source);
+    if (!is_usable) execute_start_over(&task->execute); /* it may be decided already, and wait for room in the store */
+    if (!is_usable && line->ahead_count > 0) {
         load_fini(&line->load);
         line->is_stuck = true;
         return;

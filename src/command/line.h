@@ -37,7 +37,7 @@ struct line {
     struct load load;
     struct queue again; /* were ahead of an append that failed, or behind it: to be decided again, in order */
     bool is_broken;     /* … once nothing is ahead any more */
-    bool is_stuck;      /* an event ahead cannot be applied: nothing is decided while something is ahead */
+    bool is_stuck;      /* what is ahead does not go with the state: nothing is decided while something is ahead */
     bool is_listed;     /* ready, or waiting until it is due */
     uint64_t due_ns;    /* while it waits */
 

@@ -86,7 +86,14 @@ static struct plan {
     bool doubts;  /* a batch is written, and its outcome told to be unknown */
     bool resends; /* a batch is written, and then, as if the answer was lost, sent again */
     unsigned batches;
+    struct store_listener told;
 } plan;
+
+static varve_status planned_open(struct store_log **log, const struct store_location *location, varve_error *error)
+{
+    plan.told = location->told;
+    return store_sqlite.open(log, location, error);
+}
 
 static varve_status planned_commit(struct store_log *log, struct store_batch *batch, struct store_head *head,
                                    varve_error *error)
@@ -106,6 +113,7 @@ static void open_with_plan(struct bank *bank)
     static struct store_driver driver;
     plan = (struct plan){ 0 };
     driver = store_sqlite;
+    driver.open = planned_open;
     driver.commit = planned_commit;
     bank_open_in_a_file(bank, &driver, 0);
     bank_start(bank, 1, 100);
@@ -218,6 +226,39 @@ static void a_snapshot_is_of_the_state_that_came_about(void **state)
     bank_close(&bank);
 }
 
+/* Other events may stand at the same versions. */
+static void a_kept_state_belongs_to_one_history(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct bank_stall stall;
+    struct journal journal = { .bank = &bank };
+    varve_error error = { 0 };
+    open_with_plan(&bank);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    assert_int_equal(bank.evolved, 5);
+    plan.told.renewed(plan.told.ctx, "another", 1);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    assert_int_equal(bank.evolved, 11);
+    plan.told.renewed(plan.told.ctx, "a third one", 2);
+    assert_int_equal(bank_execute(&bank, "Withdraw", "account-1", 7, NULL, &error), VARVE_REJECTED);
+    assert_int_equal(bank.evolved, 17);
+
+    bank_stall_store(&bank, &stall);
+    send(&journal, "Deposit", 1, 0);
+    bank_wait_for(&bank, &bank.decided, 8);
+    plan.told.renewed(plan.told.ctx, "a fourth one", 3); /* what is decided on it waits for what is in the store */
+    send(&journal, "Withdraw", 7, 0);
+    assert_int_equal(bank_execute(&bank, "Audit", "account-2", 0, NULL, &error), VARVE_OK);
+    assert_int_equal(bank.decided, 8);
+    bank_resume_store(&stall);
+    bank_wait_for(&bank, &journal.answers, 2);
+    assert_string_equal(journal.text, "v7 v8 ");
+    assert_int_equal(bank.evolved, 17 + 1 + 7 + 1);
+    bank_close(&bank);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +266,7 @@ int main(void)
         cmocka_unit_test(what_was_sent_twice_is_told_once),
         cmocka_unit_test(many_repeats_take_one_batch),
         cmocka_unit_test(a_snapshot_is_of_the_state_that_came_about),
+        cmocka_unit_test(a_kept_state_belongs_to_one_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,13 +119,21 @@ static varve_status fold(struct load *load, varve_store *store, const varve_read
 
 varve_status load_newest(struct load *load, const struct load_source *source, varve_str stream, varve_error *error)
 {
+    uint64_t history = store_history(source->store);
+    if (load->history != history) load_fini(load);
     if (load->table == NULL) {
         varve_status status = begin_from_snapshot(load, source, stream, INT64_MAX, error);
         if (status < 0) return status;
+        load->history = history;
     }
     varve_read_options tail = { .stream = stream, .from_version = load->version + 1 };
     load->is_behind = false;
     return fold(load, source->store, &tail, error);
+}
+
+bool load_is_usable(const struct load *load, const struct load_source *source)
+{
+    return load->table != NULL && !load->is_behind && load->history == store_history(source->store);
 }
 
 varve_status load_refuse_empty(varve_str stream, varve_error *error)

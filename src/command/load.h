@@ -22,6 +22,7 @@ struct load {
     const varve_decider *table; /* NULL: there is no state yet */
     void *state;
     bool is_behind;            /* the log is known to have newer events */
+    uint64_t history;          /* of the log, when load_newest made the state */
     uint64_t version;          /* of the newest event in the state */
     uint64_t snapshot_version; /* of the snapshot the fold began with; 0: none */
     uint64_t replayed;         /* events evolved since the snapshot by load_newest, load_as_of and load_at_version */
@@ -54,10 +55,14 @@ struct load_source {
 
 /*
  * The state at the newest version. The first time it begins with a snapshot where there is one; after that it
- * only adds the events that are new. A stream without events has the initial state at version 0.
+ * only adds the events that are new, unless the log became another history: then it is made anew. A stream without
+ * events has the initial state at version 0.
  * VARVE_APPLICATION when the decider's code fails; otherwise as varve_cursor_next.
  */
 varve_status load_newest(struct load *load, const struct load_source *source, varve_str stream, varve_error *error);
+
+/* False when there is no state, or the log is known to have newer events, or is another history by now. */
+bool load_is_usable(const struct load *load, const struct load_source *source);
 
 /*
  * The state in the past, or the newest; `load` is {0}. At a time when the stream had no event yet it is the initial

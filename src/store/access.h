@@ -18,6 +18,10 @@ varve_status store_new_incarnation(const struct store_driver *driver, const char
 
 bool store_is_read_only(const varve_store *store);
 
+/* The number of the history that the log is now (struct store_head): what was read before it changed may never have
+ * been. */
+uint64_t store_history(varve_store *store);
+
 /* As varve_append_async, but refused with CONFLICT, no condition named, unless every append of the chain before it is
  * OK. One thread at a time appends to a chain. */
 varve_status store_append_chained(varve_store *store, const varve_append_request *request, struct store_chain *chain,

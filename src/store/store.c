@@ -100,6 +100,12 @@ bool store_is_read_only(const varve_store *store)
     return store->read_only;
 }
 
+uint64_t store_history(varve_store *store)
+{
+    char incarnation[VARVE_UUID_TEXT_BYTES];
+    return watch_history(&store->watch, incarnation);
+}
+
 /* ---- append ---- */
 
 static varve_status refuse_read_only(const varve_store *store, varve_error *error)
