@@ -68,20 +68,27 @@ static void dissolve(struct line_table *table, struct line *line)
     free(line);
 }
 
+static void lie_down(struct line_table *table, struct line *line, size_t bytes)
+{
+    line->bytes = bytes;
+    line->older = table->newest;
+    *(table->newest != NULL ? &table->newest->newer : &table->oldest) = line;
+    table->newest = line;
+    table->resting_bytes += bytes;
+}
+
 void line_table_rest(struct line_table *table, struct line *line)
 {
     ASSERT(line->behind.first == NULL && line->ahead.first == NULL && line->again.first == NULL);
     const struct load *load = &line->load;
-    if (load->table == NULL) {
-        dissolve(table, line);
-        return;
-    }
-    line->bytes = sizeof *line + line->stream_len + load->table->state_size + JSON_FACTOR * load->written + load->added;
-    line->older = table->newest;
-    *(table->newest != NULL ? &table->newest->newer : &table->oldest) = line;
-    table->newest = line;
-    table->resting_bytes += line->bytes;
-    bool is_full = load->table->worker_is_full != NULL && load->table->worker_is_full(line->decider->worker);
+    const struct load_decider *decider = line->decider;
+    size_t bytes =
+        sizeof *line + line->stream_len + decider->table->state_size + JSON_FACTOR * load->written + load->added;
+    if (load->table == NULL || bytes > table->resting_limit)
+        dissolve(table, line); /* it would drive out all the others, and go nevertheless */
+    else
+        lie_down(table, line, bytes);
+    bool is_full = decider->table->worker_is_full != NULL && decider->table->worker_is_full(decider->worker);
     while (table->resting_bytes > (is_full ? 0 : table->resting_limit)) {
         struct line *oldest = table->oldest;
         wake(table, oldest);

@@ -259,6 +259,30 @@ static void a_kept_state_belongs_to_one_history(void **state)
     bank_close(&bank);
 }
 
+/* Its events are many, and no snapshot tells how small its state is: it is let go itself. */
+static void what_is_too_large_to_keep_drives_nothing_else_out(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_error error = { 0 };
+    char data[32768];
+    bank_open(&bank, 0);
+    bank.state_bytes = 16384;
+    bank_start(&bank, 1, 100);
+    snprintf(data, sizeof data, "{\"amount\":1,\"why\":\"%030000d\"}", 0);
+    varve_command large = { .type = VARVE_STR("Deposit"),
+                            .stream = VARVE_STR("account-9"),
+                            .data = varve_str_of(data) };
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    assert_int_equal(lanes_execute_wait(bank.lanes, &large, NULL, &error), VARVE_OK);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    assert_int_equal(bank.evolved, 3);
+    assert_int_equal(lanes_execute_wait(bank.lanes, &large, NULL, &error), VARVE_OK);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    assert_int_equal(bank.evolved, 3 + 2 + 1);
+    bank_close(&bank);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +291,7 @@ int main(void)
         cmocka_unit_test(many_repeats_take_one_batch),
         cmocka_unit_test(a_snapshot_is_of_the_state_that_came_about),
         cmocka_unit_test(a_kept_state_belongs_to_one_history),
+        cmocka_unit_test(what_is_too_large_to_keep_drives_nothing_else_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
