@@ -170,6 +170,11 @@ static void decide_next(struct lane *lane, struct line *line)
 {
     struct task *task = line->behind.first;
     if (!can_decide(line)) return; /* its turn was fixed before an append failed */
+    if (task->execute.delay_ms > 0) {
+        wait_until_due(lane, line, task->execute.delay_ms);
+        task->execute.delay_ms = 0;
+        return;
+    }
     bool is_usable = apply_ahead(line) && load_is_usable(&line->load, &task->execute.source);
     if (!is_usable) execute_start_over(&task->execute); /* it may be decided already, and wait for room in the store */
     if (!is_usable && line->ahead_count > 0) {
@@ -188,8 +193,7 @@ static void decide_next(struct lane *lane, struct line *line)
         queue_take(&line->behind);
         add_ahead(line, task);
         break;
-    case EXECUTE_HAS_TO_WAIT:
-        wait_until_due(lane, line, task->execute.delay_ms);
+    case EXECUTE_HAS_TO_WAIT: /* when it is its turn again */
         break;
     }
     settle_down(lane, line);
@@ -231,7 +235,7 @@ static void run_foremost(struct lane *lane, struct line *line)
 }
 
 /* Nothing is ahead any more: the commands that are to be decided again come first. */
-static void mend(struct lane *lane, struct line *line)
+static void mend(struct line *line)
 {
     struct task *first = line->again.first;
     line->is_broken = line->is_stuck = false;
@@ -243,7 +247,6 @@ static void mend(struct lane *lane, struct line *line)
     if (line->behind.last == NULL) line->behind.last = line->again.last;
     line->behind.first = first;
     line->again = (struct queue){ 0 };
-    if (first->execute.delay_ms > 0 && !line->is_listed) wait_until_due(lane, line, first->execute.delay_ms);
 }
 
 /* The store answers a line's appends in their order; what is held behind one is over with it. */
@@ -253,7 +256,7 @@ static void take_answer(struct lane *lane, struct task *task)
     ASSERT(line->ahead.first == task);
     run_foremost(lane, line);
     while (line->ahead.first != NULL && is_held(line->ahead.first)) run_foremost(lane, line);
-    if (line->is_broken && line->ahead.first == NULL) mend(lane, line);
+    if (line->is_broken && line->ahead.first == NULL) mend(line);
     settle_down(lane, line);
 }
 
