@@ -139,8 +139,9 @@ typedef void (*varve_execute_callback)(void *ctx, varve_status status, const var
 
 /*
  * Queues a command (copied) and returns at once. Commands on one stream take effect in the order they were
- * queued, and may share one flush; each is accepted or rejected by itself, when what it was decided on is durable. VARVE_OK when the callback will be called exactly once; a failure when it never will
- * (VARVE_INVALID, VARVE_NOT_FOUND: no decider for the category, VARVE_BUSY, VARVE_UNAVAILABLE, VARVE_NOMEM).
+ * queued, and may share one flush; each is accepted or rejected by itself, when what it was decided on is durable.
+ * VARVE_OK when the callback will be called exactly once; a failure when it never will (VARVE_INVALID,
+ * VARVE_NOT_FOUND: no decider for the category, VARVE_BUSY, VARVE_UNAVAILABLE, VARVE_NOMEM).
  */
 VARVE_API varve_status varve_execute_async(varve_engine *engine, const varve_command *command,
                                            varve_execute_callback callback, void *ctx, varve_error *error);

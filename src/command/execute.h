@@ -45,8 +45,8 @@ struct execute;
 typedef void (*execute_answered)(struct execute *execute);
 
 /*
- * Made by execute_init, ended by execute_fini. Belongs to one thread at a time: the lane's, or the store's writer
- * between EXECUTE_IN_STORE and the end of `answered`.
+ * Made by execute_init, ended by execute_fini. The lane's; between EXECUTE_IN_STORE and the end of `answered` what the
+ * store answers is the writer's, and the lane does nothing with it but execute_apply.
  */
 struct execute {
     const varve_command *command; /* complete; borrowed */
