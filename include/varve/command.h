@@ -2,8 +2,8 @@
 /*
  * The command side: deciders, executing commands, looking at aggregates.
  *
- * Threads: every function that takes an engine may be called from any thread. A decider's functions
- * run on the engine's workers: one stream's commands in one of them, looks in one more.
+ * Threads: every function that takes an engine may be called from any thread. A decider's functions run on the engine's
+ * workers: one stream's commands in one of them, looks in one more.
  */
 #ifndef VARVE_COMMAND_H
 #define VARVE_COMMAND_H
@@ -35,15 +35,14 @@ typedef struct varve_command {
 typedef struct varve_decision varve_decision;
 
 /*
- * Adds an event to the decision (copied). Only type, data, content_type, tags, schema_version and
- * occurred_at are looked at; id, stream and metadata are the engine's. Returns VARVE_OK, or a
- * failure that the decider returns in turn.
+ * Adds an event to the decision (copied). Only type, data, content_type, tags, schema_version and occurred_at are
+ * looked at; id, stream and metadata are the engine's. Returns VARVE_OK, or a failure that the decider returns in turn.
  */
 VARVE_API varve_status varve_emit(varve_decision *decision, const varve_event *event);
 
 /*
- * Rejects the command: an outcome, not a failure. `code` is a stable word of the domain, the message
- * is for people. Events emitted before are dropped. Returns VARVE_REJECTED for the decider to return.
+ * Rejects the command: an outcome, not a failure. `code` is a stable word of the domain, the message is for people.
+ * Events emitted before are dropped. Returns VARVE_REJECTED for the decider to return.
  */
 VARVE_API varve_status varve_reject(varve_decision *decision, const char *code, const char *format, ...)
     VARVE_PRINTF(3, 4);
@@ -60,9 +59,8 @@ typedef struct varve_command_handler {
 #define VARVE_NO_SNAPSHOTS UINT32_MAX
 
 /*
- * An aggregate's decider: a constant table. A state is `state_size` zeroed bytes, made ready by
- * `initial` and released by `fini`, both optional. A state is only ever used by the worker that
- * made it.
+ * An aggregate's decider: a constant table. A state is `state_size` zeroed bytes, made ready by `initial` and released
+ * by `fini`, both optional. A state is only ever used by the worker that made it.
  */
 typedef struct varve_decider {
     const char *category;    /* streams "category-…" are this decider's */
@@ -70,20 +68,18 @@ typedef struct varve_decider {
     uint32_t snapshot_every; /* events; 0 means 50; VARVE_NO_SNAPSHOTS */
     uint32_t state_version;  /* change it when the encoded state changes its meaning: older snapshots are ignored */
 
-    /* A worker's own copy of the decider's context, for hosts whose interpreter is bound to one thread.
-     * Optional: without it `worker` is the ctx given to varve_engine_add_decider. */
+    /* Optional: a worker's own copy of the decider's context, for hosts whose interpreter is bound to one thread.
+     * Without it `worker` is the ctx given to varve_engine_add_decider. */
     varve_status (*worker_open)(void *ctx, void **worker, varve_error *error);
     void (*worker_close)(void *worker);
-    /* Optional: true when the worker's states take nearly all the memory that it has. Those that are kept for the next
-     * command on their streams are given up then. */
+    /* Optional: true when states take nearly all the worker's memory; those kept for later are given up then. */
     bool (*worker_is_full)(void *worker);
 
     varve_status (*initial)(void *worker, void *state, varve_error *error);
     void (*fini)(void *state);
 
-    /* Applies one event to the state. An event type it does not know is not an error. Pure. The event has no position
-     * and no recorded_at, and occurred_at only where it was given: commands are decided on events that are not
-     * committed yet, and a state must not depend on when it was folded. */
+    /* Pure: applies one event to the state. A type that it does not know is not an error. There is no position and no
+     * recorded_at, and occurred_at only where it was given: the event may not be committed yet. */
     varve_status (*evolve)(void *state, const varve_event *event, varve_error *error);
 
     /* Either a table of handlers, ended by { NULL, NULL }, … */
@@ -124,11 +120,10 @@ VARVE_API void varve_outcome_fini(varve_outcome *outcome);
 VARVE_API void varve_outcome_write_json(const varve_outcome *outcome, varve_buf *out);
 
 /*
- * Executes a command: load, decide, append, and again when somebody else was faster (bounded).
- * VARVE_OK: accepted and durable. VARVE_REPEATED: this id was accepted before, here is the first
- * outcome. VARVE_REJECTED: by the domain. VARVE_NOT_FOUND: no decider for the category or the
- * command. VARVE_CONFLICT: the pinned version does not hold. VARVE_APPLICATION: the decider's own
- * code failed. Otherwise as varve_append. `outcome` may be NULL. Waits; not from a callback.
+ * Executes a command, again when somebody else was faster (bounded), and waits; not from a callback. VARVE_OK: it is
+ * durable. VARVE_REPEATED: this id was accepted before, here is the first outcome. VARVE_REJECTED: by the domain.
+ * VARVE_NOT_FOUND: no decider for the category or the command. VARVE_CONFLICT: the pinned version does not hold.
+ * VARVE_APPLICATION: the decider's own code failed. Otherwise as varve_append. `outcome` may be NULL.
  */
 VARVE_API varve_status varve_execute(varve_engine *engine, const varve_command *command, varve_outcome *outcome,
                                      varve_error *error);
@@ -151,9 +146,8 @@ typedef struct varve_command_json varve_command_json;
 
 /*
  * Parses {"type","stream","data"?,"id"?,"expected_version"?,"correlation_id"?,"causation_id"?}. When `type` is not
- * empty it is the command's type and "type" is not allowed. expected_version is a number, "any",
- * "none" or "exists". Views point into `json`, which must outlive the result. VARVE_INVALID names
- * the field; unknown fields are refused.
+ * empty it is the command's type and "type" is not allowed. expected_version is a number, "any", "none" or "exists".
+ * Views point into `json`, which must outlive the result. VARVE_INVALID names the field; unknown fields are refused.
  */
 VARVE_API varve_status varve_command_json_parse(varve_command_json **parsed, varve_str json, varve_str type,
                                                 varve_error *error);

@@ -254,7 +254,7 @@ static enum execute_step load_and_decide(struct execute *execute, bool behind)
 
 /* ---- held ---- */
 
-/* Everything before it is durable. What was decided is true if the command is not a repeat, and if the state was new. */
+/* Everything before it is durable. What was decided is true if the command is no repeat, and if the state was new. */
 static enum execute_step judge_held(struct execute *execute)
 {
     struct load *load = execute->load;

@@ -12,7 +12,7 @@
 #define VARVE_COMMAND_LINE_H
 
 #include "command/load.h"
-#include "store/work.h"
+#include "store/chain.h"
 
 struct task;
 

@@ -3,6 +3,7 @@
 #ifndef VARVE_STORE_ACCESS_H
 #define VARVE_STORE_ACCESS_H
 
+#include "store/chain.h"
 #include "store/store.h"
 
 /* Opens a store on a driver; `path` is what follows "scheme:". varve_store_open finds the driver by URI. */
@@ -22,8 +23,8 @@ bool store_is_read_only(const varve_store *store);
  * been. */
 uint64_t store_history(varve_store *store);
 
-/* As varve_append_async, but refused with CONFLICT, no condition named, unless every append of the chain before it is
- * OK. One thread at a time appends to a chain. */
+/* As varve_append_async, but unless every append of the chain before it is OK it is refused with CONFLICT, no condition
+ * named, if it is no repeat. One thread at a time appends to a chain. */
 varve_status store_append_chained(varve_store *store, const varve_append_request *request, struct store_chain *chain,
                                   varve_append_callback callback, void *ctx, varve_error *error);
 

@@ -42,8 +42,9 @@ struct store_driver {
      * Checks and applies the appends in their order, in one transaction, and commits it durably: ids first (a
      * repeat), then whether the one that it was decided on came about, then what its writes expect, then its
      * conditions. Each append's own outcome goes into it: a refused one has written nothing and disturbs no other, and
-     * sees what those before it wrote. `head` becomes the new head. Where a snapshot is added, those of its stream that are surplus (thinning.h)
-     * or of another state_version go in the same transaction; one of an unknown stream is dropped.
+     * sees what those before it wrote. `head` becomes the new head. Where a snapshot is added, those of its stream that
+     * are surplus (thinning.h) or of another state_version go in the same transaction; one of an unknown stream is
+     * dropped.
      * Returns OK when every outcome is set, and durable where it is a success. A failure means that nothing of the
      * batch was committed (FULL, BUSY, NOMEM: the next batch may succeed), or, with VARVE_ERROR_UNKNOWN_OUTCOME,
      * that nobody knows; with VARVE_ERROR_FATAL the writer must stop. Bounded in time; with `unreachable` set nothing

@@ -99,16 +99,6 @@ struct store_append {
 };
 
 /*
- * Appends of which each was decided on what the one before it will have written: when one is not OK, those behind it
- * are refused, although their own conditions may hold by chance. Starts from {0}; the writer's while an append of it
- * is in the store. After a break it may be zeroed and used again once every append of it is answered.
- */
-struct store_chain {
-    bool is_broken;
-    const struct store_append *last; /* of it in the batch that is being made up */
-};
-
-/*
  * A snapshot to be kept; it shares the next batch's transaction and its loss costs nothing. Older ones of its
  * stream are kept thinly, for reading the past.
  */

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "store/chain.h"
 #include "store/conditions.h"
 
 enum {

@@ -113,7 +113,7 @@ static void queue_batch(void *ctx, varve_status status, const varve_appended *ap
     }
 }
 
-/* Opens a store on the failing driver, lets one append pass and then what `queue` queues, and gives back its outcomes. */
+/* Opens a store on the failing driver, lets one append pass and then what `queue` queues, and gives its outcomes. */
 static void fly(struct scratch *scratch, struct flight *flight, varve_append_callback queue)
 {
     static struct store_driver driver;
