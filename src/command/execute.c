@@ -314,6 +314,13 @@ static bool append(struct execute *execute)
     return false;
 }
 
+/* The append was not even queued: what was decided cannot be, for a reason that is no better after a while. */
+static enum execute_step hold_refusal(struct execute *execute)
+{
+    execute->error = execute->answer_error;
+    return hold(execute, execute->answer);
+}
+
 bool execute_apply(struct execute *execute)
 {
     struct varve_decision *decision = &execute->decision;
@@ -395,14 +402,15 @@ enum execute_pause execute_run(struct execute *execute, bool behind, uint64_t ra
         switch (execute->step) {
         case EXECUTE_DECIDE:
             execute->step = load_and_decide(execute, behind);
-            if (execute->step == EXECUTE_HELD && behind) return EXECUTE_IS_HELD;
             break;
         case EXECUTE_HELD:
+            if (behind) return EXECUTE_IS_HELD;
             execute->step = judge_held(execute);
             break;
         case EXECUTE_APPEND:
             execute->step = EXECUTE_ANSWER;
             if (append(execute)) return EXECUTE_IN_STORE;
+            if (execute->answer != VARVE_BUSY) execute->step = hold_refusal(execute);
             break;
         case EXECUTE_ANSWER:
             execute->step = heed_answer(execute, random);
