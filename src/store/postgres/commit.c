@@ -330,10 +330,11 @@ void postgres_tend(struct store_log *log)
     varve_time now = varve_time_now();
     postgres_put_snapshots(log, log->snapshots, log->snapshot_count);
     keep_snapshots(log, NULL, 0);
-    if (log->writer == NULL || now < log->expiry_due) return;
-    log->expiry_due = now + EXPIRY_EVERY;
-    (void)connection_send(log->writer, S_DROP_EXPIRED, NULL);
-    if (connection_round(log->writer, NULL, 0, "removing records that have expired", &error) >= 0) return;
-    log_line(&log->diagnostics, VARVE_LOG_WARNING, "%s", error.message);
-    log->unreachable = log->writer->silent;
+    if (log->writer != NULL && now >= log->expiry_due && !connection_is_lost(log->writer)) {
+        log->expiry_due = now + EXPIRY_EVERY;
+        (void)connection_send(log->writer, S_DROP_EXPIRED, NULL);
+        if (connection_round(log->writer, NULL, 0, "removing records that have expired", &error) < 0)
+            log_line(&log->diagnostics, VARVE_LOG_WARNING, "%s", error.message);
+    }
+    if (log->writer != NULL && log->writer->silent) log->unreachable = true;
 }

@@ -167,6 +167,7 @@ static bool ask(struct store_log *log, const struct batch *batch, enum beginning
         sent = connection_send(writer, S_BEGIN, NULL) && connection_send(writer, S_LOCK, NULL);
     else if (beginning == LOOK_ALONE)
         sent = connection_send(writer, S_BEGIN_LOOK, NULL);
+    if (beginning == LOOK_AND_LOCK) sent = sent && connection_hurry(writer); /* a query is awaited as long once more */
     questions->news = writer->sent;
     sent = sent && connection_send(writer, S_NEWS, &since);
     questions->versions = writer->sent;
