@@ -109,7 +109,7 @@ struct store_snapshot {
     varve_str state;
 };
 
-/* One transaction's worth of work, in order of arrival. What it points to lives until the driver has tended the log. */
+/* One transaction's worth of work, in order of arrival. Its snapshots live until the driver has tended the log. */
 struct store_batch {
     struct store_append **appends;
     size_t append_count;

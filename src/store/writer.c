@@ -41,7 +41,7 @@ struct writer {
     struct store_stats stats;
 
     /* The writer thread's own. */
-    bool unreachable; /* the latest batch could not reach the database */
+    bool unreachable; /* the latest transaction could not reach the database */
     struct snapshots buffers[2];
     struct store_append *batch[BATCH_APPENDS];
 };
@@ -175,6 +175,15 @@ static enum outcome commit(struct writer *writer, struct append *batch, struct s
     return SETTLED;
 }
 
+/* What is behind an append that could not reach the database is not made to try as long, one after the other. */
+static void refuse_untried(struct writer *writer, struct append *appends)
+{
+    varve_error error = { 0 };
+    varve_error_set(&error, VARVE_UNAVAILABLE, "not tried: the database could not be reached for what waited before");
+    for (struct append *append = appends; append != NULL; append = append->next) refuse(append, &error);
+    conclude(writer, appends, false, NULL);
+}
+
 /* Commits a batch; when it fails as a whole, its appends one by one, so that only the offender is refused. */
 static void commit_batch(struct writer *writer, struct append *batch, struct snapshots *snapshots)
 {
@@ -186,6 +195,8 @@ static void commit_batch(struct writer *writer, struct append *batch, struct sna
         if (outcome == STOPPED) {
             refuse(append, &writer->poison);
             conclude(writer, append, false, NULL);
+        } else if (writer->unreachable) {
+            refuse_untried(writer, append);
         } else {
             outcome = commit(writer, append, NULL); /* one append alone never splits */
         }
@@ -223,16 +234,12 @@ static struct append *take(struct writer *writer, uint32_t most, size_t most_byt
     return batch;
 }
 
-/* What waits behind a batch that could not reach the database is not made to try as long, one batch after the other. */
 static struct append *refuse_queued(struct writer *writer)
 {
-    varve_error error = { 0 };
     pthread_mutex_lock(&writer->mutex);
     struct append *queued = take(writer, UINT32_MAX, SIZE_MAX);
     pthread_mutex_unlock(&writer->mutex);
-    varve_error_set(&error, VARVE_UNAVAILABLE, "not tried: the database could not be reached for what waited before");
-    for (struct append *append = queued; append != NULL; append = append->next) refuse(append, &error);
-    conclude(writer, queued, false, NULL);
+    refuse_untried(writer, queued);
     return queued;
 }
 

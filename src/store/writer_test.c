@@ -23,9 +23,10 @@ static struct plan {
     uint64_t singles;
     uint64_t tended_after_fatal;
     bool fatal;
-    bool unreachable;    /* the database is, for a batch; and then … */
-    varve_store *store;  /* … an append comes to wait behind it */
-    varve_status behind; /* its outcome */
+    bool unreachable;        /* the database is, for a batch … */
+    uint64_t unreachable_at; /* … or for the single commit of this number (0: for none); and then … */
+    varve_store *store;      /* … an append comes to wait behind it */
+    varve_status behind;     /* its outcome */
 } plan;
 
 static void note_behind(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
@@ -55,6 +56,10 @@ static varve_status planned_commit(struct store_log *log, struct store_batch *ba
     }
     if (batch->append_count > 1 && plan.batch < 0) return varve_error_set(error, plan.batch, "the batch fails");
     plan.singles++;
+    if (plan.singles == plan.unreachable_at) {
+        be_unreachable(batch);
+        return VARVE_OK;
+    }
     if (plan.singles == plan.fatal_at) {
         varve_error_set(error, VARVE_INDETERMINATE, "the flush fails");
         error->flags |= VARVE_ERROR_FATAL | VARVE_ERROR_UNKNOWN_OUTCOME;
@@ -241,6 +246,24 @@ static void what_waits_behind_an_unreachable_database_is_refused_at_once(void **
     scratch_fini(&scratch);
 }
 
+/* The first append of all is made before the batch is queued. */
+static void a_split_batch_ends_where_the_database_is_unreachable(void **state)
+{
+    struct scratch scratch;
+    struct flight flight;
+    (void)state;
+    plan = (struct plan){ .batch = VARVE_FULL, .unreachable_at = 3 };
+    scratch_init(&scratch);
+    fly(&scratch, &flight);
+    assert_int_equal(append_one(flight.store, NULL), VARVE_OK);
+    assert_int_equal(flight.outcomes[0], VARVE_OK);
+    for (int i = 1; i < APPENDS; i++) assert_int_equal(flight.outcomes[i], VARVE_UNAVAILABLE);
+    varve_store_close(flight.store);
+    assert_int_equal(plan.behind, VARVE_UNAVAILABLE);
+    assert_int_equal(plan.singles, 4); /* the first, two of the batch, the last */
+    scratch_fini(&scratch);
+}
+
 enum { FLOOD_MOST = 100 };
 
 struct flood {
@@ -316,6 +339,7 @@ int main(void)
         cmocka_unit_test(nothing_is_written_after_a_failed_flush),
         cmocka_unit_test(a_batch_that_meets_a_held_database_is_refused_once),
         cmocka_unit_test(what_waits_behind_an_unreachable_database_is_refused_at_once),
+        cmocka_unit_test(a_split_batch_ends_where_the_database_is_unreachable),
         cmocka_unit_test(conditions_take_room_in_the_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -226,6 +226,67 @@ static void pages_join_without_a_seam(void **state)
 
 /* ---- subscriptions ---- */
 
+enum { SMALL_FIRST = 40, LARGE_BYTES = 20000, LARGE_AFTER = 60, PAGE_BYTES = 50000 };
+
+/* Reads page after page, each as if it were known that events are small; gives how many there were. */
+static size_t read_in_pages(const struct store_driver *driver, struct store_log *log, const varve_read_options *options)
+{
+    struct store_read read = { .options = options, .event_limit = 1000, .byte_limit = PAGE_BYTES, .event_bytes = 3 };
+    struct store_page page = { .more = true };
+    size_t count = 0;
+    read.until_position = SMALL_FIRST + LARGE_AFTER;
+    read.next_version = options->backward ? INT64_MAX : 1;
+    while (page.more) {
+        arena_reset(&page.arena);
+        page.count = page.capacity = page.bytes = 0;
+        page.scanned = options->stream.len == 0 ? read.after_position : 0;
+        page.more = false;
+        assert_int_equal(driver->read(log, &read, &page, NULL), VARVE_OK);
+        assert_true(page.bytes < PAGE_BYTES + LARGE_BYTES);
+        for (size_t i = 0; i < page.count; i++, count++)
+            assert_int_equal(page.events[i].position, options->backward ? read.until_position - count : count + 1);
+        read.after_position = page.scanned;
+        read.next_version = options->backward ? page.scanned - 1 : page.scanned + 1;
+    }
+    arena_fini(&page.arena);
+    return count;
+}
+
+static void a_page_ends_where_it_is_full(void **state)
+{
+    struct fixture *fixture = *state;
+    static char data[LARGE_BYTES];
+    const varve_str type = VARVE_STR("Noted"), tag = VARVE_STR("t"), stream = VARVE_STR("s-1");
+    const varve_query_item items[] = { { &type, 1, &tag, 1 }, { NULL, 0, &tag, 1 } };
+    const varve_read_options ways[] = {
+        { .size = 0 },
+        { .types = &type, .type_count = 1 },
+        { .items = items + 1, .item_count = 1 },
+        { .items = items, .item_count = 2 },
+        { .stream = stream },
+        { .stream = stream, .backward = true },
+        { .stream = stream, .types = &type, .type_count = 1 },
+        { .stream = stream, .types = &type, .type_count = 1, .backward = true },
+    };
+    memset(data, 'x', sizeof data);
+    data[0] = data[sizeof data - 1] = '"';
+    for (size_t i = 0; i < SMALL_FIRST + LARGE_AFTER; i++) {
+        const varve_event event = { .stream = stream,
+                                    .type = type,
+                                    .tags = &tag,
+                                    .tag_count = 1,
+                                    .data = i < SMALL_FIRST ? VARVE_STR("1") : (varve_str){ data, sizeof data } };
+        const varve_append_request request = { .events = &event, .event_count = 1 };
+        assert_int_equal(varve_append(fixture->store, &request, NULL, NULL), VARVE_OK);
+    }
+    struct store_log *log = NULL;
+    const struct store_location location = { .path = place_of(fixture, "log"), .read_only = true, .must_exist = true };
+    assert_int_equal(fixture->driver->open(&log, &location, NULL), VARVE_OK);
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
+        assert_int_equal(read_in_pages(fixture->driver, log, &ways[i]), SMALL_FIRST + LARGE_AFTER);
+    fixture->driver->close(log);
+}
+
 static void a_subscription_catches_up_then_is_live(void **state)
 {
     struct fixture *fixture = *state;
@@ -622,6 +683,7 @@ static struct CMUnitTest cases[] = {
     CASE(contradicting_options_are_refused),
     CASE(a_query_goes_on_behind_what_filters_leave_out),
     CASE(pages_join_without_a_seam),
+    CASE(a_page_ends_where_it_is_full),
     CASE(a_subscription_catches_up_then_is_live),
     CASE(a_rare_filter_reports_what_was_scanned),
     CASE(a_rare_filter_does_not_hold_a_subscriber),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A batch of appends being decided: what must be known about the log, what is, and what the appends come to. No I/O:
- * commit.c asks the database and tells the answers; deciding again after other answers is allowed.
+ * questions.c asks the database and tells the answers; deciding again after other answers is allowed.
  *
  *   batch_init     lists the streams, ids, queries and records that the batch depends on
- *   …              commit.c fills in `version`, `found`, `match` and `known` of each, and `head`
+ *   …              questions.c fills in `version`, `found`, `match` and `known` of each, and `head`
  *   batch_decide   gives every append its outcome, and lists in `accepted` the events to be written
  *   batch_settle   once those are durable: positions and times
  */

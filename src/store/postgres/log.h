@@ -44,7 +44,6 @@ struct store_log {
     struct versions versions;
     bool contended;   /* another process wrote since our latest batch: look things up under the lock */
     bool unreachable; /* no server was found in RESEND_MS, or it fell silent */
-    bool has_expired; /* there may be records to be taken away */
     varve_time expiry_due;
     const struct store_snapshot *snapshots; /* the latest batch's, until the log is tended */
     size_t snapshot_count;
@@ -112,8 +111,6 @@ varve_status postgres_read(struct store_log *log, const struct store_read *read,
 varve_status postgres_find(struct store_log *log, varve_uuid id, struct store_page *page, varve_error *error);
 /* The event of a row (columns as EVENT_COLUMNS), its memory the arena's. CORRUPT when its checksum is wrong. */
 varve_status row_event(const PGresult *rows, int row, struct arena *arena, varve_event *event, varve_error *error);
-/* Appends the events of a result (columns as EVENT_COLUMNS; a row without version is none) to the page, checked. */
-varve_status page_add(struct store_page *page, PGresult *result, varve_error *error);
 
 /* ---- look.c ---- */
 

@@ -102,9 +102,14 @@ varve_status row_event(const PGresult *rows, int row, struct arena *arena, varve
                            (unsigned long long)event->position);
 }
 
-varve_status page_add(struct store_page *page, PGresult *result, varve_error *error)
+/* Appends the events of a result (columns as EVENT_COLUMNS; a row without version is none), checked, until the page has
+ * so many bytes. `taken`: the rows that were looked at. */
+static varve_status page_add(struct store_page *page, const PGresult *result, size_t byte_limit, size_t *taken,
+                             varve_error *error)
 {
-    for (int i = 0; i < PQntuples(result); i++) {
+    *taken = 0;
+    for (int i = 0; i < PQntuples(result) && page->bytes < byte_limit; i++) {
+        *taken += 1;
         if (PQgetisnull(result, i, C_VERSION)) continue; /* left out by a filter (S_LOG_QUERY) */
         varve_event *event = &page->events[page->count];
         varve_status status = row_event(result, i, &page->arena, event, error);
@@ -226,7 +231,7 @@ static varve_status missing(const varve_read_options *options, uint64_t place, v
 }
 
 /* Rows for the next statement of a page: as many as fit by the size of those before. While that is known of few, it is
- * not many more than those. */
+ * not many more than those. When they turn out to be larger, those behind the page's end are let go and come again. */
 static size_t next_chunk(const struct store_read *read, const struct store_page *page, size_t previous)
 {
     size_t left = read->event_limit - page->count;
@@ -251,16 +256,15 @@ static varve_status read_log(struct store_log *log, const struct store_read *rea
     while (page->count < read->event_limit && page->bytes < read->byte_limit && page->scanned < window_end &&
            looked < WINDOW) {
         PGresult *rows = NULL;
-        size_t before = page->count;
+        size_t before = page->count, taken = 0;
         chunk = next_chunk(read, page, chunk);
         varve_status status = ask_log(log, read, page->scanned, window_end, chunk, &rows, error);
-        if (status >= 0) status = page_add(page, rows, error);
-        size_t found = (size_t)PQntuples(rows);
-        uint64_t last = found > 0 ? (uint64_t)result_int(rows, (int)found - 1, C_POSITION) : page->scanned;
+        if (status >= 0) status = page_add(page, rows, read->byte_limit, &taken, error);
+        uint64_t last = taken > 0 ? (uint64_t)result_int(rows, (int)taken - 1, C_POSITION) : page->scanned;
+        bool more = taken == chunk || taken < (size_t)PQntuples(rows);
         PQclear(rows);
         if (status < 0) return status;
-        bool more = found == chunk;
-        looked += found;
+        looked += taken;
         if (way == S_LOG && page->count > before) {
             /* Positions have no holes, so the rows must be all that are there. */
             if (last != page->scanned + (page->count - before)) return missing(options, page->scanned + 1, error);
@@ -336,14 +340,14 @@ static varve_status read_stream(struct store_log *log, const struct store_read *
     stream_bounds(read, &low, &high);
     while (page->count < read->event_limit && page->bytes < read->byte_limit && low <= high) {
         PGresult *rows = NULL;
-        size_t before = page->count;
+        size_t before = page->count, taken = 0;
         chunk = next_chunk(read, page, chunk);
         varve_status status = ask_stream(log, read, low, high, chunk, &rows, error);
-        if (status >= 0) status = page_add(page, rows, error);
+        if (status >= 0) status = page_add(page, rows, read->byte_limit, &taken, error);
+        bool ended = taken < chunk && taken == (size_t)PQntuples(rows);
         PQclear(rows);
         if (status >= 0) status = check_places(read, page, before, error);
         if (status < 0) return status;
-        bool ended = page->count - before < chunk;
         if (page->count > 0) page->scanned = page->events[page->count - 1].version;
         if (ended && backward && page->scanned > low) return missing(read->options, page->scanned - 1, error);
         if (ended || page->scanned == (backward ? low : high)) return VARVE_OK;
@@ -366,15 +370,15 @@ static varve_status read_stream_filtered(struct store_log *log, const struct sto
     if (high > version) high = version;
     while (page->count < read->event_limit && page->bytes < read->byte_limit && low <= high) {
         PGresult *rows = NULL;
-        size_t before = page->count;
+        size_t taken = 0;
         uint64_t from = backward && high - low >= WINDOW ? high - WINDOW + 1 : low;
         uint64_t to = !backward && high - low >= WINDOW ? low + WINDOW - 1 : high;
         chunk = next_chunk(read, page, chunk);
         status = ask_stream(log, read, from, to, chunk, &rows, error);
-        if (status >= 0) status = page_add(page, rows, error);
+        if (status >= 0) status = page_add(page, rows, read->byte_limit, &taken, error);
+        bool full = taken == chunk || taken < (size_t)PQntuples(rows);
         PQclear(rows);
         if (status < 0) return status;
-        bool full = page->count - before == chunk;
         page->scanned = full ? page->events[page->count - 1].version : backward ? from : to;
         if (page->scanned == (backward ? low : high)) return VARVE_OK;
         *(backward ? &high : &low) = backward ? page->scanned - 1 : page->scanned + 1;
@@ -405,10 +409,11 @@ varve_status postgres_find(struct store_log *log, varve_uuid id, struct store_pa
 {
     PGresult *row = NULL;
     struct values values = { 0 };
+    size_t taken = 0;
     values_uuid(&values, &id);
     varve_status status = make_room(page, 1, error);
     if (status >= 0) status = log_query(log, S_EVENT, &values, "looking for an event", &row, error);
-    if (status >= 0) status = page_add(page, row, error);
+    if (status >= 0) status = page_add(page, row, SIZE_MAX, &taken, error);
     PQclear(row);
     return status;
 }

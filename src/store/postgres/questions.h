@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a batch depends on, asked of the database (the writer's thread alone). */
+#ifndef VARVE_STORE_POSTGRES_QUESTIONS_H
+#define VARVE_STORE_POSTGRES_QUESTIONS_H
+
+#include "store/postgres/batch.h"
+#include "store/postgres/log.h"
+
+/* How a look begins: with a transaction that ends with it, with one that goes on, or inside one. */
+enum beginning { LOOK_ALONE, LOOK_AND_LOCK, LOOK_LOCKED };
+
+/*
+ * Learns everything that the batch depends on, on log->writer; under the order lock, or without and then true for
+ * batch->head only. LOOK_ALONE may find that all is remembered, and not ask at all, unless it `must`. A failure leaves
+ * the transaction to be rolled back. UNAVAILABLE, BUSY (the lock), TIMEOUT (a query), NOMEM …
+ */
+varve_status batch_look(struct store_log *log, struct batch *batch, enum beginning beginning, bool must,
+                        varve_error *error);
+
+/* After too much news, or on a new connection: nothing is remembered, and the head is asked for. */
+varve_status log_start_over(struct store_log *log, varve_error *error);
+
+#endif
