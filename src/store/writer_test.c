@@ -254,7 +254,7 @@ static void a_split_batch_ends_where_the_database_is_unreachable(void **state)
     (void)state;
     plan = (struct plan){ .batch = VARVE_FULL, .unreachable_at = 3 };
     scratch_init(&scratch);
-    fly(&scratch, &flight);
+    fly(&scratch, &flight, queue_batch);
     assert_int_equal(append_one(flight.store, NULL), VARVE_OK);
     assert_int_equal(flight.outcomes[0], VARVE_OK);
     for (int i = 1; i < APPENDS; i++) assert_int_equal(flight.outcomes[i], VARVE_UNAVAILABLE);
