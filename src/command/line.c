@@ -68,6 +68,14 @@ static void dissolve(struct line_table *table, struct line *line)
     free(line);
 }
 
+static void drop_oldest(struct line_table *table)
+{
+    struct line *oldest = table->oldest;
+    ASSERT(oldest->older == NULL);
+    wake(table, oldest);
+    dissolve(table, oldest);
+}
+
 static void lie_down(struct line_table *table, struct line *line, size_t bytes)
 {
     line->bytes = bytes;
@@ -89,11 +97,7 @@ void line_table_rest(struct line_table *table, struct line *line)
     else
         lie_down(table, line, bytes);
     bool is_full = decider->table->worker_is_full != NULL && decider->table->worker_is_full(decider->worker);
-    while (table->resting_bytes > (is_full ? 0 : table->resting_limit)) {
-        struct line *oldest = table->oldest;
-        wake(table, oldest);
-        dissolve(table, oldest);
-    }
+    while (table->resting_bytes > (is_full ? 0 : table->resting_limit)) drop_oldest(table);
 }
 
 struct line *line_table_get(struct line_table *table, uint64_t hash, varve_str stream)
@@ -116,11 +120,7 @@ struct line *line_table_get(struct line_table *table, uint64_t hash, varve_str s
 
 void line_table_fini(struct line_table *table)
 {
-    while (table->oldest != NULL) {
-        struct line *line = table->oldest;
-        wake(table, line);
-        dissolve(table, line);
-    }
+    while (table->oldest != NULL) drop_oldest(table);
     ASSERT(table->count == 0);
     free(table->buckets);
     *table = (struct line_table){ 0 };

@@ -19,8 +19,10 @@ static bool takes_snapshots(const varve_decider *table)
 
 void load_fini(struct load *load)
 {
-    if (load->table != NULL && load->table->fini != NULL) load->table->fini(load->state);
-    free(load->state);
+    if (load->table != NULL) {
+        if (load->table->fini != NULL) load->table->fini(load->state);
+        free(load->state);
+    }
     *load = (struct load){ 0 };
 }
 
