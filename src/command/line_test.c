@@ -44,7 +44,7 @@ static varve_uuid some_id(uint8_t last)
 }
 
 /* `number`: of the command's id; 0: it has none. */
-static void send(struct journal *journal, const char *type, int amount, uint8_t number)
+static void send(struct journal *journal, const char *type, int amount, int number)
 {
     varve_error error = { 0 };
     char data[64];
@@ -52,7 +52,7 @@ static void send(struct journal *journal, const char *type, int amount, uint8_t 
     varve_command command = { .type = varve_str_of(type),
                               .stream = VARVE_STR("account-1"),
                               .data = varve_str_of(data) };
-    if (number > 0) command.id = some_id(number);
+    if (number > 0) command.id = some_id((uint8_t)number);
     assert_int_equal(lanes_execute(journal->bank->lanes, &command, write_down, journal, &error), VARVE_OK);
 }
 
@@ -172,11 +172,11 @@ static void many_repeats_take_one_batch(void **state)
     struct journal journal = { .bank = &bank };
     char expected[1024] = "";
     open_with_plan(&bank);
-    for (uint8_t i = 1; i <= REPEATS; i++) send(&journal, "Deposit", 1, i);
+    for (int i = 1; i <= REPEATS; i++) send(&journal, "Deposit", 1, i);
     bank_wait_for(&bank, &journal.answers, REPEATS);
     journal.text[0] = '\0';
     bank_stall_store(&bank, &stall);
-    for (uint8_t i = 1; i <= REPEATS; i++) {
+    for (int i = 1; i <= REPEATS; i++) {
         send(&journal, "Deposit", 1, i);
         snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "again%d ", i);
     }

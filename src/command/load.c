@@ -46,10 +46,11 @@ static varve_status begin_from_snapshot(struct load *load, const struct load_sou
                                         uint64_t max_version, varve_error *error)
 {
     const varve_decider *table = source->decider->table;
+    struct load begun = { 0 };
     varve_buf json = { 0 };
     varve_error cause = { 0 };
     uint64_t version = 0;
-    varve_status status = begin(load, source->decider, stream, error);
+    varve_status status = begin(&begun, source->decider, stream, error);
     if (status < 0 || !takes_snapshots(table)) goto done;
     status = store_snapshot_get(source->store, stream, table->state_version, max_version, &version, &json, &cause);
     if (status == VARVE_NOT_FOUND) {
@@ -61,20 +62,21 @@ static varve_status begin_from_snapshot(struct load *load, const struct load_sou
         goto done;
     }
     cause = (varve_error){ 0 };
-    if (table->decode(load->state, varve_buf_view(&json), &cause) < 0) {
+    if (table->decode(begun.state, varve_buf_view(&json), &cause) < 0) {
         log_line(&source->log, VARVE_LOG_WARNING, "snapshot %" PRIu64 " of %.*s is not used: %s", version,
                  (int)stream.len, stream.ptr, cause.message);
-        load_fini(load);
-        status = begin(load, source->decider, stream, error);
+        load_fini(&begun);
+        status = begin(&begun, source->decider, stream, error);
         goto done;
     }
-    load->version = version;
-    load->snapshot_version = version;
-    load->written = json.len;
+    begun.version = version;
+    begun.snapshot_version = version;
+    begun.written = json.len;
     status = VARVE_OK;
 
 done:
     varve_buf_fini(&json);
+    *load = begun;
     return status;
 }
 
@@ -122,8 +124,8 @@ static varve_status fold(struct load *load, varve_store *store, const varve_read
 varve_status load_newest(struct load *load, const struct load_source *source, varve_str stream, varve_error *error)
 {
     uint64_t history = store_history(source->store);
-    if (load->history != history) load_fini(load);
-    if (load->table == NULL) {
+    if (load->table == NULL || load->history != history) {
+        load_fini(load);
         varve_status status = begin_from_snapshot(load, source, stream, INT64_MAX, error);
         if (status < 0) return status;
         load->history = history;
