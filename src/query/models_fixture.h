@@ -239,18 +239,43 @@ static inline struct seen await(struct fixture *fixture, varve_projection_state 
     }
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+/* A case, and what the driver's capabilities (SQL_…) must have, and must not have, for it to mean anything. */
+struct model_case {
+    struct CMUnitTest test;
+    unsigned with, without;
+};
 
-static inline int run_on(const struct sql_driver *sql, struct CMUnitTest *cases, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        cases[i].initial_state = (void *)(uintptr_t)sql;
+enum { CASES_MAX = 32 };
+
+#define CASE(name)                                                     \
+    {                                                                  \
+        cmocka_unit_test_setup_teardown(name, set_up, tear_down), 0, 0 \
     }
-    return _cmocka_run_group_tests(sql->name, cases, count, NULL, NULL);
+#define CASE_WITH(name, bits)                                               \
+    {                                                                       \
+        cmocka_unit_test_setup_teardown(name, set_up, tear_down), (bits), 0 \
+    }
+#define CASE_WITHOUT(name, bits)                                            \
+    {                                                                       \
+        cmocka_unit_test_setup_teardown(name, set_up, tear_down), 0, (bits) \
+    }
+
+static inline int run_on(const struct sql_driver *sql, const struct model_case *cases, size_t count)
+{
+    struct CMUnitTest tests[CASES_MAX];
+    size_t chosen = 0;
+    for (size_t i = 0; i < count; i++) {
+        if ((sql->capabilities & cases[i].with) != cases[i].with || (sql->capabilities & cases[i].without) != 0)
+            continue;
+        if (chosen == CASES_MAX) abort();
+        tests[chosen] = cases[i].test;
+        tests[chosen++].initial_state = (void *)(uintptr_t)sql;
+    }
+    return _cmocka_run_group_tests(sql->name, tests, chosen, NULL, NULL);
 }
 
-/* Runs the cases, made with CASE, on every driver; returns how many failed. */
-static inline int run_on_all(struct CMUnitTest *cases, size_t count)
+/* Runs the cases on every driver; returns how many failed. */
+static inline int run_on_all(const struct model_case *cases, size_t count)
 {
     int failed = run_on(&sql_sqlite, cases, count);
 #ifdef VARVE_WITH_POSTGRES

@@ -253,9 +253,6 @@ static void a_model_of_another_history_is_built_anew(void **state)
 static void a_missing_or_damaged_model_is_built_anew(void **state)
 {
     struct fixture *fixture = *state;
-    if (!in_files(fixture)) {
-        skip();
-    }
     start_well(fixture, count_projection);
     uint64_t position = append_many(fixture, 1000);
     ask(fixture, "counts", "a-4", position);
@@ -282,9 +279,6 @@ static void a_missing_or_damaged_model_is_built_anew(void **state)
 static void a_model_that_cannot_be_opened_stays(void **state)
 {
     struct fixture *fixture = *state;
-    if (!in_files(fixture)) {
-        skip();
-    }
     start_well(fixture, count_projection);
     uint64_t position = append_many(fixture, 100);
     ask(fixture, "counts", "a-4", position);
@@ -321,9 +315,6 @@ static void a_rebuild_outlives_what_passes(void **state)
         { "models/counts.db.new", "the switch failed" },
     };
     struct fixture *fixture = *state;
-    if (!in_files(fixture)) {
-        skip();
-    }
     start_well(fixture, count_projection);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(mkdir(scratch_path(&fixture->scratch, cases[i].obstacle), 0777), 0);
@@ -350,9 +341,6 @@ static void a_missing_or_damaged_schema_is_built_anew(void **state)
         "DROP SCHEMA varve CASCADE",
     };
     struct fixture *fixture = *state;
-    if (in_files(fixture)) {
-        skip();
-    }
     start_well(fixture, count_projection);
     uint64_t position = append_many(fixture, 1000);
     for (size_t i = 0; i < sizeof harm / sizeof *harm; i++) {
@@ -370,9 +358,6 @@ static void a_model_has_a_name_that_stays(void **state)
 {
     static const char question[] = "SELECT n FROM varve$counts.counts WHERE stream = 'a-4'";
     struct fixture *fixture = *state;
-    if (in_files(fixture)) {
-        skip();
-    }
     start_well(fixture, count_projection);
     uint64_t position = append_many(fixture, 10);
     ask(fixture, "counts", "a-4", position);
@@ -392,9 +377,6 @@ static void a_second_process_is_on_standby_and_takes_over(void **state)
 {
     struct fixture *fixture = *state;
     struct fixture other = *fixture;
-    if (in_files(fixture)) {
-        skip();
-    }
     start_well(fixture, count_projection);
     other.models = NULL;
     start_well(&other, count_projection);
@@ -420,9 +402,6 @@ static void a_second_process_is_on_standby_and_takes_over(void **state)
 static void lost_connections_are_made_again(void **state)
 {
     struct fixture *fixture = *state;
-    if (in_files(fixture)) {
-        skip();
-    }
     start_well(fixture, count_projection);
     uint64_t position = 0;
     for (int i = 0; i < 20; i++) {
@@ -584,7 +563,7 @@ static void a_name_is_given_once(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[] = {
+    static const struct model_case tests[] = {
         CASE(a_model_catches_up_and_then_follows),
         CASE(a_checkpoint_moves_over_what_does_not_concern_it),
         CASE(each_event_takes_effect_once_over_many_restarts),
@@ -594,14 +573,14 @@ int main(void)
         CASE(statements_that_do_not_fit_are_built_beside_the_old_model),
         CASE(an_event_that_fails_stops_the_projection_there),
         CASE(a_model_of_another_history_is_built_anew),
-        CASE(a_missing_or_damaged_model_is_built_anew),
-        CASE(a_model_that_cannot_be_opened_stays),
-        CASE(a_rebuild_outlives_what_passes),
+        CASE_WITH(a_missing_or_damaged_model_is_built_anew, SQL_IN_A_FILE),
+        CASE_WITH(a_model_that_cannot_be_opened_stays, SQL_IN_A_FILE),
+        CASE_WITH(a_rebuild_outlives_what_passes, SQL_IN_A_FILE),
 #ifdef VARVE_WITH_POSTGRES
-        CASE(a_missing_or_damaged_schema_is_built_anew),
-        CASE(a_model_has_a_name_that_stays),
-        CASE(a_second_process_is_on_standby_and_takes_over),
-        CASE(lost_connections_are_made_again),
+        CASE_WITHOUT(a_missing_or_damaged_schema_is_built_anew, SQL_IN_A_FILE),
+        CASE_WITHOUT(a_model_has_a_name_that_stays, SQL_IN_A_FILE),
+        CASE_WITHOUT(a_second_process_is_on_standby_and_takes_over, SQL_IN_A_FILE),
+        CASE_WITHOUT(lost_connections_are_made_again, SQL_IN_A_FILE),
 #endif
         CASE(a_second_opener_reads_only),
         CASE(who_waits_is_called_back_once),

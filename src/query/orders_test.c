@@ -114,7 +114,7 @@ static void a_customers_orders_come_newest_first(void **state)
 
 int main(int argc, char **argv)
 {
-    struct CMUnitTest tests[] = {
+    static const struct model_case tests[] = {
         CASE(an_order_is_summed_up_from_placed_to_shipped),
         CASE(a_customers_orders_come_newest_first),
     };

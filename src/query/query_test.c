@@ -31,9 +31,6 @@ static void open_with(struct fixture *fixture, const char *projection, const cha
 static void json_values_keep_their_type(void **state)
 {
     struct fixture *fixture = *state;
-    if ((fixture->sql->capabilities & SQL_KEEPS_KINDS) == 0) {
-        skip();
-    }
     static const struct {
         const char *data, *row;
     } cases[] = {
@@ -82,9 +79,6 @@ static void an_events_own_fields_can_be_used(void **state)
 static void rows_of_any_kind_become_json(void **state)
 {
     struct fixture *fixture = *state;
-    if ((fixture->sql->capabilities & SQL_KEEPS_KINDS) == 0) {
-        skip();
-    }
     open_with(fixture, kinds,
               "-- @query q\n-- @reads counts\n"
               "SELECT 9e999 AS inf, -9e999 AS minus, x'00ff' AS bytes, cast(x'ff' AS TEXT) AS torn, '' AS empty,"
@@ -278,9 +272,6 @@ static void a_query_that_fails_while_it_runs_is_the_applications(void **state)
 static void json_values_become_what_the_columns_are(void **state)
 {
     struct fixture *fixture = *state;
-    if (in_files(fixture)) {
-        skip();
-    }
     open_with(fixture,
               "-- @projection counts\n-- @version 1\n-- @create\n"
               "CREATE TABLE t (id BIGINT, i BIGINT, r DOUBLE PRECISION, n NUMERIC, b BOOLEAN, s TEXT, j JSONB, d JSON,"
@@ -337,20 +328,20 @@ static void an_answer_and_a_status_are_written_as_json(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[] = {
-        CASE(json_values_keep_their_type),
+    static const struct model_case tests[] = {
+        CASE_WITH(json_values_keep_their_type, SQL_KEEPS_KINDS),
 #ifdef VARVE_WITH_POSTGRES
-        CASE(json_values_become_what_the_columns_are),
+        CASE_WITHOUT(json_values_become_what_the_columns_are, SQL_IN_A_FILE),
 #endif
         CASE(an_events_own_fields_can_be_used),
-        CASE(rows_of_any_kind_become_json),
+        CASE_WITH(rows_of_any_kind_become_json, SQL_KEEPS_KINDS),
         CASE(pages_follow_each_other),
         CASE(a_wrong_request_is_refused_and_says_why),
         CASE(a_cursor_of_another_question_is_refused),
         CASE(sql_in_values_is_text),
         CASE(a_wait_that_cannot_succeed_says_who_is_behind),
         CASE(a_query_that_fails_while_it_runs_is_the_applications),
-        cmocka_unit_test(an_answer_and_a_status_are_written_as_json),
+        { cmocka_unit_test(an_answer_and_a_status_are_written_as_json), 0, 0 },
     };
     return run_on_all(tests, sizeof tests / sizeof *tests);
 }

@@ -69,7 +69,7 @@ static void a_server_that_crashes_loses_and_repeats_nothing(void **state)
 
 int main(int argc, char **argv)
 {
-    struct CMUnitTest tests[] = {
+    static const struct model_case tests[] = {
         CASE(a_server_that_crashes_loses_and_repeats_nothing),
     };
     struct scratch scratch;
