@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is particular to a store in a PostgreSQL schema: a failed import beside a writer, and memory for a check. */
+/* What is particular to a store in a PostgreSQL schema: a failed import beside a writer, memory for a check, upkeep. */
 #include "tests/conformance/store.h"
 #include "tests/postgres/server.h"
 
@@ -146,12 +146,33 @@ static void a_store_of_large_events_is_verified_in_small_pages(void **state)
     free(data);
 }
 
+/* ---- upkeep ---- */
+
+/* Nobody asks for it any more, and the next one who writes takes it away; what has not expired stays. */
+static void an_expired_record_is_removed_by_the_way(void **state)
+{
+    (void)state;
+    struct other other = { 0 };
+    const varve_store_options options = { 0 };
+    begin(&other);
+    assert_int_equal(store_open(&other.store, postgres_store(), other.uri, &options, NULL), VARVE_OK);
+    session_ask(other.session,
+                "INSERT INTO varve.records SELECT 'test', 'k' || n, '{}', 1, now() + (n - 50) * interval "
+                "'1 hour', 0 FROM generate_series(1, 99) AS n");
+    assert_int_equal(append_n(other.store, "s-1", "Noted", 1), VARVE_OK);
+    session_await(other.session, "SELECT (count(*) = 49)::int::bigint FROM varve.records", 1);
+    assert_int_equal(append_n(other.store, "s-1", "Noted", 1), VARVE_OK);
+    varve_store_close(other.store);
+    end(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failed_import_leaves_what_somebody_else_wrote),
         cmocka_unit_test(a_failed_import_takes_its_own_schema_away),
         cmocka_unit_test(a_store_of_large_events_is_verified_in_small_pages),
+        cmocka_unit_test(an_expired_record_is_removed_by_the_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

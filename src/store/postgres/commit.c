@@ -332,9 +332,14 @@ void postgres_tend(struct store_log *log)
     keep_snapshots(log, NULL, 0);
     if (log->writer != NULL && now >= log->expiry_due && !connection_is_lost(log->writer)) {
         log->expiry_due = now + EXPIRY_EVERY;
+        (void)connection_send(log->writer, S_BEGIN, NULL);
+        (void)connection_send(log->writer, S_NO_WAIT, NULL);
         (void)connection_send(log->writer, S_DROP_EXPIRED, NULL);
-        if (connection_round(log->writer, NULL, 0, "removing records that have expired", &error) < 0)
+        (void)connection_send(log->writer, S_COMMIT, NULL);
+        if (connection_round(log->writer, NULL, 0, "removing records that have expired", &error) < 0) {
             log_line(&log->diagnostics, VARVE_LOG_WARNING, "%s", error.message);
+            roll_back(log);
+        }
     }
     if (log->writer != NULL && log->writer->silent) log->unreachable = true;
 }
