@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -172,6 +173,13 @@ static varve_status emit_nonsense(const void *state, const varve_command *comman
     return VARVE_OK; /* it did not look at what varve_emit said */
 }
 
+static varve_status emit_unreadable(const void *state, const varve_command *command, varve_decision *decision,
+                                    varve_error *error)
+{
+    (void)state, (void)command, (void)error;
+    return varve_emit(decision, &(varve_event){ .type = VARVE_STR("Deposited"), .data = VARVE_STR("{}") });
+}
+
 static varve_status reject_badly(const void *state, const varve_command *command, varve_decision *decision,
                                  varve_error *error)
 {
@@ -194,6 +202,7 @@ static const varve_command_handler commands[] = {
     { "Audit", audit },
     { "Burn", burn },
     { "EmitNonsense", emit_nonsense },
+    { "EmitUnreadable", emit_unreadable },
     { "RejectBadly", reject_badly },
     { "ForgetError", forget_error },
     { NULL, NULL },
@@ -405,6 +414,67 @@ void bank_resume_store(struct bank_stall *stall)
     pthread_cond_broadcast(&bank->changed);
     while (!stall->over) pthread_cond_wait(&bank->changed, &bank->mutex);
     pthread_mutex_unlock(&bank->mutex);
+}
+
+/* ---- commands in order ---- */
+
+void bank_write_down(void *ctx, varve_status status, const varve_outcome *outcome, const varve_error *error)
+{
+    struct bank_journal *journal = ctx;
+    (void)error;
+    const char *word = status == VARVE_REJECTED ? "no" : status == VARVE_REPEATED ? "again" : "v";
+    pthread_mutex_lock(&journal->bank->mutex);
+    size_t used = strlen(journal->text);
+    if (status < 0)
+        snprintf(journal->text + used, sizeof journal->text - used, "%s ", varve_status_word(status));
+    else
+        snprintf(journal->text + used, sizeof journal->text - used, "%s%d ", word, (int)outcome->version);
+    journal->answers++;
+    pthread_cond_broadcast(&journal->bank->changed);
+    pthread_mutex_unlock(&journal->bank->mutex);
+}
+
+varve_uuid bank_id(uint8_t number)
+{
+    varve_uuid id;
+    assert_int_equal(varve_uuid_parse(&id, VARVE_STR("01890a5d-ac96-774b-bcce-b302099a8057"), NULL), VARVE_OK);
+    id.bytes[15] = number;
+    return id;
+}
+
+void bank_order(struct bank_journal *journal, const char *type, int amount, uint8_t number)
+{
+    varve_error error = { 0 };
+    char data[64];
+    snprintf(data, sizeof data, "{\"amount\":%d}", amount);
+    varve_command command = { .type = varve_str_of(type),
+                              .stream = VARVE_STR("account-1"),
+                              .data = varve_str_of(data) };
+    if (number > 0) command.id = bank_id(number);
+    assert_int_equal(lanes_execute(journal->bank->lanes, &command, bank_write_down, journal, &error), VARVE_OK);
+}
+
+static void ignore_appended(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    (void)ctx, (void)status, (void)appended, (void)error;
+}
+
+void bank_deposit_soon(struct bank *bank, int amount)
+{
+    varve_error error = { 0 };
+    char data[64];
+    snprintf(data, sizeof data, "{\"amount\":%d}", amount);
+    varve_event event = { .stream = VARVE_STR("account-1"),
+                          .type = VARVE_STR("Deposited"),
+                          .data = varve_str_of(data) };
+    varve_append_request request = { .events = &event, .event_count = 1 };
+    assert_int_equal(varve_append_async(bank->store, &request, ignore_appended, NULL, &error), VARVE_OK);
+}
+
+void bank_wait_until_queued(struct bank *bank, uint64_t appends)
+{
+    struct store_stats stats = { 0 };
+    for (; stats.queue_length < appends; store_get_stats(bank->store, &stats)) sched_yield();
 }
 
 /* ---- assertions ---- */

@@ -13,7 +13,8 @@
 
 /*
  * Commands on "account-…": Deposit and Withdraw {"amount"}, DepositThrice {"amount"} (three events), Audit
- * (accepted without an event), and some that misbehave: Burn, EmitNonsense, RejectBadly, ForgetError, Compete
+ * (accepted without an event), and some that misbehave: Burn, EmitNonsense, EmitUnreadable (its event cannot be
+ * applied), RejectBadly, ForgetError, Compete
  * (appends to the stream behind the engine's back, as long as `competitors` lasts, before it decides).
  */
 extern const varve_decider bank_account;
@@ -43,6 +44,7 @@ struct bank {
     bool looks_held;      /* encode waits until they are let go: without snapshots only looks encode */
     unsigned looks;       /* calls of encode */
     bool refuse_decode;
+    bool is_full;     /* what a test's worker_is_full says */
     unsigned answers; /* commands answered through bank_send */
 };
 
@@ -66,6 +68,24 @@ varve_status bank_execute(struct bank *bank, const char *type, const char *strea
 varve_status bank_send(struct bank *bank, const char *type, const char *stream, int amount);
 void bank_wait_for(struct bank *bank, const unsigned *count, unsigned at_least);
 int bank_balance(struct bank *bank, const char *stream);
+
+/* What became of commands, in order: "v3" accepted, "no0" rejected, "again3" repeated, each with its version, else the
+ * status. Starts from { .bank }; what follows is under the bank's mutex. */
+struct bank_journal {
+    struct bank *bank;
+    unsigned answers;
+    char text[1024];
+};
+/* A command's callback; `ctx` is a journal. */
+void bank_write_down(void *ctx, varve_status status, const varve_outcome *outcome, const varve_error *error);
+/* Queues a command on account-1. `number`: of the command's id; 0: it has none. */
+void bank_order(struct bank_journal *journal, const char *type, int amount, uint8_t number);
+varve_uuid bank_id(uint8_t number);
+
+/* Queues somebody else's event for account-1; while the store is held, for the same batch as what is sent next. */
+void bank_deposit_soon(struct bank *bank, int amount);
+/* Until so many appends are in the store, whose writer is held. */
+void bank_wait_until_queued(struct bank *bank, uint64_t appends);
 
 /* Holds the store's writer, so that appends stay in flight, until bank_resume_store. */
 struct bank_stall {

@@ -11,14 +11,6 @@
 #include "command/bank_fixture.h"
 #include "store/access.h"
 
-static varve_uuid some_id(uint8_t last)
-{
-    varve_uuid id;
-    assert_int_equal(varve_uuid_parse(&id, VARVE_STR("01890a5d-ac96-774b-bcce-b302099a8057"), NULL), VARVE_OK);
-    id.bytes[15] = last;
-    return id;
-}
-
 /* ---- outcomes ---- */
 
 static void test_accepted_commands_tell_what_was_appended(void **state)
@@ -85,13 +77,13 @@ static void test_metadata_says_where_an_event_came_from(void **state)
         .type = VARVE_STR("Deposit"),
         .stream = VARVE_STR("account-1"),
         .data = VARVE_STR("{\"amount\":1}"),
-        .id = some_id(1),
+        .id = bank_id(1),
     };
     assert_int_equal(lanes_execute_wait(bank.lanes, &command, &outcome, &error), VARVE_OK);
     bank_assert_text(outcome.events[0].metadata, "{\"correlation_id\":\"01890a5d-ac96-774b-bcce-b302099a8001\","
                                                  "\"causation_id\":\"01890a5d-ac96-774b-bcce-b302099a8001\"}");
     varve_outcome_fini(&outcome);
-    command.id = some_id(2);
+    command.id = bank_id(2);
     command.correlation_id = VARVE_STR("c-7");
     command.causation_id = VARVE_STR("e-3");
     command.actor = VARVE_STR("Zo\"e");
@@ -353,7 +345,7 @@ static void test_a_repeated_id_gives_the_first_outcome(void **state)
         .type = VARVE_STR("DepositThrice"),
         .stream = VARVE_STR("account-1"),
         .data = VARVE_STR("{\"amount\":1}"),
-        .id = some_id(1),
+        .id = bank_id(1),
     };
     bank_open(&bank, 0);
     bank_start(&bank, 2, 100);
@@ -387,7 +379,7 @@ static void test_a_repeat_is_not_judged_by_the_state_that_it_made(void **state)
         .type = VARVE_STR("Withdraw"),
         .stream = VARVE_STR("account-1"),
         .data = VARVE_STR("{\"amount\":7}"),
-        .id = some_id(1),
+        .id = bank_id(1),
     };
     bank_open(&bank, 0);
     bank_start(&bank, 1, 100);
@@ -462,7 +454,7 @@ static void test_a_repeat_that_only_the_store_notices(void **state)
         struct elsewhere elsewhere = { bank.store, count };
         struct lanes_options options = { .workers = 1, .queue_limit = 10 };
         varve_command command = { .type = VARVE_STR("Try"), .stream = VARVE_STR("attempt-1") };
-        command.id = some_id((uint8_t)count);
+        command.id = bank_id((uint8_t)count);
         assert_int_equal(lanes_open(&lanes, bank.store, &options, &error), VARVE_OK);
         assert_int_equal(lanes_add(lanes, &attempt, &elsewhere, &error), VARVE_OK);
         assert_int_equal(lanes_start(lanes, &error), VARVE_OK);
@@ -503,7 +495,7 @@ static void test_a_repeat_whose_stream_has_lost_its_events_tells_of_damage(void 
         .type = VARVE_STR("Deposit"),
         .stream = VARVE_STR("account-1"),
         .data = VARVE_STR("{\"amount\":1}"),
-        .id = some_id(1),
+        .id = bank_id(1),
     };
     bank_open(&bank, 0);
     bank_start(&bank, 1, 10);

@@ -18,31 +18,12 @@ static void ignore_appended(void *ctx, varve_status status, const varve_appended
 
 /* ---- order and lanes ---- */
 
-struct journal {
-    struct bank *bank;
-    unsigned answers;
-    char text[1024]; /* a word an answer, in order */
-};
-
-static void write_down(void *ctx, varve_status status, const varve_outcome *outcome, const varve_error *error)
-{
-    struct journal *journal = ctx;
-    (void)error;
-    pthread_mutex_lock(&journal->bank->mutex);
-    size_t used = strlen(journal->text);
-    snprintf(journal->text + used, sizeof journal->text - used, "%s%d ", status == VARVE_REJECTED ? "no" : "v",
-             (int)outcome->version);
-    journal->answers++;
-    pthread_cond_broadcast(&journal->bank->changed);
-    pthread_mutex_unlock(&journal->bank->mutex);
-}
-
 static void test_commands_on_one_stream_take_effect_in_the_order_they_were_queued(void **state)
 {
     (void)state;
     struct bank bank;
     varve_error error = { 0 };
-    struct journal journal = { .bank = &bank };
+    struct bank_journal journal = { .bank = &bank };
     char expected[1024] = "";
     bank_open(&bank, 0);
     bank_start(&bank, 2, 1000);
@@ -53,7 +34,7 @@ static void test_commands_on_one_stream_take_effect_in_the_order_they_were_queue
             .stream = VARVE_STR("account-1"),
             .data = VARVE_STR("{\"amount\":1}"),
         };
-        assert_int_equal(lanes_execute(bank.lanes, &command, write_down, &journal, &error), VARVE_OK);
+        assert_int_equal(lanes_execute(bank.lanes, &command, bank_write_down, &journal, &error), VARVE_OK);
         snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "v%d ", i + 1);
     }
     bank_wait_for(&bank, &journal.answers, 100);
@@ -112,253 +93,6 @@ static void test_a_lane_goes_on_while_an_append_is_in_flight(void **state)
     bank_wait_for(&bank, &bank.answers, 4);
     assert_int_equal(bank_version(&bank, "account-1"), 2);
     assert_int_equal(bank_version(&bank, "account-2"), 1);
-    bank_close(&bank);
-}
-
-/* ---- commands of one stream ---- */
-
-static void send(struct bank *bank, struct journal *journal, const char *type, int amount)
-{
-    varve_error error = { 0 };
-    char data[64];
-    snprintf(data, sizeof data, "{\"amount\":%d}", amount);
-    varve_command command = { .type = varve_str_of(type),
-                              .stream = VARVE_STR("account-1"),
-                              .data = varve_str_of(data) };
-    assert_int_equal(lanes_execute(bank->lanes, &command, write_down, journal, &error), VARVE_OK);
-}
-
-static struct store_stats stats_of(struct bank *bank)
-{
-    struct store_stats stats;
-    store_get_stats(bank->store, &stats);
-    return stats;
-}
-
-static void test_commands_on_one_stream_share_a_flush(void **state)
-{
-    (void)state;
-    struct bank bank;
-    struct bank_stall stall;
-    struct journal journal = { .bank = &bank };
-    bank_open(&bank, 0);
-    bank_start(&bank, 1, 100);
-    bank_stall_store(&bank, &stall);
-    uint64_t before = stats_of(&bank).commits;
-    for (int i = 0; i < 10; i++) send(&bank, &journal, i % 2 == 0 ? "DepositThrice" : "Withdraw", i % 2 == 0 ? 1 : 3);
-    while (stats_of(&bank).queue_length < 10) sched_yield();
-    assert_int_equal(journal.answers, 0);
-    bank_resume_store(&stall);
-    bank_wait_for(&bank, &journal.answers, 10);
-    assert_string_equal(journal.text, "v3 v4 v7 v8 v11 v12 v15 v16 v19 v20 ");
-    assert_int_equal(stats_of(&bank).commits, before + 1);
-    assert_int_equal(bank_balance(&bank, "account-1"), 0);
-    bank_close(&bank);
-}
-
-/* What is rejected because of what is not durable yet might have to be decided otherwise. */
-static void test_an_outcome_waits_for_what_it_was_decided_on(void **state)
-{
-    (void)state;
-    struct bank bank;
-    struct bank_stall stall;
-    struct journal journal = { .bank = &bank };
-    bank_open(&bank, 0);
-    bank_start(&bank, 1, 100);
-    bank_stall_store(&bank, &stall);
-    send(&bank, &journal, "Deposit", 1);
-    send(&bank, &journal, "Withdraw", 2);
-    send(&bank, &journal, "Withdraw", 1);
-    send(&bank, &journal, "Withdraw", 1);
-    assert_int_equal(bank_send(&bank, "Withdraw", "account-2", 1), VARVE_OK);
-    bank_wait_for(&bank, &bank.answers, 1); /* another stream's; by then the lane has decided the others */
-    assert_int_equal(bank.decided, 5);
-    assert_int_equal(journal.answers, 0);
-    bank_resume_store(&stall);
-    bank_wait_for(&bank, &journal.answers, 4);
-    assert_string_equal(journal.text, "v1 no0 v2 no0 ");
-    bank_close(&bank);
-}
-
-/* Somebody else's event stands where the first command's would have: by its version the second one's append fits. */
-static void test_what_was_decided_on_a_lost_race_is_decided_again(void **state)
-{
-    (void)state;
-    struct bank bank;
-    struct bank_stall stall;
-    struct lanes_stats stats;
-    struct journal journal = { .bank = &bank };
-    varve_error error = { 0 };
-    bank_open(&bank, 0);
-    bank_start(&bank, 1, 100);
-    bank_stall_store(&bank, &stall);
-    varve_event event = { .stream = VARVE_STR("account-1"),
-                          .type = VARVE_STR("Deposited"),
-                          .data = VARVE_STR("{\"amount\":100}") };
-    varve_append_request request = { .events = &event, .event_count = 1 };
-    assert_int_equal(varve_append_async(bank.store, &request, ignore_appended, NULL, &error), VARVE_OK);
-    send(&bank, &journal, "Deposit", 1);
-    send(&bank, &journal, "Withdraw", 2); /* rejected at first */
-    send(&bank, &journal, "Withdraw", 1);
-    send(&bank, &journal, "Withdraw", 100); /* rejected at first */
-    bank_wait_for(&bank, &bank.decided, 4);
-    bank_resume_store(&stall);
-    bank_wait_for(&bank, &journal.answers, 4);
-    assert_string_equal(journal.text, "v2 v3 v4 no0 ");
-    assert_int_equal(bank_balance(&bank, "account-1"), 98);
-    lanes_get_stats(bank.lanes, &stats);
-    assert_int_equal(stats.retries, 1); /* the others did not lose anything themselves */
-    bank_close(&bank);
-}
-
-/* A pinned command that fails takes none of those behind it along. */
-static void test_a_failure_ahead_is_nobody_elses(void **state)
-{
-    (void)state;
-    struct bank bank;
-    struct bank_stall stall;
-    struct journal journal = { .bank = &bank };
-    varve_error error = { 0 };
-    varve_command pinned = {
-        .type = VARVE_STR("Deposit"),
-        .stream = VARVE_STR("account-1"),
-        .data = VARVE_STR("{\"amount\":5}"),
-        .expected = VARVE_STREAM_NONE,
-    };
-    bank_open(&bank, 0);
-    bank_start(&bank, 1, 100);
-    bank_stall_store(&bank, &stall);
-    varve_event event = { .stream = VARVE_STR("account-1"),
-                          .type = VARVE_STR("Deposited"),
-                          .data = VARVE_STR("{\"amount\":1}") };
-    varve_append_request request = { .events = &event, .event_count = 1 };
-    assert_int_equal(varve_append_async(bank.store, &request, ignore_appended, NULL, &error), VARVE_OK);
-    assert_int_equal(lanes_execute(bank.lanes, &pinned, write_down, &journal, &error), VARVE_OK);
-    send(&bank, &journal, "Withdraw", 3); /* only the pinned one's money would do */
-    send(&bank, &journal, "Withdraw", 1);
-    bank_wait_for(&bank, &bank.decided, 3);
-    bank_resume_store(&stall);
-    bank_wait_for(&bank, &journal.answers, 3);
-    assert_string_equal(journal.text, "v0 no0 v2 "); /* the first: CONFLICT has no version */
-    bank_close(&bank);
-}
-
-enum { HOT_CALLERS = 64, HOT_COMMANDS = 20, HOT_DEPOSITS = 40 };
-
-struct hot {
-    struct bank *bank;
-    atomic_int accepted, rejected;
-    atomic_bool versions[HOT_CALLERS * HOT_COMMANDS + HOT_DEPOSITS + 1]; /* told to somebody as the one it made */
-};
-
-/* Withdraws until each of its commands has an outcome; a caller that lost 20 races tries again. */
-static void *withdraw_often(void *ctx)
-{
-    struct hot *hot = ctx;
-    for (int i = 0; i < HOT_COMMANDS; i++) {
-        varve_outcome outcome = { 0 };
-        varve_error error = { 0 };
-        varve_status status = bank_execute(hot->bank, "Withdraw", "account-1", 1, &outcome, &error);
-        if (status == VARVE_CONFLICT) {
-            i--;
-        } else if (status == VARVE_REJECTED) {
-            atomic_fetch_add(&hot->rejected, 1);
-        } else {
-            assert_int_equal(status, VARVE_OK);
-            atomic_fetch_add(&hot->accepted, 1);
-            assert_false(atomic_exchange(&hot->versions[outcome.version], true));
-        }
-        varve_outcome_fini(&outcome);
-    }
-    return NULL;
-}
-
-/* Many callers on one aggregate, and somebody who appends to it behind the engine's back. */
-static void test_many_callers_on_one_aggregate(void **state)
-{
-    (void)state;
-    struct bank bank;
-    struct hot hot = { .bank = &bank };
-    pthread_t callers[HOT_CALLERS];
-    bank_open(&bank, 0);
-    bank_start(&bank, 2, 1000);
-    for (size_t i = 0; i < HOT_CALLERS; i++)
-        assert_int_equal(pthread_create(&callers[i], NULL, withdraw_often, &hot), 0);
-    for (int i = 0; i < HOT_DEPOSITS; i++) bank_deposit_directly(&bank, VARVE_STR("account-1"), 10);
-    for (size_t i = 0; i < HOT_CALLERS; i++) pthread_join(callers[i], NULL);
-    assert_int_equal(hot.accepted + hot.rejected, HOT_CALLERS * HOT_COMMANDS);
-    assert_int_equal(bank_version(&bank, "account-1"), (uint64_t)hot.accepted + HOT_DEPOSITS);
-    assert_int_equal(bank_balance(&bank, "account-1"), 10 * HOT_DEPOSITS - hot.accepted);
-    assert_in_range(hot.accepted, 1, 10 * HOT_DEPOSITS);
-    bank_close(&bank);
-}
-
-/* ---- states that are kept ---- */
-
-static void test_a_kept_state_is_not_folded_again(void **state)
-{
-    (void)state;
-    struct bank bank;
-    varve_error error = { 0 };
-    bank_open(&bank, 0);
-    bank_start(&bank, 1, 100);
-    for (int i = 0; i < 5; i++)
-        assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
-    assert_int_equal(bank.evolved, 5);
-    assert_int_equal(bank.states, 1);
-    bank_close(&bank);
-}
-
-static void test_a_kept_state_is_never_trusted(void **state)
-{
-    (void)state;
-    struct bank bank;
-    varve_outcome outcome = { 0 };
-    varve_error error = { 0 };
-    bank_open(&bank, 0);
-    bank_start(&bank, 1, 100);
-    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
-    bank_deposit_directly(&bank, VARVE_STR("account-1"), 10);
-    assert_int_equal(bank_execute(&bank, "Withdraw", "account-1", 11, &outcome, &error), VARVE_OK);
-    assert_int_equal(outcome.version, 3);
-    varve_outcome_fini(&outcome);
-    bank_deposit_directly(&bank, VARVE_STR("account-1"), 10);
-    assert_int_equal(bank_execute(&bank, "Audit", "account-1", 0, &outcome, &error), VARVE_OK);
-    assert_int_equal(outcome.version, 4);
-    varve_outcome_fini(&outcome);
-    bank_deposit_directly(&bank, VARVE_STR("account-1"), 10);
-    varve_command pinned = { .type = VARVE_STR("Deposit"),
-                             .stream = VARVE_STR("account-1"),
-                             .data = VARVE_STR("{\"amount\":1}"),
-                             .expected = VARVE_STREAM_AT,
-                             .expected_version = 5 };
-    assert_int_equal(lanes_execute_wait(bank.lanes, &pinned, NULL, &error), VARVE_OK);
-    bank_deposit_directly(&bank, VARVE_STR("account-1"), 10);
-    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, &outcome, &error), VARVE_OK);
-    assert_int_equal(outcome.version, 8);
-    varve_outcome_fini(&outcome);
-    assert_int_equal(bank_balance(&bank, "account-1"), 32);
-    bank_close(&bank);
-}
-
-static void test_kept_states_have_a_limit(void **state)
-{
-    (void)state;
-    struct bank bank;
-    varve_error error = { 0 };
-    char stream[32];
-    bank_open(&bank, 0);
-    bank.state_bytes = 16384;
-    bank_start(&bank, 1, 100);
-    for (int i = 0; i < 100; i++) {
-        snprintf(stream, sizeof stream, "account-%d", i);
-        assert_int_equal(bank_execute(&bank, "Deposit", stream, 1, NULL, &error), VARVE_OK);
-        assert_int_equal(bank_execute(&bank, "Deposit", "account-0", 1, NULL, &error), VARVE_OK);
-    }
-    assert_in_range(bank.states, 2, 60);
-    assert_int_equal(bank.evolved, 200); /* the one that is used most was never let go */
-    assert_int_equal(bank_balance(&bank, "account-0"), 101);
-    assert_int_equal(bank_balance(&bank, "account-1"), 1);
     bank_close(&bank);
 }
 
@@ -622,14 +356,6 @@ int main(void)
         cmocka_unit_test(test_commands_on_one_stream_take_effect_in_the_order_they_were_queued),
         cmocka_unit_test(test_many_streams_over_several_lanes),
         cmocka_unit_test(test_a_lane_goes_on_while_an_append_is_in_flight),
-        cmocka_unit_test(test_commands_on_one_stream_share_a_flush),
-        cmocka_unit_test(test_an_outcome_waits_for_what_it_was_decided_on),
-        cmocka_unit_test(test_what_was_decided_on_a_lost_race_is_decided_again),
-        cmocka_unit_test(test_a_failure_ahead_is_nobody_elses),
-        cmocka_unit_test(test_many_callers_on_one_aggregate),
-        cmocka_unit_test(test_a_kept_state_is_not_folded_again),
-        cmocka_unit_test(test_a_kept_state_is_never_trusted),
-        cmocka_unit_test(test_kept_states_have_a_limit),
         cmocka_unit_test(test_a_look_holds_up_no_command),
         cmocka_unit_test(test_a_look_passes_a_decider_that_takes_long),
         cmocka_unit_test(test_looks_count_towards_the_limit),

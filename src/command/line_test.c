@@ -1,82 +1,216 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands of one stream whose appends come to other ends than those that were hoped for. */
+/* Commands of one stream: they share a flush, wait for each other, come to other ends than hoped for; their state. */
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <cmocka.h>
 
 #include "command/bank_fixture.h"
 
-/* A word an answer, in order. */
-struct journal {
+/* ---- commands of one stream ---- */
+
+static struct store_stats stats_of(struct bank *bank)
+{
+    struct store_stats stats;
+    store_get_stats(bank->store, &stats);
+    return stats;
+}
+
+static void commands_on_one_stream_share_a_flush(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct bank_stall stall;
+    struct bank_journal journal = { .bank = &bank };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 100);
+    bank_stall_store(&bank, &stall);
+    uint64_t before = stats_of(&bank).commits;
+    for (int i = 0; i < 10; i++) bank_order(&journal, i % 2 == 0 ? "DepositThrice" : "Withdraw", i % 2 == 0 ? 1 : 3, 0);
+    bank_wait_until_queued(&bank, 10);
+    assert_int_equal(journal.answers, 0);
+    bank_resume_store(&stall);
+    bank_wait_for(&bank, &journal.answers, 10);
+    assert_string_equal(journal.text, "v3 v4 v7 v8 v11 v12 v15 v16 v19 v20 ");
+    assert_int_equal(stats_of(&bank).commits, before + 1);
+    assert_int_equal(bank_balance(&bank, "account-1"), 0);
+    bank_close(&bank);
+}
+
+/* What is rejected because of what is not durable yet might have to be decided otherwise. */
+static void an_outcome_waits_for_what_it_was_decided_on(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct bank_stall stall;
+    struct bank_journal journal = { .bank = &bank };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 100);
+    bank_stall_store(&bank, &stall);
+    bank_order(&journal, "Deposit", 1, 0);
+    bank_order(&journal, "Withdraw", 2, 0);
+    bank_order(&journal, "Withdraw", 1, 0);
+    bank_order(&journal, "Withdraw", 1, 0);
+    assert_int_equal(bank_send(&bank, "Withdraw", "account-2", 1), VARVE_OK);
+    bank_wait_for(&bank, &bank.answers, 1); /* another stream's; by then the lane has decided the others */
+    assert_int_equal(bank.decided, 5);
+    assert_int_equal(journal.answers, 0);
+    bank_resume_store(&stall);
+    bank_wait_for(&bank, &journal.answers, 4);
+    assert_string_equal(journal.text, "v1 no0 v2 no0 ");
+    bank_close(&bank);
+}
+
+/* Somebody else's event stands where the first command's would have: by its version the second one's append fits. */
+static void what_was_decided_on_a_lost_race_is_decided_again(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct bank_stall stall;
+    struct lanes_stats stats;
+    struct bank_journal journal = { .bank = &bank };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 100);
+    bank_stall_store(&bank, &stall);
+    bank_deposit_soon(&bank, 100);
+    bank_order(&journal, "Deposit", 1, 0);
+    bank_order(&journal, "Withdraw", 2, 0); /* rejected at first */
+    bank_order(&journal, "Withdraw", 1, 0);
+    bank_order(&journal, "Withdraw", 100, 0); /* rejected at first */
+    bank_wait_for(&bank, &bank.decided, 4);
+    bank_resume_store(&stall);
+    bank_wait_for(&bank, &journal.answers, 4);
+    assert_string_equal(journal.text, "v2 v3 v4 no0 ");
+    assert_int_equal(bank_balance(&bank, "account-1"), 98);
+    lanes_get_stats(bank.lanes, &stats);
+    assert_int_equal(stats.retries, 1); /* the others did not lose anything themselves */
+    bank_close(&bank);
+}
+
+/* A pinned command that fails takes none of those behind it along. */
+static void a_failure_ahead_is_nobody_elses(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct bank_stall stall;
+    struct bank_journal journal = { .bank = &bank };
+    varve_error error = { 0 };
+    varve_command pinned = {
+        .type = VARVE_STR("Deposit"),
+        .stream = VARVE_STR("account-1"),
+        .data = VARVE_STR("{\"amount\":5}"),
+        .expected = VARVE_STREAM_NONE,
+    };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 100);
+    bank_stall_store(&bank, &stall);
+    bank_deposit_soon(&bank, 1);
+    assert_int_equal(lanes_execute(bank.lanes, &pinned, bank_write_down, &journal, &error), VARVE_OK);
+    bank_order(&journal, "Withdraw", 3, 0); /* only the pinned one's money would do */
+    bank_order(&journal, "Withdraw", 1, 0);
+    bank_wait_for(&bank, &bank.decided, 3);
+    bank_resume_store(&stall);
+    bank_wait_for(&bank, &journal.answers, 3);
+    assert_string_equal(journal.text, "version-conflict no0 v2 ");
+    bank_close(&bank);
+}
+
+/* The first command's event is in the log, but no state can be made of it: the second one is not decided on half a
+ * state, and told so once the first is durable. */
+static void an_event_that_cannot_be_applied_holds_up_what_is_behind(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct bank_stall stall;
+    struct bank_journal journal = { .bank = &bank };
+    varve_error error = { 0 };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 100);
+    bank_stall_store(&bank, &stall);
+    bank_order(&journal, "EmitUnreadable", 1, 0);
+    bank_order(&journal, "Withdraw", 1, 0);
+    bank_order(&journal, "Deposit", 1, 0);
+    assert_int_equal(bank_execute(&bank, "Audit", "account-2", 0, NULL, &error), VARVE_OK); /* the lane was there */
+    assert_int_equal(journal.answers, 0);
+    bank_resume_store(&stall);
+    bank_wait_for(&bank, &journal.answers, 3);
+    assert_string_equal(journal.text, "v1 application-error application-error ");
+    assert_int_equal(bank_version(&bank, "account-1"), 1);
+    assert_true(bank.warnings > 0);
+    bank_close(&bank);
+}
+
+static void so_many_are_decided_and_not_durable_at_most(void **state)
+{
+    enum { AHEAD = 256, SENT = 300 }; /* as docs/limits.md says */
+    (void)state;
+    struct bank bank;
+    struct bank_stall stall;
+    varve_error error = { 0 };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, SENT + 1);
+    bank_stall_store(&bank, &stall);
+    for (int i = 0; i < SENT; i++) assert_int_equal(bank_send(&bank, "Deposit", "account-1", 1), VARVE_OK);
+    bank_wait_until_queued(&bank, AHEAD);
+    assert_int_equal(bank_execute(&bank, "Audit", "account-2", 0, NULL, &error), VARVE_OK); /* the lane is through */
+    assert_int_equal(bank.decided, AHEAD);
+    bank_resume_store(&stall);
+    bank_wait_for(&bank, &bank.answers, SENT);
+    assert_int_equal(bank_balance(&bank, "account-1"), SENT);
+    bank_close(&bank);
+}
+
+enum { HOT_CALLERS = 64, HOT_COMMANDS = 20, HOT_DEPOSITS = 40 };
+
+struct hot {
     struct bank *bank;
-    unsigned answers;
-    char text[1024];
+    atomic_int accepted, rejected;
+    atomic_bool versions[HOT_CALLERS * HOT_COMMANDS + HOT_DEPOSITS + 1]; /* told to somebody as the one it made */
 };
 
-static void write_down(void *ctx, varve_status status, const varve_outcome *outcome, const varve_error *error)
+/* Withdraws until each of its commands has an outcome; a caller that lost 20 races tries again. */
+static void *withdraw_often(void *ctx)
 {
-    struct journal *journal = ctx;
-    (void)error;
-    pthread_mutex_lock(&journal->bank->mutex);
-    size_t used = strlen(journal->text);
-    if (status < 0)
-        snprintf(journal->text + used, sizeof journal->text - used, "%s ", varve_status_word(status));
-    else
-        snprintf(journal->text + used, sizeof journal->text - used, "%s%d ",
-                 status == VARVE_REJECTED   ? "no"
-                 : status == VARVE_REPEATED ? "again"
-                                            : "v",
-                 (int)outcome->version);
-    journal->answers++;
-    pthread_cond_broadcast(&journal->bank->changed);
-    pthread_mutex_unlock(&journal->bank->mutex);
+    struct hot *hot = ctx;
+    for (int i = 0; i < HOT_COMMANDS; i++) {
+        varve_outcome outcome = { 0 };
+        varve_error error = { 0 };
+        varve_status status = bank_execute(hot->bank, "Withdraw", "account-1", 1, &outcome, &error);
+        if (status == VARVE_CONFLICT) {
+            i--;
+        } else if (status == VARVE_REJECTED) {
+            atomic_fetch_add(&hot->rejected, 1);
+        } else {
+            assert_int_equal(status, VARVE_OK);
+            atomic_fetch_add(&hot->accepted, 1);
+            assert_false(atomic_exchange(&hot->versions[outcome.version], true));
+        }
+        varve_outcome_fini(&outcome);
+    }
+    return NULL;
 }
 
-static varve_uuid some_id(uint8_t last)
+/* Many callers on one aggregate, and somebody who appends to it behind the engine's back. */
+static void many_callers_on_one_aggregate(void **state)
 {
-    varve_uuid id;
-    assert_int_equal(varve_uuid_parse(&id, VARVE_STR("01890a5d-ac96-774b-bcce-b302099a8057"), NULL), VARVE_OK);
-    id.bytes[15] = last;
-    return id;
-}
-
-/* `number`: of the command's id; 0: it has none. */
-static void send(struct journal *journal, const char *type, int amount, int number)
-{
-    varve_error error = { 0 };
-    char data[64];
-    snprintf(data, sizeof data, "{\"amount\":%d}", amount);
-    varve_command command = { .type = varve_str_of(type),
-                              .stream = VARVE_STR("account-1"),
-                              .data = varve_str_of(data) };
-    if (number > 0) command.id = some_id((uint8_t)number);
-    assert_int_equal(lanes_execute(journal->bank->lanes, &command, write_down, journal, &error), VARVE_OK);
-}
-
-static void ignore_appended(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
-{
-    (void)ctx, (void)status, (void)appended, (void)error;
-}
-
-/* Somebody else's, in the same batch as what is sent next while the store is held. */
-static void deposit_behind_their_back(struct bank *bank, const char *data)
-{
-    varve_error error = { 0 };
-    varve_event event = { .stream = VARVE_STR("account-1"),
-                          .type = VARVE_STR("Deposited"),
-                          .data = varve_str_of(data) };
-    varve_append_request request = { .events = &event, .event_count = 1 };
-    assert_int_equal(varve_append_async(bank->store, &request, ignore_appended, NULL, &error), VARVE_OK);
-}
-
-/* In the store, whose writer is held. */
-static void wait_until_queued(struct bank *bank, uint64_t appends)
-{
-    struct store_stats stats = { 0 };
-    for (; stats.queue_length < appends; store_get_stats(bank->store, &stats)) sched_yield();
+    (void)state;
+    struct bank bank;
+    struct hot hot = { .bank = &bank };
+    pthread_t callers[HOT_CALLERS];
+    bank_open(&bank, 0);
+    bank_start(&bank, 2, 1000);
+    for (size_t i = 0; i < HOT_CALLERS; i++)
+        assert_int_equal(pthread_create(&callers[i], NULL, withdraw_often, &hot), 0);
+    for (int i = 0; i < HOT_DEPOSITS; i++) bank_deposit_directly(&bank, VARVE_STR("account-1"), 10);
+    for (size_t i = 0; i < HOT_CALLERS; i++) pthread_join(callers[i], NULL);
+    assert_int_equal(hot.accepted + hot.rejected, HOT_CALLERS * HOT_COMMANDS);
+    assert_int_equal(bank_version(&bank, "account-1"), (uint64_t)hot.accepted + HOT_DEPOSITS);
+    assert_int_equal(bank_balance(&bank, "account-1"), 10 * HOT_DEPOSITS - hot.accepted);
+    assert_in_range(hot.accepted, 1, 10 * HOT_DEPOSITS);
+    bank_close(&bank);
 }
 
 /* ---- a store that has bad days ---- */
@@ -125,15 +259,15 @@ static void an_unknown_outcome_is_not_decided_again(void **state)
     (void)state;
     struct bank bank;
     struct bank_stall stall;
-    struct journal journal = { .bank = &bank };
+    struct bank_journal journal = { .bank = &bank };
     varve_error error = { 0 };
     open_with_plan(&bank);
     assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 2, NULL, &error), VARVE_OK);
     bank_stall_store(&bank, &stall);
-    send(&journal, "Withdraw", 1, 0);
-    send(&journal, "Withdraw", 1, 0);
-    send(&journal, "Audit", 0, 0);
-    wait_until_queued(&bank, 2);
+    bank_order(&journal, "Withdraw", 1, 0);
+    bank_order(&journal, "Withdraw", 1, 0);
+    bank_order(&journal, "Audit", 0, 0);
+    bank_wait_until_queued(&bank, 2);
     plan.doubts = true;
     bank_resume_store(&stall);
     bank_wait_for(&bank, &journal.answers, 3);
@@ -147,13 +281,13 @@ static void what_was_sent_twice_is_told_once(void **state)
     (void)state;
     struct bank bank;
     struct bank_stall stall;
-    struct journal journal = { .bank = &bank };
+    struct bank_journal journal = { .bank = &bank };
     varve_error error = { 0 };
     open_with_plan(&bank);
     assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 3, NULL, &error), VARVE_OK);
     bank_stall_store(&bank, &stall);
-    for (int i = 0; i < 3; i++) send(&journal, "Withdraw", 1, 0);
-    wait_until_queued(&bank, 3);
+    for (int i = 0; i < 3; i++) bank_order(&journal, "Withdraw", 1, 0);
+    bank_wait_until_queued(&bank, 3);
     plan.resends = true;
     bank_resume_store(&stall);
     bank_wait_for(&bank, &journal.answers, 3);
@@ -169,19 +303,19 @@ static void many_repeats_take_one_batch(void **state)
     (void)state;
     struct bank bank;
     struct bank_stall stall;
-    struct journal journal = { .bank = &bank };
+    struct bank_journal journal = { .bank = &bank };
     char expected[1024] = "";
     open_with_plan(&bank);
-    for (int i = 1; i <= REPEATS; i++) send(&journal, "Deposit", 1, i);
+    for (int i = 1; i <= REPEATS; i++) bank_order(&journal, "Deposit", 1, (uint8_t)i);
     bank_wait_for(&bank, &journal.answers, REPEATS);
     journal.text[0] = '\0';
     bank_stall_store(&bank, &stall);
     for (int i = 1; i <= REPEATS; i++) {
-        send(&journal, "Deposit", 1, i);
+        bank_order(&journal, "Deposit", 1, (uint8_t)i);
         snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "again%d ", i);
     }
-    send(&journal, "Deposit", 1, 0);
-    wait_until_queued(&bank, REPEATS + 1);
+    bank_order(&journal, "Deposit", 1, 0);
+    bank_wait_until_queued(&bank, REPEATS + 1);
     unsigned before = plan.batches;
     bank_resume_store(&stall);
     bank_wait_for(&bank, &journal.answers, 2 * REPEATS + 1);
@@ -192,7 +326,105 @@ static void many_repeats_take_one_batch(void **state)
     bank_close(&bank);
 }
 
-/* ---- what is kept ---- */
+/* ---- states that are kept ---- */
+
+static void a_kept_state_is_not_folded_again(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_error error = { 0 };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 100);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    assert_int_equal(bank.evolved, 5);
+    assert_int_equal(bank.states, 1);
+    bank_close(&bank);
+}
+
+static void a_kept_state_is_never_trusted(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_outcome outcome = { 0 };
+    varve_error error = { 0 };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 100);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    bank_deposit_directly(&bank, VARVE_STR("account-1"), 10);
+    assert_int_equal(bank_execute(&bank, "Withdraw", "account-1", 11, &outcome, &error), VARVE_OK);
+    assert_int_equal(outcome.version, 3);
+    varve_outcome_fini(&outcome);
+    bank_deposit_directly(&bank, VARVE_STR("account-1"), 10);
+    assert_int_equal(bank_execute(&bank, "Audit", "account-1", 0, &outcome, &error), VARVE_OK);
+    assert_int_equal(outcome.version, 4);
+    varve_outcome_fini(&outcome);
+    bank_deposit_directly(&bank, VARVE_STR("account-1"), 10);
+    varve_command pinned = { .type = VARVE_STR("Deposit"),
+                             .stream = VARVE_STR("account-1"),
+                             .data = VARVE_STR("{\"amount\":1}"),
+                             .expected = VARVE_STREAM_AT,
+                             .expected_version = 5 };
+    assert_int_equal(lanes_execute_wait(bank.lanes, &pinned, NULL, &error), VARVE_OK);
+    bank_deposit_directly(&bank, VARVE_STR("account-1"), 10);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, &outcome, &error), VARVE_OK);
+    assert_int_equal(outcome.version, 8);
+    varve_outcome_fini(&outcome);
+    assert_int_equal(bank_balance(&bank, "account-1"), 32);
+    bank_close(&bank);
+}
+
+static void kept_states_have_a_limit(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_error error = { 0 };
+    char stream[32];
+    bank_open(&bank, 0);
+    bank.state_bytes = 16384;
+    bank_start(&bank, 1, 100);
+    for (int i = 0; i < 100; i++) {
+        snprintf(stream, sizeof stream, "account-%d", i);
+        assert_int_equal(bank_execute(&bank, "Deposit", stream, 1, NULL, &error), VARVE_OK);
+        assert_int_equal(bank_execute(&bank, "Deposit", "account-0", 1, NULL, &error), VARVE_OK);
+    }
+    assert_in_range(bank.states, 2, 60);
+    assert_int_equal(bank.evolved, 200); /* the one that is used most was never let go */
+    assert_int_equal(bank_balance(&bank, "account-0"), 101);
+    assert_int_equal(bank_balance(&bank, "account-1"), 1);
+    bank_close(&bank);
+}
+
+static bool is_full(void *worker)
+{
+    struct bank *bank = worker;
+    pthread_mutex_lock(&bank->mutex);
+    bool full = bank->is_full;
+    pthread_mutex_unlock(&bank->mutex);
+    return full;
+}
+
+static void a_full_worker_keeps_no_states(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_error error = { 0 };
+    bank_open(&bank, 0);
+    bank.account.worker_is_full = is_full;
+    bank_start(&bank, 1, 100);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-2", 1, NULL, &error), VARVE_OK);
+    pthread_mutex_lock(&bank.mutex);
+    assert_int_equal(bank.states, 2);
+    bank.is_full = true;
+    pthread_mutex_unlock(&bank.mutex);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
+    pthread_mutex_lock(&bank.mutex);
+    while (bank.states > 0) pthread_cond_wait(&bank.changed, &bank.mutex);
+    pthread_mutex_unlock(&bank.mutex);
+    assert_int_equal(bank_balance(&bank, "account-1"), 2);
+    bank_close(&bank);
+}
 
 /* Made of a state that never came about, it must not be mixed with the next. */
 static void a_snapshot_is_of_the_state_that_came_about(void **state)
@@ -200,7 +432,7 @@ static void a_snapshot_is_of_the_state_that_came_about(void **state)
     (void)state;
     struct bank bank;
     struct bank_stall stall;
-    struct journal journal = { .bank = &bank };
+    struct bank_journal journal = { .bank = &bank };
     varve_error error = { 0 };
     varve_buf json = { 0 };
     uint64_t version = 0;
@@ -208,10 +440,10 @@ static void a_snapshot_is_of_the_state_that_came_about(void **state)
     bank.account.snapshot_every = 1;
     bank_start(&bank, 1, 100);
     bank_stall_store(&bank, &stall);
-    deposit_behind_their_back(&bank, "{\"amount\":100}");
-    send(&journal, "Deposit", 1, 0);
-    send(&journal, "Deposit", 1, 0);
-    send(&journal, "Withdraw", 1000, 0);
+    bank_deposit_soon(&bank, 100);
+    bank_order(&journal, "Deposit", 1, 0);
+    bank_order(&journal, "Deposit", 1, 0);
+    bank_order(&journal, "Withdraw", 1000, 0);
     bank_wait_for(&bank, &bank.decided, 3);
     bank_resume_store(&stall);
     bank_wait_for(&bank, &journal.answers, 3);
@@ -232,7 +464,7 @@ static void a_kept_state_belongs_to_one_history(void **state)
     (void)state;
     struct bank bank;
     struct bank_stall stall;
-    struct journal journal = { .bank = &bank };
+    struct bank_journal journal = { .bank = &bank };
     varve_error error = { 0 };
     open_with_plan(&bank);
     for (int i = 0; i < 5; i++)
@@ -246,10 +478,10 @@ static void a_kept_state_belongs_to_one_history(void **state)
     assert_int_equal(bank.evolved, 17);
 
     bank_stall_store(&bank, &stall);
-    send(&journal, "Deposit", 1, 0);
+    bank_order(&journal, "Deposit", 1, 0);
     bank_wait_for(&bank, &bank.decided, 8);
     plan.told.renewed(plan.told.ctx, "a fourth one", 3); /* what is decided on it waits for what is in the store */
-    send(&journal, "Withdraw", 7, 0);
+    bank_order(&journal, "Withdraw", 7, 0);
     assert_int_equal(bank_execute(&bank, "Audit", "account-2", 0, NULL, &error), VARVE_OK);
     assert_int_equal(bank.decided, 8);
     bank_resume_store(&stall);
@@ -286,9 +518,20 @@ static void what_is_too_large_to_keep_drives_nothing_else_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commands_on_one_stream_share_a_flush),
+        cmocka_unit_test(an_outcome_waits_for_what_it_was_decided_on),
+        cmocka_unit_test(what_was_decided_on_a_lost_race_is_decided_again),
+        cmocka_unit_test(a_failure_ahead_is_nobody_elses),
+        cmocka_unit_test(an_event_that_cannot_be_applied_holds_up_what_is_behind),
+        cmocka_unit_test(so_many_are_decided_and_not_durable_at_most),
+        cmocka_unit_test(many_callers_on_one_aggregate),
+        cmocka_unit_test(a_kept_state_is_not_folded_again),
+        cmocka_unit_test(a_kept_state_is_never_trusted),
+        cmocka_unit_test(kept_states_have_a_limit),
         cmocka_unit_test(an_unknown_outcome_is_not_decided_again),
         cmocka_unit_test(what_was_sent_twice_is_told_once),
         cmocka_unit_test(many_repeats_take_one_batch),
+        cmocka_unit_test(a_full_worker_keeps_no_states),
         cmocka_unit_test(a_snapshot_is_of_the_state_that_came_about),
         cmocka_unit_test(a_kept_state_belongs_to_one_history),
         cmocka_unit_test(what_is_too_large_to_keep_drives_nothing_else_out),

@@ -211,6 +211,33 @@ static void a_worker_holds_many_states(void **state)
     end(&fold);
 }
 
+/* A megabyte each, in pieces: what is held counts, what is garbage does not. */
+static void a_worker_says_when_it_is_full(void **state)
+{
+    enum { STATES = 50 };
+    struct fold fold = { 0 };
+    void *states[STATES];
+    const varve_decider *table;
+
+    (void)state;
+    begin(&fold,
+          MODULE("initial = function() local s = {} for i = 1, 10 do s[i] = ('x'):rep(100000 + i) end return s end"));
+    table = lua_decider_table(fold.decider);
+    assert_false(table->worker_is_full(fold.worker));
+    for (size_t i = 0; i < STATES; i++) {
+        states[i] = calloc(1, table->state_size);
+        assert_non_null(states[i]);
+        assert_int_equal(table->initial(fold.worker, states[i], NULL), VARVE_OK);
+    }
+    assert_true(table->worker_is_full(fold.worker));
+    for (size_t i = 0; i < STATES; i++) {
+        table->fini(states[i]);
+        free(states[i]);
+    }
+    assert_false(table->worker_is_full(fold.worker));
+    end(&fold);
+}
+
 static void mistakes_in_evolve_are_errors(void **state)
 {
     struct fold fold = { 0 };
@@ -403,6 +430,7 @@ int main(void)
         cmocka_unit_test(events_have_all_fields),
         cmocka_unit_test(states_fold_and_come_back),
         cmocka_unit_test(a_worker_holds_many_states),
+        cmocka_unit_test(a_worker_says_when_it_is_full),
         cmocka_unit_test(mistakes_in_evolve_are_errors),
         cmocka_unit_test(decisions_become_events),
         cmocka_unit_test(mistakes_in_decide_are_errors),
