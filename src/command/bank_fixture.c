@@ -65,6 +65,10 @@ static varve_status evolve(void *state, const varve_event *event, varve_error *e
     struct account *account = state;
     int64_t amount = 0;
     bump(account->bank, &account->bank->evolved, 1);
+    /* As the contract says, whether the event was read or is not even committed. */
+    if (event->occurred_at != 0) bump(account->bank, &account->bank->times_seen, 1);
+    if (event->version == 0 || event->position != 0 || event->recorded_at != 0)
+        return varve_error_set(error, VARVE_APPLICATION, "evolve sees what is not known of every event");
     if (varve_json_int(event->data, "amount", &amount, error) < 0) return error->status;
     account->balance += varve_str_is(event->type, "Deposited") ? amount : -amount;
     return VARVE_OK;

@@ -36,6 +36,7 @@ struct bank {
     unsigned competitors; /* appends that Compete still makes */
     unsigned decided;     /* calls of decide */
     unsigned evolved;     /* calls of evolve */
+    unsigned times_seen;  /* calls of evolve with an occurred_at, which only some events are given */
     unsigned states;      /* states made and not released */
     unsigned workers;     /* workers opened and not closed */
     unsigned warnings;    /* lines logged */

@@ -21,14 +21,15 @@
  * Where a command stands:
  *
  *     DECIDE --no events--> HELD --the id is new, and so is the state--> (over: OK, REJECTED, a failure)
- *      |  ^                  |  |
- *      |  +-- news ----------+  +--the id is in the log--> (over: REPEATED)
- *      |  |                     |
- *      |  +-- conflict --+      LOOK_UP
- *      v                 |      ^
- *     APPEND -----> ANSWER -----+ ids are in the log
- *          ^             |
- *          +-- is full --+--durable--> (over: OK)
+ *      |  ^                  |  +--the id is in the log--> (over: REPEATED)
+ *      |  +-- news ----------+
+ *      |  |
+ *      |  +-- conflict --+     +--ids are in the log--> LOOK_UP --> (over: REPEATED)
+ *      v                 |     |
+ *     APPEND -----------> ANSWER --durable--> (over: OK)
+ *      |  ^                  |
+ *      |  +-- the store is full
+ *      +--refused without being queued--> HELD
  */
 enum execute_step { EXECUTE_DECIDE, EXECUTE_APPEND, EXECUTE_ANSWER, EXECUTE_HELD, EXECUTE_LOOK_UP, EXECUTE_OVER };
 

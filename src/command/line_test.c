@@ -339,6 +339,8 @@ static void a_kept_state_is_not_folded_again(void **state)
         assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
     assert_int_equal(bank.evolved, 5);
     assert_int_equal(bank.states, 1);
+    assert_int_equal(bank_balance(&bank, "account-1"), 5); /* read from the log */
+    assert_int_equal(bank.times_seen, 0);
     bank_close(&bank);
 }
 
