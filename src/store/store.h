@@ -19,6 +19,7 @@ enum {
     STORE_ONE_WRITER = 1 << 0,   /* one process at a time may open the log for writing */
     STORE_IN_A_FILE = 1 << 1,    /* `path` names a file that can be copied and damaged */
     STORE_MANY_WRITERS = 1 << 2, /* several processes may: the driver tells of what others appended */
+    STORE_LEAVES_TIME = 1 << 3,  /* a commit mostly waits for somebody else, and calls `meanwhile` as it begins to */
 };
 
 /* Gives a load its next event, complete and with everything the log sets; DONE after the last. */
@@ -52,8 +53,8 @@ struct store_driver {
      */
     varve_status (*commit)(struct store_log *log, struct store_batch *batch, struct store_head *head,
                            varve_error *error);
-    /* What need not be waited for, after the batch's appends are answered, such as a checkpoint, and snapshots that
-     * `commit` left for it; bounded in time, failures are only logged. */
+    /* What need not be waited for, such as a checkpoint, and snapshots that `commit` left for it; bounded in time,
+     * failures are only logged. */
     void (*tend)(struct store_log *log);
 
     /* Visits records in the order of their keys (bytes), but for those that have expired. `*now` is the time by the

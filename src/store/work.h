@@ -115,6 +115,9 @@ struct store_batch {
     size_t append_count;
     const struct store_snapshot *snapshots;
     size_t snapshot_count;
+    /* With STORE_LEAVES_TIME: called once at most, before anything is waited for. Must not block. */
+    void (*meanwhile)(void *ctx);
+    void *ctx;
     /* ---- */
     bool unreachable; /* the database could not be reached, for as long as the driver tries */
 };

@@ -41,7 +41,8 @@ struct writer {
     struct store_stats stats;
 
     /* The writer thread's own. */
-    bool unreachable; /* the latest transaction could not reach the database */
+    bool unreachable;       /* the latest transaction could not reach the database */
+    struct append *settled; /* durable or refused, and to be answered while the next batch is under way */
     struct snapshots buffers[2];
     struct store_append *batch[BATCH_APPENDS];
 };
@@ -62,6 +63,23 @@ static void refuse(struct append *append, const varve_error *error)
 {
     append->work.status = error->status;
     append->work.error = *error;
+}
+
+static void answer_all(struct append *batch)
+{
+    while (batch != NULL) {
+        struct append *next = batch->next;
+        answer(batch);
+        batch = next;
+    }
+}
+
+static void answer_settled(void *ctx)
+{
+    struct writer *writer = ctx;
+    struct append *settled = writer->settled;
+    writer->settled = NULL;
+    answer_all(settled);
 }
 
 /* An append that was refused because its idempotency key is known has the first one's outcome. */
@@ -135,7 +153,7 @@ enum outcome {
 static enum outcome commit(struct writer *writer, struct append *batch, struct snapshots *snapshots)
 {
     const struct writer_options *options = &writer->options;
-    struct store_batch work = { .appends = writer->batch };
+    struct store_batch work = { .appends = writer->batch, .meanwhile = answer_settled, .ctx = writer };
     for (struct append *append = batch; append != NULL; append = append->next) {
         if (is_behind_a_break(append)) {
             append_refuse_behind(&append->work);
@@ -204,15 +222,6 @@ static void commit_batch(struct writer *writer, struct append *batch, struct sna
     }
 }
 
-static void answer_all(struct append *batch)
-{
-    while (batch != NULL) {
-        struct append *next = batch->next;
-        answer(batch);
-        batch = next;
-    }
-}
-
 /* Takes appends off the queue, up to these bounds, one more allowed. The mutex is held. */
 static struct append *take(struct writer *writer, uint32_t most, size_t most_bytes)
 {
@@ -251,6 +260,38 @@ static struct snapshots *take_snapshots(struct writer *writer)
     return taken;
 }
 
+/* Answers cost as much as the work they are for, when each wakes a thread. Where a commit leaves time for it, and there
+ * is one to come at once, they are given then: callers come back while the database works, and it has work when they do. */
+static bool can_answer_later(struct writer *writer, const struct snapshots *snapshots)
+{
+    if ((writer->options.driver->capabilities & STORE_LEAVES_TIME) == 0 || snapshots != NULL) return false;
+    if (writer->unreachable || writer->poison.status < 0) return false;
+    pthread_mutex_lock(&writer->mutex);
+    bool more = writer->first != NULL;
+    pthread_mutex_unlock(&writer->mutex);
+    return more;
+}
+
+static void work_off(struct writer *writer, struct append *batch, struct snapshots *snapshots)
+{
+    /* Only this thread writes the poison, so it may read it without the mutex. */
+    if (writer->poison.status < 0) {
+        for (struct append *append = batch; append != NULL; append = append->next) refuse(append, &writer->poison);
+        conclude(writer, batch, false, NULL);
+    } else {
+        commit_batch(writer, batch, snapshots);
+    }
+    answer_settled(writer); /* if that was not done meanwhile */
+    struct append *behind = writer->unreachable ? refuse_queued(writer) : NULL;
+    writer->settled = batch;
+    if (!can_answer_later(writer, snapshots)) answer_settled(writer); /* who asks again from here on is tried */
+    answer_all(behind);
+    if (writer->poison.status >= 0) writer->options.driver->tend(writer->options.log);
+    if (snapshots == NULL) return;
+    snapshots->count = 0;
+    arena_reset(&snapshots->memory);
+}
+
 static void *run(void *argument)
 {
     struct writer *writer = argument;
@@ -265,22 +306,7 @@ static void *run(void *argument)
         struct snapshots *snapshots = take_snapshots(writer);
         pthread_mutex_unlock(&writer->mutex);
         if (batch == NULL && snapshots == NULL) return NULL; /* closing, and everything is answered */
-
-        /* Only this thread writes the poison, so it may read it without the mutex. */
-        if (writer->poison.status < 0) {
-            for (struct append *append = batch; append != NULL; append = append->next) refuse(append, &writer->poison);
-            conclude(writer, batch, false, NULL);
-        } else {
-            commit_batch(writer, batch, snapshots);
-        }
-        struct append *behind = writer->unreachable ? refuse_queued(writer) : NULL;
-        answer_all(batch); /* who asks again from here on is tried */
-        answer_all(behind);
-        if (writer->poison.status >= 0) writer->options.driver->tend(writer->options.log);
-        if (snapshots != NULL) {
-            snapshots->count = 0;
-            arena_reset(&snapshots->memory);
-        }
+        work_off(writer, batch, snapshots);
         pthread_mutex_lock(&writer->mutex);
     }
 }

@@ -586,6 +586,118 @@ static void what_was_appended_is_there_after_reopening(void **state)
     assert_int_equal(append_if(fixture->store, "s-1", VARVE_STREAM_AT, 10, NULL, NULL), VARVE_OK);
 }
 
+static void reopen(struct fixture *fixture)
+{
+    varve_store_close(fixture->store);
+    assert_int_equal(open_again(fixture, &fixture->store, false, NULL), VARVE_OK);
+}
+
+/* Each append is the first after opening: it meets a store that remembers nothing. */
+static void what_is_not_remembered_is_not_guessed(void **state)
+{
+    static const struct {
+        const char *stream;
+        varve_condition_kind kind;
+        uint64_t expected;
+        varve_status status;
+        uint64_t version;
+    } first[] = {
+        { "s-1", VARVE_STREAM_ANY, 0, VARVE_OK, 11 },         { "s-1", VARVE_STREAM_AT, 10, VARVE_CONFLICT, 11 },
+        { "s-1", VARVE_STREAM_AT, 99, VARVE_CONFLICT, 11 },   { "s-1", VARVE_STREAM_AT, 11, VARVE_OK, 12 },
+        { "s-1", VARVE_STREAM_NONE, 0, VARVE_CONFLICT, 12 },  { "s-1", VARVE_STREAM_EXISTS, 0, VARVE_OK, 13 },
+        { "s-2", VARVE_STREAM_EXISTS, 0, VARVE_CONFLICT, 0 }, { "s-2", VARVE_STREAM_NONE, 0, VARVE_OK, 1 },
+        { "s-3", VARVE_STREAM_ANY, 0, VARVE_OK, 1 },
+    };
+    struct fixture *fixture = *state;
+    append_n(fixture->store, "s-1", "E", 10);
+    for (size_t i = 0; i < sizeof first / sizeof first[0]; i++) {
+        varve_appended appended = { 0 };
+        reopen(fixture);
+        assert_int_equal(append_if(fixture->store, first[i].stream, first[i].kind, first[i].expected, &appended, NULL),
+                         first[i].status);
+        if (first[i].status == VARVE_OK)
+            assert_int_equal(appended.streams[0].version, first[i].version);
+        else
+            assert_int_equal(appended.failed[0].current_version, first[i].version);
+        varve_appended_fini(&appended);
+    }
+}
+
+/* Several appends that share a batch, and what became of each. */
+struct batch {
+    varve_store *store;
+    sem_t answered;
+    struct batch_item {
+        const char *stream;
+        size_t events;
+        varve_condition condition;
+        varve_status status;
+        uint64_t version; /* the stream's, after it or, when it is refused, as it is */
+    } items[6];
+    size_t count;
+};
+
+static void check_item(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    struct batch *batch = ctx;
+    const struct batch_item *item = &batch->items[batch->count++];
+    (void)error;
+    assert_int_equal(status, item->status);
+    assert_int_equal(status == VARVE_OK ? appended->streams[0].version : appended->failed[0].current_version,
+                     item->version);
+    sem_post(&batch->answered);
+}
+
+static void queue_batch(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    struct batch *batch = ctx;
+    (void)status, (void)appended, (void)error;
+    for (size_t i = 0; i < 6; i++) {
+        struct batch_item *item = &batch->items[i];
+        varve_event events[2] = { { .stream = varve_str_of(item->stream), .type = VARVE_STR("E") } };
+        events[1] = events[0];
+        item->condition.stream = events[0].stream;
+        const varve_append_request request = {
+            .events = events, .event_count = item->events, .conditions = &item->condition, .condition_count = 1
+        };
+        assert_int_equal(varve_append_async(batch->store, &request, check_item, batch, NULL), VARVE_OK);
+    }
+}
+
+static void run_batch(struct fixture *fixture, struct batch *batch)
+{
+    const varve_event event = { .stream = VARVE_STR("other"), .type = VARVE_STR("E") };
+    const varve_append_request request = { .events = &event, .event_count = 1 };
+    reopen(fixture);
+    batch->store = fixture->store;
+    sem_init(&batch->answered, 0, 0);
+    assert_int_equal(varve_append_async(fixture->store, &request, queue_batch, batch, NULL), VARVE_OK);
+    for (int i = 0; i < 6; i++) sem_wait(&batch->answered);
+    sem_destroy(&batch->answered);
+}
+
+static void a_batch_on_streams_that_are_not_remembered(void **state)
+{
+    struct fixture *fixture = *state;
+    struct batch all_hold = { .items = { { "s-1", 2, { .kind = VARVE_STREAM_ANY }, VARVE_OK, 12 },
+                                         { "s-2", 1, { .kind = VARVE_STREAM_AT, .version = 5 }, VARVE_OK, 6 },
+                                         { "s-1", 1, { .kind = VARVE_STREAM_ANY }, VARVE_OK, 13 },
+                                         { "s-2", 2, { .kind = VARVE_STREAM_AT, .version = 6 }, VARVE_OK, 8 },
+                                         { "s-3", 1, { .kind = VARVE_STREAM_NONE }, VARVE_OK, 1 },
+                                         { "s-4", 2, { .kind = VARVE_STREAM_ANY }, VARVE_OK, 2 } } };
+    struct batch one_fails = { .items = { { "s-1", 1, { .kind = VARVE_STREAM_ANY }, VARVE_OK, 14 },
+                                          { "s-2", 1, { .kind = VARVE_STREAM_AT, .version = 7 }, VARVE_CONFLICT, 8 },
+                                          { "s-2", 1, { .kind = VARVE_STREAM_AT, .version = 8 }, VARVE_OK, 9 },
+                                          { "s-3", 1, { .kind = VARVE_STREAM_NONE }, VARVE_CONFLICT, 1 },
+                                          { "s-3", 1, { .kind = VARVE_STREAM_EXISTS }, VARVE_OK, 2 },
+                                          { "s-1", 1, { .kind = VARVE_STREAM_AT, .version = 14 }, VARVE_OK, 15 } } };
+    append_n(fixture->store, "s-1", "E", 10);
+    append_n(fixture->store, "s-2", "E", 5);
+    run_batch(fixture, &all_hold);
+    run_batch(fixture, &one_fails);
+    assert_int_equal(head_of(fixture->store), 15 + 1 + 9 + 1 + 4);
+}
+
 /* What one remembers from before the other wrote decides nothing. */
 static void two_writers_see_each_others_versions(void **state)
 {
@@ -639,6 +751,8 @@ static struct CMUnitTest cases[] = {
     CASE(closing_answers_everything_queued),
     CASE(of_many_racers_one_wins_each_version),
     CASE(what_was_appended_is_there_after_reopening),
+    CASE(what_is_not_remembered_is_not_guessed),
+    CASE(a_batch_on_streams_that_are_not_remembered),
     CASE(two_writers_see_each_others_versions),
     CASE(a_second_writer_is_told_who_holds_the_store),
 };

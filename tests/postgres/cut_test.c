@@ -92,6 +92,15 @@ static void contend(struct run *run)
     must(book_append(run->book, run->other, &run->other_manner, &error), &error, "another's append");
 }
 
+/* The writer presumed that ids are new, and for a while it looks them up. */
+static void doubt_ids(struct run *run)
+{
+    varve_error error = { 0 };
+    run->manner.own_ids = true;
+    must(book_append(run->book, run->store, &run->manner, &error), &error, "an append with ids");
+    must(book_repeat(run->book, run->store, &error), &error, "the same once more");
+}
+
 /* One cut. Contended: the writer looks under the order lock, and so holds it when the connection is lost. */
 static void one_round(struct run *run, long round)
 {
@@ -105,6 +114,7 @@ static void one_round(struct run *run, long round)
         contend(run);
     else /* finds that nobody else appends any more */
         must(book_append(run->book, run->store, &run->manner, &error), &error, "an append");
+    if (!writes && !reads && !contended) doubt_ids(run);
     run->manner.own_ids = !writes || round / CUTS / 2 % 2 == 1; /* only then ids are looked up */
     run->manner.on_version = reads;
     proxy_arm(&run->proxy, cuts[which].cut, cuts[which].statement);

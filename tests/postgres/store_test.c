@@ -166,6 +166,54 @@ static void an_expired_record_is_removed_by_the_way(void **state)
     end(&other);
 }
 
+/* ---- appends ---- */
+
+/* Somebody's own trigger refuses at the very end, when every statement has succeeded. */
+static void a_commit_that_fails_is_told_and_leaves_nothing(void **state)
+{
+    (void)state;
+    struct other other = { 0 };
+    const varve_store_options options = { 0 };
+    uint64_t version = 7;
+    begin(&other);
+    assert_int_equal(store_open(&other.store, postgres_store(), other.uri, &options, NULL), VARVE_OK);
+    session_ask(other.session, "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                               "IF new.type = 'Unwanted' THEN RAISE 'not here'; END IF; RETURN NULL; END $$");
+    session_ask(other.session, "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON varve.events DEFERRABLE INITIALLY "
+                               "DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()");
+    for (int i = 0; i < 2; i++) { /* streams unknown, and known */
+        assert_int_equal(append_n(other.store, "s-1", "Unwanted", 1), VARVE_IO);
+        assert_int_equal(varve_stream_get_version(other.store, VARVE_STR("s-1"), &version, NULL), VARVE_OK);
+        assert_int_equal(version, (uint64_t)i);
+        assert_int_equal(append_n(other.store, "s-1", "Noted", 1), VARVE_OK);
+    }
+    varve_store_close(other.store);
+    end(&other);
+}
+
+/* Repeats are recognised by ids that are not looked up beforehand, also when they come with others in one batch. */
+static void ids_are_presumed_to_be_new_until_they_are_not(void **state)
+{
+    (void)state;
+    struct other other = { 0 };
+    const varve_store_options options = { 0 };
+    begin(&other);
+    assert_int_equal(store_open(&other.store, postgres_store(), other.uri, &options, NULL), VARVE_OK);
+    for (int i = 0; i < 100; i++) { /* more than are looked up after a repeat */
+        varve_appended appended = { 0 };
+        const varve_event event = { .stream = VARVE_STR("s-1"), .type = VARVE_STR("E"), .id = varve_uuid_new() };
+        const varve_append_request request = { .events = &event, .event_count = 1 };
+        assert_int_equal(varve_append(other.store, &request, NULL, NULL), VARVE_OK);
+        if (i % 33 != 0) continue;
+        assert_int_equal(varve_append(other.store, &request, &appended, NULL), VARVE_REPEATED);
+        assert_int_equal(appended.first_position, i + 1);
+        varve_appended_fini(&appended);
+    }
+    assert_int_equal(session_ask(other.session, "SELECT count(*) FROM varve.events"), 100);
+    varve_store_close(other.store);
+    end(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +221,8 @@ int main(void)
         cmocka_unit_test(a_failed_import_takes_its_own_schema_away),
         cmocka_unit_test(a_store_of_large_events_is_verified_in_small_pages),
         cmocka_unit_test(an_expired_record_is_removed_by_the_way),
+        cmocka_unit_test(a_commit_that_fails_is_told_and_leaves_nothing),
+        cmocka_unit_test(ids_are_presumed_to_be_new_until_they_are_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

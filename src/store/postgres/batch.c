@@ -99,6 +99,72 @@ void batch_fini(struct batch *batch)
     arena_fini(&batch->memory);
 }
 
+/* ---- what may be presumed ---- */
+
+/* The version that a condition on the stream wants it to be at. False: it wants something else. */
+static bool expected_version(const varve_condition *condition, uint64_t *version)
+{
+    *version = condition->kind == VARVE_STREAM_AT ? condition->version : 0;
+    return condition->kind == VARVE_STREAM_AT || condition->kind == VARVE_STREAM_NONE;
+}
+
+/* The stream's version as the append, the first one on it, expects it; or it does not say, and so it may be counted. */
+static bool presume_version(struct batch_stream *stream, const struct store_append *append, uint32_t place)
+{
+    stream->knowledge = VERSION_COUNTED;
+    stream->version = 0;
+    for (size_t i = 0; i < append->condition_count; i++) {
+        if (append->condition_stream[i] != place || append->conditions[i].kind == VARVE_STREAM_ANY) continue;
+        if (!expected_version(&append->conditions[i], &stream->version)) return false;
+        stream->knowledge = VERSION_ASSUMED;
+        return true;
+    }
+    return true;
+}
+
+/* A version that is counted from 0 must not be compared with. */
+static bool compares(const struct batch *batch, const struct store_append *append, const uint32_t *streams)
+{
+    for (size_t i = 0; i < append->condition_count; i++)
+        if (append->conditions[i].kind != VARVE_STREAM_ANY &&
+            batch->streams[streams[append->condition_stream[i]]].knowledge == VERSION_COUNTED)
+            return true;
+    return false;
+}
+
+bool batch_presume(struct batch *batch)
+{
+    if (batch->resent || batch->record_count + batch->query_count > 0) return false;
+    for (size_t i = 0; i < batch->append_count; i++) {
+        const struct store_append *append = batch->appends[i];
+        const uint32_t *streams = batch->append_streams[i];
+        for (uint32_t j = 0; j < append->stream_count; j++) {
+            struct batch_stream *stream = &batch->streams[streams[j]];
+            if (stream->knowledge == VERSION_UNKNOWN && !presume_version(stream, append, j)) return false;
+        }
+        if (compares(batch, append, streams)) return false;
+    }
+    return true;
+}
+
+/* Whether the append was refused by something that nobody finds out about when it is not written. */
+static bool is_refused_on_trust(const struct batch *batch, size_t i)
+{
+    const struct store_append *append = batch->appends[i];
+    if (append->status >= 0) return false;
+    for (size_t j = 0; j < append->stream_count; j++)
+        if (batch->streams[batch->append_streams[i][j]].knowledge == VERSION_ASSUMED) return true;
+    return looks_ids_up(batch, append);
+}
+
+bool batch_may_be_written(const struct batch *batch)
+{
+    if (batch->accepted_count == 0) return false;
+    for (size_t i = 0; i < batch->append_count; i++)
+        if (is_refused_on_trust(batch, i)) return false;
+    return true;
+}
+
 /* ---- deciding ---- */
 
 /* Where the next append's ids, queries and records stand in the batch's lists. */
@@ -289,7 +355,7 @@ void batch_decide(struct batch *batch)
     struct places at = { 0 };
     batch->accepted_count = batch->write_count = 0;
     for (size_t i = 0; i < batch->stream_count; i++) {
-        ASSERT(batch->streams[i].is_known);
+        ASSERT(batch->streams[i].knowledge != VERSION_UNKNOWN);
         batch->streams[i].decided = batch->streams[i].version;
     }
     for (size_t i = 0; i < batch->record_count; i++) {
@@ -305,8 +371,12 @@ void batch_settle(struct batch *batch, varve_time recorded_at)
 {
     for (size_t i = 0; i < batch->append_count; i++) {
         struct store_append *append = batch->appends[i];
-        if (append->status >= 0 && append->event_count > 0 && append->recorded_at == 0)
-            append->recorded_at = recorded_at;
+        if (append->status < 0) continue;
+        if (append->event_count > 0 && append->recorded_at == 0) append->recorded_at = recorded_at;
+        for (size_t j = 0; j < append->stream_count; j++) {
+            const struct batch_stream *stream = &batch->streams[batch->append_streams[i][j]];
+            if (stream->knowledge == VERSION_COUNTED) append->streams[j].version += stream->version;
+        }
     }
 }
 

@@ -4,19 +4,28 @@
  * questions.c asks the database and tells the answers; deciding again after other answers is allowed.
  *
  *   batch_init     lists the streams, ids, queries and records that the batch depends on
- *   …              questions.c fills in `version`, `found`, `match` and `known` of each, and `head`
+ *   …              questions.c fills in `version`, `found`, `match` and `known` of each, and `head`; or, when the rest
+ *                  can be left to the write (batch_presume), the versions that are remembered, and `head`
  *   batch_decide   gives every append its outcome, and lists in `accepted` the events to be written
- *   batch_settle   once those are durable: positions and times
+ *   batch_settle   once those are durable: positions, times, and versions that only the write could tell
  */
 #ifndef VARVE_STORE_POSTGRES_BATCH_H
 #define VARVE_STORE_POSTGRES_BATCH_H
 
 #include "store/store.h"
 
+/* What `version` of a stream is. */
+enum batch_knowledge {
+    VERSION_UNKNOWN,
+    VERSION_KNOWN,   /* what is committed */
+    VERSION_ASSUMED, /* what the first append on it expects; the write fails when it is another */
+    VERSION_COUNTED, /* 0: nothing is decided by it, and the write adds what is committed */
+};
+
 struct batch_stream {
     varve_str name;
-    uint64_t version; /* committed */
-    bool is_known;
+    enum batch_knowledge knowledge;
+    uint64_t version;
     uint64_t decided; /* after the appends that were accepted so far */
 };
 
@@ -69,7 +78,6 @@ struct batch {
     struct store_head head; /* what the answers are true for */
     varve_time now;         /* the server's clock, when there are records */
     bool resent;            /* an earlier try may have been committed: ids tell, whoever made them */
-    bool looked;            /* `head` is what the database said, not what was remembered of it */
 
     struct batch_event *accepted;
     size_t accepted_count;
@@ -84,7 +92,16 @@ void batch_fini(struct batch *batch);
 struct batch_stream *batch_find_stream(struct batch *batch, varve_str name);
 /* The revision that the i-th record has when its write's turn comes; 0: there is none. */
 uint64_t batch_known_revision(const struct batch *batch, size_t i);
+/*
+ * Takes for granted what the write itself can find out: versions that are unknown, and that ids are new. False when
+ * something else must be looked up, or a version that is compared with before it is expected.
+ */
+bool batch_presume(struct batch *batch);
 void batch_decide(struct batch *batch);
+/* Whether what was decided on a presumption may be written: the write finds out what it is about, and no append is
+ * refused whose ids may be in the log already, or by a version that is only assumed. */
+bool batch_may_be_written(const struct batch *batch);
+/* The versions of streams that are VERSION_COUNTED have been set to what was committed. */
 void batch_settle(struct batch *batch, varve_time recorded_at);
 /* Whether an append was found to be done already, by its ids or, as it seems, by its idempotency key. */
 bool batch_has_repeats(const struct batch *batch);

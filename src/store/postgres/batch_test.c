@@ -33,7 +33,7 @@ static void decide_keyed(struct keyed *keyed, varve_time now, uint64_t revision,
     const struct store_batch work = { .appends = &keyed->work, .append_count = 1 };
     assert_int_equal(batch_init(&keyed->batch, &work, false, NULL), VARVE_OK);
     keyed->batch.now = now;
-    keyed->batch.streams[0].is_known = true;
+    keyed->batch.streams[0].knowledge = VERSION_KNOWN;
     keyed->batch.records[0].known = revision;
     keyed->batch.records[0].expires_at = expires_at;
     batch_decide(&keyed->batch);
@@ -104,7 +104,7 @@ static void what_a_chain_came_to_is_found_when_it_is_sent_again(void **state)
     }
     const struct store_batch work = { .appends = works, .append_count = APPENDS };
     assert_int_equal(batch_init(&batch, &work, true, NULL), VARVE_OK);
-    batch.streams[0].is_known = true;
+    batch.streams[0].knowledge = VERSION_KNOWN;
     batch.streams[0].version = 9;
     batch.head.position = 102;
     for (size_t i = 0; i < 2; i++) {

@@ -2,15 +2,18 @@
 /*
  * The writer's side. A batch is looked up (questions.c), decided (batch.c) and written:
  *
- *   usually     look   what is not remembered, at one moment and without a lock; nothing when all is
- *               write  BEGIN, the order lock, "nobody appended since", the events, COMMIT: one round trip, so the
- *                      lock is held for the work and the flush alone
+ *   usually     write  the order lock, "nobody appended since, and it is as it was presumed", the events: one round trip
+ *                      and a transaction, so the lock is held for the work and the flush alone
+ *   by looks    look   records, queries and what else cannot be presumed, at one moment and without a lock
+ *               write  as above
  *   contended   look   BEGIN, the order lock, everything
  *               write  the events, COMMIT
  *
- * When somebody did append since, the first way has written nothing and the second one follows; it comes first as long
- * as other processes keep appending. What is refused is refused by what the database says: when nothing is left to
- * write, memory alone does not do. A connection that is lost leaves open what became of a transaction that was written:
+ * A stream that is not remembered is presumed to be where the append expects it, or its version is not needed and told
+ * by the write; ids are presumed to be new. When an id is not, nothing was written, and the second way follows; the
+ * third, when a version is another, or somebody did append since. It comes first as long as other processes keep
+ * appending, and after a wrong presumption nothing is presumed for a while. What is refused is refused by what the database says: when nothing is left to write,
+ * memory alone does not do. A connection that is lost leaves open what became of a transaction that was written:
  * the batch is sent again, and the ids tell. What was found to be there already may not be safe yet (its own commit may
  * still wait for a standby, or gave up waiting), so that a repeat is a commit as well.
  */
@@ -26,13 +29,30 @@ enum {
     RESEND_MS = 30000, /* how long a batch of unknown outcome is sent again */
     FIRST_PAUSE_MS = 20,
     LONGEST_PAUSE_MS = 1000,
+    DOUBTFUL_BATCHES = 64, /* that presume nothing after one that did so wrongly */
 };
 
 #define EXPIRY_EVERY (10 * (varve_time)1000000)
 
+void log_meanwhile(struct store_log *log)
+{
+    struct store_batch *work = log->work;
+    log->work = NULL;
+    if (work != NULL && work->meanwhile != NULL) work->meanwhile(work->ctx);
+}
+
 /* ---- writing ---- */
 
-static bool send_events(struct connection *writer, const struct batch *batch, struct rows *rows)
+/* What the write is to find out about an event's stream: by the first event on it, unless each needs it. */
+static int64_t presumed(const struct batch_event *event)
+{
+    const struct batch_stream *stream = event->stream;
+    if (stream->knowledge == VERSION_COUNTED) return PRESUMED_COUNTED;
+    bool is_first = event->version == stream->version + 1;
+    return stream->knowledge == VERSION_ASSUMED && is_first ? (int64_t)stream->version : PRESUMED_NOTHING;
+}
+
+static bool send_events(struct connection *writer, const struct batch *batch, bool locked, struct rows *rows)
 {
     struct values values = { 0 };
     if (batch->accepted_count == 0) return true;
@@ -41,10 +61,14 @@ static bool send_events(struct connection *writer, const struct batch *batch, st
         varve_event event = *batch->accepted[i].event;
         event.position = batch->head.position + i + 1;
         event.version = batch->accepted[i].version;
-        rows_add(rows, &event);
+        rows_add(rows, &event, presumed(&batch->accepted[i]));
     }
     values_time(&values, batch->head.recorded_at);
     values_int(&values, (int64_t)batch->head.position);
+    if (locked)
+        values_null(&values);
+    else
+        values_int(&values, (int64_t)batch->head.position);
     return rows_send(rows, writer, S_ADD_EVENTS, &values);
 }
 
@@ -77,34 +101,56 @@ static bool send_writes(struct connection *writer, const struct batch *batch)
     return sent;
 }
 
+/* The events are durable: with what S_ADD_EVENTS gave, they are complete, and remembered. */
+static void settle(struct store_log *log, struct batch *batch, const PGresult *added)
+{
+    varve_time recorded_at = result_time(added, 0, 2);
+    for (int i = 0; i < PQntuples(added); i++) {
+        const struct batch_event *event =
+            &batch->accepted[(uint64_t)result_int(added, i, 0) - batch->head.position - 1];
+        uint64_t version = (uint64_t)result_int(added, i, 1);
+        if (event->stream->knowledge == VERSION_COUNTED) event->stream->version = version - event->version;
+        versions_put(&log->versions, event->stream->name, version);
+    }
+    batch_settle(batch, recorded_at);
+    log->head = (struct store_head){ batch->head.position + batch->accepted_count, recorded_at, log->head.history };
+}
+
+/* Sends what was decided, as far as there is memory, which may be nothing; `place` is where the events' answer stands. */
+static bool send_batch(struct store_log *log, struct batch *batch, bool locked, struct rows *rows, size_t *place)
+{
+    struct connection *writer = log->writer;
+    struct values head = { 0 };
+    bool sent = true, nothing = batch->accepted_count + batch->write_count == 0;
+    values_int(&head, (int64_t)batch->head.position);
+    if (nothing)
+        sent = connection_send(writer, S_WAIT_DURABLE, NULL);
+    else if (!locked)
+        sent = connection_send(writer, S_LOCK, NULL);
+    if (!nothing && !locked && batch->accepted_count == 0) sent = sent && connection_send(writer, S_ASSERT_HEAD, &head);
+    *place = writer->sent;
+    sent = sent && send_events(writer, batch, locked, rows) && send_writes(writer, batch);
+    /* Half of it must not be committed by the round's end. */
+    if (!sent && !connection_send(writer, S_ROLLBACK, NULL)) writer->broken = true;
+    return sent && (!locked || connection_send(writer, S_COMMIT, NULL));
+}
+
 /* Writes what was decided and commits. Without the lock it fails with STATE_STALE when the decision is out of date.
  * When there is nothing to write, the commit still waits for everything before it to be safe. */
 static varve_status write_batch(struct store_log *log, struct batch *batch, bool locked, varve_error *error)
 {
     struct connection *writer = log->writer;
     struct rows rows = { 0 };
-    struct values head = { 0 };
-    bool sent = true, nothing = batch->accepted_count + batch->write_count == 0;
-    values_int(&head, (int64_t)batch->head.position);
-    if (!locked) sent = connection_send(writer, S_BEGIN, NULL);
-    if (!locked && !nothing)
-        sent = sent && connection_send(writer, S_LOCK, NULL) && connection_send(writer, S_ASSERT_HEAD, &head);
-    if (nothing) sent = sent && connection_send(writer, S_WAIT_DURABLE, NULL);
-    size_t place = writer->sent;
-    sent = sent && send_events(writer, batch, &rows) && send_writes(writer, batch);
-    sent = connection_send(writer, sent ? S_COMMIT : S_ROLLBACK, NULL) && sent;
     PGresult *results[8] = { 0 };
+    size_t place = 0;
+    bool sent = send_batch(log, batch, locked, &rows, &place);
+    connection_end(writer);
+    log_meanwhile(log);
     varve_status status = connection_round(writer, results, place + 1, "appending", error);
     /* Without a SQLSTATE the failure is libpq's own (no memory for an answer): what the server did is not known. */
     if (status < 0 && writer->state[0] == '\0') writer->broken = true;
     if (status >= 0 && !sent) status = varve_error_set(error, VARVE_NOMEM, "no memory to write a batch");
-    if (status >= 0 && batch->accepted_count > 0) {
-        varve_time recorded_at = result_time(results[place], 0, 0);
-        batch_settle(batch, recorded_at);
-        log->head = (struct store_head){ batch->head.position + batch->accepted_count, recorded_at, log->head.history };
-        for (size_t i = 0; i < batch->accepted_count; i++)
-            versions_put(&log->versions, batch->accepted[i].event->stream, batch->accepted[i].version);
-    }
+    if (status >= 0 && batch->accepted_count > 0) settle(log, batch, results[place]);
     results_clear(results, sizeof results / sizeof results[0]);
     rows_fini(&rows);
     return status;
@@ -145,14 +191,14 @@ static varve_status try_batch(struct store_log *log, struct batch *batch, bool l
 {
     *written = false;
     log->writer->unreplicated = false;
-    varve_status status = batch_look(log, batch, locked ? LOOK_AND_LOCK : LOOK_ALONE, false, error);
+    if (!locked && batch_recall(log, batch)) {
+        batch_decide(batch);
+        *written = batch_may_be_written(batch);
+        if (*written) return write_batch(log, batch, false, error);
+    }
+    varve_status status = batch_look(log, batch, locked ? LOOK_AND_LOCK : LOOK_ALONE, error);
     if (status < 0) return status;
     batch_decide(batch);
-    if (batch->accepted_count + batch->write_count == 0 && !batch->looked) {
-        status = batch_look(log, batch, LOOK_ALONE, true, error);
-        if (status < 0) return status;
-        batch_decide(batch);
-    }
     if (batch->accepted_count + batch->write_count == 0 && !batch->resent && !batch_has_repeats(batch)) {
         roll_back(log);
         return VARVE_OK;
@@ -214,6 +260,7 @@ static varve_status be_connected(struct store_log *log, varve_error *error)
         log->writer = NULL;
     }
     if (log->writer != NULL) return VARVE_OK;
+    log_meanwhile(log);
     varve_status status = log_connect(log, &log->writer, error);
     if (status >= 0) status = begin_anew(log, error);
     if (status < 0) { /* to be begun anew the next time too */
@@ -231,7 +278,7 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
     uint64_t deadline = clock_ns() + RESEND_MS * 1000000ull;
     unsigned lost = 0;
     uint32_t pause = FIRST_PAUSE_MS;
-    bool locked = log->contended;
+    bool locked = log->contended, was_wrong = false;
     *unknown = false;
     for (;;) {
         bool written = false;
@@ -240,15 +287,16 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
         if (status >= 0) status = try_batch(log, batch, locked, &written, error);
         if (status >= 0) {
             log->contended = locked && batch->head.position != before;
+            if (was_wrong && !log->contended) log->doubtful = DOUBTFUL_BATCHES;
             return VARVE_OK;
         }
         if (log->writer != NULL && !connection_is_lost(log->writer)) {
             bool stale = strcmp(log->writer->state, STATE_STALE) == 0;
+            bool repeat = strcmp(log->writer->state, "23505") == 0 && !locked && log->doubtful == 0;
             roll_back(log);
-            if (stale) {
-                locked = log->contended = true;
-                continue;
-            }
+            if (stale) locked = log->contended = was_wrong = true;
+            if (repeat) log->doubtful = DOUBTFUL_BATCHES; /* and so ids are looked up */
+            if (stale || repeat) continue;
             if (strcmp(log->writer->state, "55P03") == 0) name_lock_holder(log, error); /* lock_timeout */
             return status;
         }
@@ -301,6 +349,7 @@ varve_status postgres_commit(struct store_log *log, struct store_batch *work, st
     bool unknown = false;
     uint64_t history = log->head.history;
     keep_snapshots(log, NULL, 0);
+    log->work = work;
     varve_error problem = { 0 };
     varve_status status = batch_init(&batch, work, false, &problem);
     if (status >= 0) {
@@ -311,6 +360,7 @@ varve_status postgres_commit(struct store_log *log, struct store_batch *work, st
         status = judge(log, &batch, status, unknown, &problem);
         batch_fini(&batch);
     }
+    log->work = NULL;
     if (status < 0) {
         if (error != NULL) *error = problem;
         return status;

@@ -89,6 +89,7 @@ static varve_status set_up(struct connection *connection, const char *schema, va
      * say that a commit was not replicated. A client that vanishes or freezes must not hold the order lock for ever. */
     snprintf(script, sizeof script,
              "SET search_path TO \"%s\"; SET default_transaction_isolation TO 'read committed'; "
+             "SET default_transaction_read_only TO off; "
              "SET statement_timeout TO 0; SET client_min_messages TO warning; "
              "SET tcp_keepalives_idle TO 10; SET tcp_keepalives_interval TO 5; SET tcp_keepalives_count TO 3; "
              "SELECT set_config('idle_in_transaction_session_timeout', '60s', false) "
@@ -214,7 +215,7 @@ void array_begin(struct array *array, uint32_t type)
     put_number(head + 16, 1, 4);
     varve_buf_reset(&array->bytes);
     varve_buf_add(&array->bytes, head, sizeof head);
-    array->count = 0;
+    array->count = array->nulls = 0;
 }
 
 void array_text(struct array *array, varve_str text)
@@ -242,11 +243,16 @@ void array_null(struct array *array)
 {
     varve_buf_add(&array->bytes, "\xff\xff\xff\xff", 4);
     array->count++;
+    array->nulls++;
 }
 
 bool values_array(struct values *values, struct array *array)
 {
     if (array->bytes.failed) return false;
+    if (array->count > 0 && array->nulls == array->count) {
+        values_null(values);
+        return true;
+    }
     put_number(array->bytes.ptr + ARRAY_COUNT, array->count, 4);
     values_add(values, array->bytes.ptr, array->bytes.len);
     return true;
@@ -256,7 +262,7 @@ bool values_array(struct values *values, struct array *array)
 
 bool connection_send(struct connection *connection, enum statement statement, const struct values *values)
 {
-    static const int binary[VALUES_MAX] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+    static const int binary[VALUES_MAX] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
     static const struct values none;
     if (values == NULL) values = &none;
     connection->sent++;
@@ -286,24 +292,31 @@ static varve_status take_result(struct connection *connection, PGresult **kept, 
     return status;
 }
 
+void connection_end(struct connection *connection)
+{
+    connection->state[0] = '\0';
+    connection->ended = true;
+    if (PQpipelineSync(connection->pq) != 1) connection->broken = true;
+}
+
 varve_status connection_round(struct connection *connection, PGresult **results, size_t count, const char *doing,
                               varve_error *error)
 {
-    size_t sent = connection->sent;
     varve_status status = VARVE_OK;
-    connection->sent = 0;
-    connection->state[0] = '\0';
     for (size_t i = 0; i < count; i++) results[i] = NULL;
-    if (PQpipelineSync(connection->pq) != 1) {
-        connection->broken = true;
-        return connection_failed(connection, NULL, doing, error);
-    }
+    if (!connection->ended) connection_end(connection);
+    size_t sent = connection->sent;
+    connection->sent = 0;
+    connection->ended = false;
+    if (connection->broken) return connection_failed(connection, NULL, doing, error);
     for (size_t i = 0; i < sent && !connection_is_lost(connection); i++)
         status = take_result(connection, i < count ? &results[i] : NULL, status, doing, error);
-    for (bool synced = false; !synced && !connection_is_lost(connection);) {
+    for (bool synced = false, failed = false; !synced && !connection_is_lost(connection);) {
         PGresult *result = connection_result(connection);
         synced = result != NULL && PQresultStatus(result) == PGRES_PIPELINE_SYNC;
-        connection->broken = result == NULL; /* what comes next would be answers to this round's questions */
+        connection->broken = result == NULL && !failed; /* or answers to this round would be taken for the next one's */
+        failed = result != NULL && !synced;             /* the commit of a round that is a transaction */
+        if (failed && status >= 0) status = connection_failed(connection, result, doing, error);
         PQclear(result);
     }
     if (connection_is_lost(connection)) {

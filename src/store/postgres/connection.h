@@ -2,7 +2,7 @@
 /*
  * A connection to the server, its statements prepared, spoken to in rounds: some statements are sent, then all their
  * results are awaited (libpq's pipeline mode), so that a round costs one trip however much is in it. Values go and
- * come in PostgreSQL's binary formats. One thread at a time.
+ * come in PostgreSQL's binary formats. A round outside a transaction is one by itself. One thread at a time.
  */
 #ifndef VARVE_STORE_POSTGRES_CONNECTION_H
 #define VARVE_STORE_POSTGRES_CONNECTION_H
@@ -29,6 +29,7 @@ struct connection {
     const char *uri;         /* the opener's */
     struct connection *next; /* the pool's */
     size_t sent;             /* statements of the round so far */
+    bool ended;              /* … and they are on their way */
     char state[6];           /* the SQLSTATE of the latest failure; "" when it had none */
     char detail[160];        /* what the server said beside its message */
     bool unreplicated;       /* the server gave up waiting for a synchronous standby: committed here only */
@@ -50,7 +51,7 @@ bool connection_is_lost(const struct connection *connection);
 
 /* ---- parameters ---- */
 
-enum { VALUES_MAX = 16 };
+enum { VALUES_MAX = 20 };
 
 /* The parameters of one statement; what they point to must live until it is sent. */
 struct values {
@@ -69,7 +70,7 @@ void values_null(struct values *values);
 /* An array parameter under construction, as bytes of its own. Starts from {0}; ends with varve_buf_fini(&bytes). */
 struct array {
     varve_buf bytes;
-    uint32_t count;
+    uint32_t count, nulls;
 };
 
 void array_begin(struct array *array, uint32_t type);
@@ -77,7 +78,7 @@ void array_text(struct array *array, varve_str text);
 void array_int(struct array *array, int64_t number);
 void array_time(struct array *array, varve_time time);
 void array_null(struct array *array);
-/* Completes it and makes it the next parameter. False when memory is out. */
+/* Completes it and makes it the next parameter: NULL when it has nothing but NULLs. False when memory is out. */
 bool values_array(struct values *values, struct array *array);
 
 /* ---- rounds ---- */
@@ -86,6 +87,9 @@ bool values_array(struct values *values, struct array *array);
 bool connection_send(struct connection *connection, enum statement statement, const struct values *values);
 /* Has the server answer what was sent so far as soon as it can: a sign of life within a long round. */
 bool connection_hurry(struct connection *connection);
+
+/* Ends the round without waiting for it: what is to be done meanwhile comes between this and connection_round. */
+void connection_end(struct connection *connection);
 
 /*
  * Ends the round: waits for all results and puts those of the first `count` statements into `results`, which the

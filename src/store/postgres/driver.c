@@ -320,7 +320,7 @@ varve_status postgres_open(struct store_log **out, const struct store_location *
 
 const struct store_driver store_postgres = {
     .scheme = "postgresql",
-    .capabilities = STORE_MANY_WRITERS,
+    .capabilities = STORE_MANY_WRITERS | STORE_LEAVES_TIME,
     .open = postgres_open,
     .close = postgres_close,
     .commit = postgres_commit,

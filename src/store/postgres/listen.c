@@ -27,6 +27,7 @@ struct listener {
 
     pthread_mutex_t mutex; /* guards what follows */
     struct store_head announced;
+    bool waits_for_head; /* an announcement has to wake the thread */
     bool closing;
 
     /* The thread's own. */
@@ -43,18 +44,21 @@ static bool is_closing(struct listener *listener)
     return closing;
 }
 
-static struct store_head announced_head(struct listener *listener)
-{
-    pthread_mutex_lock(&listener->mutex);
-    struct store_head head = listener->announced;
-    pthread_mutex_unlock(&listener->mutex);
-    return head;
-}
-
 /* Positions of another history say nothing about those of this one. */
 static bool is_newer(const struct store_head *head, const struct store_head *than)
 {
     return head->history > than->history || (head->history == than->history && head->position > than->position);
+}
+
+/* Whether there is something to tell; if not, the next announcement will wake the thread. */
+static bool take_announced(struct listener *listener, struct store_head *head)
+{
+    pthread_mutex_lock(&listener->mutex);
+    *head = listener->announced;
+    listener->waits_for_head = !is_newer(head, &listener->told);
+    bool newer = !listener->waits_for_head;
+    pthread_mutex_unlock(&listener->mutex);
+    return newer;
 }
 
 /* ---- the conversation; each fails only when the connection is of no more use ---- */
@@ -139,10 +143,10 @@ static varve_status turn(struct listener *listener, varve_error *error)
     /* Notices may have come along with an answer, and then the socket is silent about them. */
     varve_status status = hear(listener, error);
     if (status < 0) return status;
-    struct store_head head = announced_head(listener);
+    struct store_head head;
     uint64_t since_ms = (clock_ns() - listener->told_ns) / 1000000u;
     int wait_ms = listener->look_ms;
-    if (is_newer(&head, &listener->told)) {
+    if (take_announced(listener, &head)) {
         if (since_ms >= TOLD_TOGETHER_MS) return tell(listener, &head, error);
         wait_ms = TOLD_TOGETHER_MS - (int)since_ms;
     }
@@ -208,9 +212,11 @@ void listener_announce(struct listener *listener, struct store_head head)
 {
     pthread_mutex_lock(&listener->mutex);
     bool newer = is_newer(&head, &listener->announced);
+    bool wake = newer && listener->waits_for_head;
     if (newer) listener->announced = head;
+    if (wake) listener->waits_for_head = false;
     pthread_mutex_unlock(&listener->mutex);
-    if (newer) (void)eventfd_write(listener->wake_fd, 1);
+    if (wake) (void)eventfd_write(listener->wake_fd, 1);
 }
 
 void listener_close(struct listener *listener)

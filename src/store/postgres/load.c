@@ -82,7 +82,7 @@ static varve_status send_lot(struct connection *connection, struct lot *lot, var
     struct values values = { 0 };
     if (lot->count == 0) return VARVE_OK;
     rows_begin(&lot->rows);
-    for (size_t i = 0; i < lot->count; i++) rows_add(&lot->rows, &lot->events[i]);
+    for (size_t i = 0; i < lot->count; i++) rows_add(&lot->rows, &lot->events[i], PRESUMED_NOTHING);
     values_int(&values, (int64_t)lot->events[0].position - 1);
     bool sent = rows_send(&lot->rows, connection, S_LOAD_EVENTS, &values);
     varve_status status = connection_round(connection, NULL, 0, "importing events", error);

@@ -42,9 +42,11 @@ struct store_log {
     struct connection *writer; /* NULL: to be opened when it is needed */
     struct store_head head;    /* the newest that the versions below are true for, in the history of the connection */
     struct versions versions;
-    bool contended;   /* another process wrote since our latest batch: look things up under the lock */
-    bool unreachable; /* no server was found in RESEND_MS, or it fell silent */
+    bool contended;    /* another process wrote since our latest batch: look things up under the lock */
+    uint32_t doubtful; /* batches for which nothing is presumed, because it was wrong */
+    bool unreachable;  /* no server was found in RESEND_MS, or it fell silent */
     varve_time expiry_due;
+    struct store_batch *work; /* the batch that is being committed, while its `meanwhile` is still to be called */
     const struct store_snapshot *snapshots; /* the latest batch's, until the log is tended */
     size_t snapshot_count;
 
@@ -102,6 +104,8 @@ varve_status log_query_at(struct store_log *log, uint64_t position, enum stateme
 
 varve_status postgres_commit(struct store_log *log, struct store_batch *batch, struct store_head *head,
                              varve_error *error);
+/* The writer is about to wait: the time is whoever's who gave the batch. */
+void log_meanwhile(struct store_log *log);
 void postgres_tend(struct store_log *log);
 
 /* ---- read.c ---- */

@@ -14,7 +14,7 @@ static bool send_names(struct connection *writer, const struct batch *batch, str
     struct values values = { 0 };
     array_begin(names, TYPE_TEXT);
     for (size_t i = 0; i < batch->stream_count; i++)
-        if (!batch->streams[i].is_known) array_text(names, batch->streams[i].name);
+        if (batch->streams[i].knowledge == VERSION_UNKNOWN) array_text(names, batch->streams[i].name);
     return values_array(&values, names) && connection_send(writer, S_VERSIONS, &values);
 }
 
@@ -79,7 +79,7 @@ static void take_versions(struct store_log *log, struct batch *batch, const PGre
         struct batch_stream *stream = batch_find_stream(batch, name);
         if (stream == NULL) continue;
         stream->version = (uint64_t)result_int(versions, i, 1);
-        stream->is_known = true;
+        stream->knowledge = VERSION_KNOWN;
         versions_put(&log->versions, name, stream->version);
     }
 }
@@ -117,8 +117,9 @@ static size_t recall_versions(struct store_log *log, struct batch *batch)
     size_t unknown = 0;
     for (size_t i = 0; i < batch->stream_count; i++) {
         struct batch_stream *stream = &batch->streams[i];
-        stream->is_known = versions_get(&log->versions, stream->name, &stream->version);
-        unknown += !stream->is_known;
+        bool known = versions_get(&log->versions, stream->name, &stream->version);
+        stream->knowledge = known ? VERSION_KNOWN : VERSION_UNKNOWN;
+        unknown += !known;
     }
     return unknown;
 }
@@ -204,23 +205,28 @@ static varve_status take_answers(struct store_log *log, struct batch *batch, con
     return VARVE_OK;
 }
 
-static bool is_all_known(const struct batch *batch, size_t unknown)
+bool batch_recall(struct store_log *log, struct batch *batch)
 {
-    return unknown + batch->id_count + batch->record_count + batch->query_count == 0;
+    bool is_guess = recall_versions(log, batch) + batch->id_count > 0;
+    batch->head = log->head;
+    if (is_guess && log->doubtful > 0) {
+        log->doubtful--;
+        return false;
+    }
+    return batch_presume(batch);
 }
 
-varve_status batch_look(struct store_log *log, struct batch *batch, enum beginning beginning, bool must,
-                        varve_error *error)
+varve_status batch_look(struct store_log *log, struct batch *batch, enum beginning beginning, varve_error *error)
 {
     varve_status status = VARVE_OK;
-    batch->looked = false;
     for (bool again = true; again && status >= 0;) {
         size_t unknown = recall_versions(log, batch);
-        if (beginning == LOOK_ALONE && !must && is_all_known(batch, unknown)) break;
         struct questions questions = { 0 };
         PGresult **results = arena_array(&batch->memory, QUESTIONS + batch->query_count, sizeof(void *));
         if (results == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory to look up what appends depend on");
         bool sent = ask(log, batch, beginning, unknown, &questions);
+        connection_end(log->writer);
+        log_meanwhile(log);
         status = connection_round(log->writer, results, questions.count, "looking up what appends depend on", error);
         if (status >= 0 && !sent)
             status = varve_error_set(error, VARVE_NOMEM, "no memory to look up what appends depend on");
@@ -228,7 +234,6 @@ varve_status batch_look(struct store_log *log, struct batch *batch, enum beginni
         results_clear(results, questions.count);
         questions_fini(&questions);
         if (beginning == LOOK_AND_LOCK) beginning = LOOK_LOCKED;
-        batch->looked = true;
     }
     batch->head = log->head;
     return status;

@@ -9,13 +9,14 @@
 /* How a look begins: with a transaction that ends with it, with one that goes on, or inside one. */
 enum beginning { LOOK_ALONE, LOOK_AND_LOCK, LOOK_LOCKED };
 
+/* Takes what is remembered for true, for batch->head, and presumes the rest. False when that does not do. */
+bool batch_recall(struct store_log *log, struct batch *batch);
 /*
  * Learns everything that the batch depends on, on log->writer; under the order lock, or without and then true for
- * batch->head only. LOOK_ALONE may find that all is remembered, and not ask at all, unless it `must`. A failure leaves
- * the transaction to be rolled back. UNAVAILABLE, BUSY (the lock), TIMEOUT (a query), NOMEM …
+ * batch->head only. A failure leaves the transaction to be rolled back. UNAVAILABLE, BUSY (the lock), TIMEOUT (a
+ * query), NOMEM …
  */
-varve_status batch_look(struct store_log *log, struct batch *batch, enum beginning beginning, bool must,
-                        varve_error *error);
+varve_status batch_look(struct store_log *log, struct batch *batch, enum beginning beginning, varve_error *error);
 
 /* After too much news, or on a new connection: nothing is remembered, and the head is asked for. */
 varve_status log_start_over(struct store_log *log, varve_error *error);

@@ -5,9 +5,9 @@
 
 void rows_begin(struct rows *rows)
 {
-    static const uint32_t types[ROWS_COLUMNS] = { TYPE_TEXT,  TYPE_INT8, TYPE_UUID, TYPE_TEXT,        TYPE_TEXT,
-                                                  TYPE_INT8,  TYPE_TEXT, TYPE_TEXT, TYPE_TIMESTAMPTZ, TYPE_JSON,
-                                                  TYPE_BYTEA, TYPE_JSON, TYPE_INT8, TYPE_TIMESTAMPTZ };
+    static const uint32_t types[ROWS_COLUMNS] = { TYPE_INT8, TYPE_TEXT,  TYPE_INT8, TYPE_UUID, TYPE_TEXT,
+                                                  TYPE_TEXT, TYPE_INT8,  TYPE_TEXT, TYPE_TEXT, TYPE_TIMESTAMPTZ,
+                                                  TYPE_JSON, TYPE_BYTEA, TYPE_JSON, TYPE_INT8, TYPE_TIMESTAMPTZ };
     for (size_t i = 0; i < ROWS_COLUMNS; i++) array_begin(&rows->columns[i], types[i]);
     array_begin(&rows->tags, TYPE_TEXT);
     array_begin(&rows->tag_positions, TYPE_INT8);
@@ -57,10 +57,14 @@ static uint32_t checksum_of(const varve_event *event)
     return event_checksum(&given);
 }
 
-void rows_add(struct rows *rows, const varve_event *event)
+void rows_add(struct rows *rows, const varve_event *event, int64_t presumed)
 {
     struct array *column = rows->columns;
     bool is_json = event_is_json(event);
+    if (presumed == PRESUMED_NOTHING)
+        array_null(column++);
+    else
+        array_int(column++, presumed);
     array_text(column++, event->stream);
     array_int(column++, (int64_t)event->version);
     array_text(column++, (varve_str){ (const char *)event->id.bytes, sizeof event->id.bytes });
@@ -69,7 +73,10 @@ void rows_add(struct rows *rows, const varve_event *event)
         array_null(column++);
     else
         array_text(column++, event->content_type);
-    array_int(column++, event->schema_version);
+    if (event->schema_version == 1)
+        array_null(column++);
+    else
+        array_int(column++, event->schema_version);
     add_correlation(rows, column++, event);
     add_tags(rows, column++, event);
     if (event->occurred_at == 0)
@@ -84,7 +91,10 @@ void rows_add(struct rows *rows, const varve_event *event)
         array_null(column++);
     else
         array_text(column++, event->data);
-    array_text(column++, event->metadata);
+    if (varve_str_is(event->metadata, "{}"))
+        array_null(column++);
+    else
+        array_text(column++, event->metadata);
     array_int(column++, checksum_of(event));
     array_time(column++, event->recorded_at);
     rows->count++;
@@ -93,9 +103,10 @@ void rows_add(struct rows *rows, const varve_event *event)
 bool rows_send(struct rows *rows, struct connection *connection, enum statement statement, struct values *values)
 {
     struct values tags = { 0 };
-    size_t columns = statement == S_LOAD_EVENTS ? ROWS_COLUMNS : ROWS_COLUMNS - 1;
+    struct array *columns = rows->columns;
+    if (statement == S_LOAD_EVENTS) columns++; /* nothing is presumed, but there is a time at the end */
     bool built = !rows->scratch.failed;
-    for (size_t i = 0; i < columns; i++) built = built && values_array(values, &rows->columns[i]);
+    for (size_t i = 0; i < ROWS_COLUMNS - 1; i++) built = built && values_array(values, &columns[i]);
     built = built && values_array(&tags, &rows->tags) && values_array(&tags, &rows->tag_positions);
     if (!built || !connection_send(connection, statement, values)) return false;
     return rows->tags.count == 0 || connection_send(connection, S_ADD_TAGS, &tags);

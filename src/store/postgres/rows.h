@@ -5,7 +5,7 @@
 
 #include "store/postgres/connection.h"
 
-enum { ROWS_COLUMNS = 14 };
+enum { ROWS_COLUMNS = 15 };
 
 /* Starts from {0}; ends with rows_fini; rows_begin empties it and keeps its memory. */
 struct rows {
@@ -15,8 +15,10 @@ struct rows {
 };
 
 void rows_begin(struct rows *rows);
-/* Adds an event with its position and version. Its recorded_at is a column of S_LOAD_EVENTS only. */
-void rows_add(struct rows *rows, const varve_event *event);
+enum { PRESUMED_COUNTED = -1, PRESUMED_NOTHING = -2 };
+
+/* Adds an event with its position and version. `presumed` is for S_ADD_EVENTS only, its recorded_at for S_LOAD_EVENTS. */
+void rows_add(struct rows *rows, const varve_event *event, int64_t presumed);
 /* Sends S_ADD_EVENTS or S_LOAD_EVENTS, whose first parameters are in `values`, and the tags. False when it cannot. */
 bool rows_send(struct rows *rows, struct connection *connection, enum statement statement, struct values *values);
 void rows_fini(struct rows *rows);

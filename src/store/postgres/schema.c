@@ -50,12 +50,11 @@ static const char *const to_version_1[] = {
     " crc bigint NOT NULL,"
     " PRIMARY KEY (stream, version));",
 
-    /* Under the order lock: what was looked up before it still holds if nobody appended since. */
-    "CREATE FUNCTION assert_head(expected bigint) RETURNS void LANGUAGE plpgsql AS $$"
+    /* Under the order lock: what was remembered or looked up before it still holds if nobody appended since; else this
+     * is called. */
+    "CREATE FUNCTION out_of_date() RETURNS boolean LANGUAGE plpgsql AS $$"
     "BEGIN"
-    " IF expected <> coalesce((SELECT position FROM events ORDER BY position DESC LIMIT 1), 0) THEN"
-    "  RAISE 'another process appended' USING ERRCODE = '" STATE_STALE "';"
-    " END IF;"
+    " RAISE 'it is not as it was decided on' USING ERRCODE = '" STATE_STALE "';"
     "END $$;"
     "CREATE FUNCTION put_record(record_space text, record_key text, record_value text, next_revision bigint,"
     " expiry timestamptz, checksum bigint, known bigint) RETURNS void LANGUAGE plpgsql AS $$"

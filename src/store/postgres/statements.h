@@ -8,17 +8,20 @@ enum statement {
     S_BEGIN,
     S_COMMIT,
     S_ROLLBACK,
-    S_LOCK,           /* takes the order lock */
-    S_ASSERT_HEAD,    /* (position): fails with STATE_STALE when the head is another */
-    S_NEWS,           /* (position, limit): position, stream, version and time of what came after */
-    S_CLOCK,          /* the server's time */
-    S_VERSIONS,       /* (names): each stream's version */
-    S_IDS,            /* (ids): which of them are there, and where */
-    S_LIMIT_QUERY,    /* each statement of this transaction is ended after a while */
-    S_NEXT_MATCH,     /* (query, after): the first position that matches */
-    S_LIMIT_NONE,     /* … not any more */
-    S_FIND_RECORDS,   /* (spaces, keys): ordinal, revision, expiry, value */
-    S_ADD_EVENTS,     /* (least time, head, thirteen arrays): gives recorded_at */
+    S_LOCK,         /* takes the order lock */
+    S_ASSERT_HEAD,  /* (position): fails with STATE_STALE when the head is another */
+    S_NEWS,         /* (position, limit): position, stream, version and time of what came after */
+    S_CLOCK,        /* the server's time */
+    S_VERSIONS,     /* (names): each stream's version */
+    S_IDS,          /* (ids): which of them are there, and where */
+    S_LIMIT_QUERY,  /* each statement of this transaction is ended after a while */
+    S_NEXT_MATCH,   /* (query, after): the first position that matches */
+    S_LIMIT_NONE,   /* … not any more */
+    S_FIND_RECORDS, /* (spaces, keys): ordinal, revision, expiry, value */
+    /* (least time, head, head to be asserted or NULL, fourteen arrays): gives position, version, recorded_at of each;
+     * fails with STATE_STALE. What is presumed is NULL: nothing; -1: `version` is counted from the stream's; else the
+     * version that the stream has. */
+    S_ADD_EVENTS,
     S_LOAD_EVENTS,    /* (head, fourteen arrays, the last of them recorded_at) */
     S_ADD_TAGS,       /* (tags, positions) */
     S_PUT_RECORD,     /* (space, key, value, revision, expires_at, crc, known revision or NULL) */
@@ -54,7 +57,7 @@ enum statement {
 };
 
 /* SQLSTATEs of our own. */
-#define STATE_STALE "VR001" /* another process wrote since we looked */
+#define STATE_STALE "VR001" /* it is not, or not any more, as it was decided on */
 
 struct statement_text {
     const char *name, *sql;
