@@ -98,10 +98,7 @@ struct store_append {
     size_t failed_write; /* with CONFLICT: which write did not find what it expects, from 1; 0: none */
 };
 
-/*
- * A snapshot to be kept; it shares the next batch's transaction and its loss costs nothing. Older ones of its
- * stream are kept thinly, for reading the past.
- */
+/* A snapshot to be kept: its loss costs nothing. Older ones of its stream are kept thinly, for reading the past. */
 struct store_snapshot {
     varve_str stream;
     uint64_t version;
@@ -109,14 +106,13 @@ struct store_snapshot {
     varve_str state;
 };
 
-/* One transaction's worth of work, in order of arrival. Its snapshots live until the driver has tended the log. */
+/* One transaction's worth of work, in order of arrival; snapshots live until the driver has tended the log. */
 struct store_batch {
     struct store_append **appends;
     size_t append_count;
     const struct store_snapshot *snapshots;
     size_t snapshot_count;
-    /* With STORE_LEAVES_TIME: called once at most, before anything is waited for. Must not block. */
-    void (*meanwhile)(void *ctx);
+    void (*meanwhile)(void *ctx); /* with STORE_LEAVES_TIME: called once, before anything is waited for */
     void *ctx;
     /* ---- */
     bool unreachable; /* the database could not be reached, for as long as the driver tries */

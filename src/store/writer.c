@@ -260,8 +260,8 @@ static struct snapshots *take_snapshots(struct writer *writer)
     return taken;
 }
 
-/* Answers cost as much as the work they are for, when each wakes a thread. Where a commit leaves time for it, and there
- * is one to come at once, they are given then: callers come back while the database works, and it has work when they do. */
+/* Answers may cost as much as the work they are for, when each wakes a thread. Where a commit leaves time for it, and
+ * there is one to come at once, they are given then: callers come back while the database works, and the other way. */
 static bool can_answer_later(struct writer *writer, const struct snapshots *snapshots)
 {
     if ((writer->options.driver->capabilities & STORE_LEAVES_TIME) == 0 || snapshots != NULL) return false;

@@ -2,8 +2,8 @@
 /*
  * The writer's side. A batch is looked up (questions.c), decided (batch.c) and written:
  *
- *   usually     write  the order lock, "nobody appended since, and it is as it was presumed", the events: one round trip
- *                      and a transaction, so the lock is held for the work and the flush alone
+ *   usually     write  the order lock, "nobody appended since, and it is as it was presumed", the events: one round
+ *                      trip and a transaction, so the lock is held for the work and the flush alone
  *   by looks    look   records, queries and what else cannot be presumed, at one moment and without a lock
  *               write  as above
  *   contended   look   BEGIN, the order lock, everything
@@ -12,10 +12,11 @@
  * A stream that is not remembered is presumed to be where the append expects it, or its version is not needed and told
  * by the write; ids are presumed to be new. When an id is not, nothing was written, and the second way follows; the
  * third, when a version is another, or somebody did append since. It comes first as long as other processes keep
- * appending, and after a wrong presumption nothing is presumed for a while. What is refused is refused by what the database says: when nothing is left to write,
- * memory alone does not do. A connection that is lost leaves open what became of a transaction that was written:
- * the batch is sent again, and the ids tell. What was found to be there already may not be safe yet (its own commit may
- * still wait for a standby, or gave up waiting), so that a repeat is a commit as well.
+ * appending, and after a wrong presumption nothing is presumed for a while. What is refused is refused by what the
+ * database says: when nothing is left to write, memory alone does not do. A connection that is lost leaves open what
+ * became of a transaction that was written: the batch is sent again, and the ids tell. What was found to be there
+ * already may not be safe yet (its own commit may still wait for a standby, or gave up waiting), so that a repeat is a
+ * commit as well.
  */
 #include <inttypes.h>
 #include <time.h>
@@ -116,7 +117,8 @@ static void settle(struct store_log *log, struct batch *batch, const PGresult *a
     log->head = (struct store_head){ batch->head.position + batch->accepted_count, recorded_at, log->head.history };
 }
 
-/* Sends what was decided, as far as there is memory, which may be nothing; `place` is where the events' answer stands. */
+/* Sends what was decided; false when memory is out, and then nothing of it will be done. `place` is where the answer
+ * about the events stands. */
 static bool send_batch(struct store_log *log, struct batch *batch, bool locked, struct rows *rows, size_t *place)
 {
     struct connection *writer = log->writer;

@@ -104,8 +104,7 @@ varve_status log_query_at(struct store_log *log, uint64_t position, enum stateme
 
 varve_status postgres_commit(struct store_log *log, struct store_batch *batch, struct store_head *head,
                              varve_error *error);
-/* The writer is about to wait: the time is whoever's who gave the batch. */
-void log_meanwhile(struct store_log *log);
+void log_meanwhile(struct store_log *log); /* before the writer waits */
 void postgres_tend(struct store_log *log);
 
 /* ---- read.c ---- */

@@ -17,7 +17,7 @@ struct rows {
 void rows_begin(struct rows *rows);
 enum { PRESUMED_COUNTED = -1, PRESUMED_NOTHING = -2 };
 
-/* Adds an event with its position and version. `presumed` is for S_ADD_EVENTS only, its recorded_at for S_LOAD_EVENTS. */
+/* Adds an event with its position and version. `presumed` is for S_ADD_EVENTS, its recorded_at for S_LOAD_EVENTS. */
 void rows_add(struct rows *rows, const varve_event *event, int64_t presumed);
 /* Sends S_ADD_EVENTS or S_LOAD_EVENTS, whose first parameters are in `values`, and the tags. False when it cannot. */
 bool rows_send(struct rows *rows, struct connection *connection, enum statement statement, struct values *values);

@@ -8,12 +8,11 @@
 #define IN_LOG           "FROM events e WHERE e.position > $1::bigint AND e.position <= $2::bigint "
 #define IN_ORDER         "ORDER BY e.position LIMIT $3::bigint"
 
-#define HEAD_IS(n) "$" #n "::bigint = coalesce((SELECT position FROM events ORDER BY position DESC LIMIT 1), 0)"
+#define HEAD "coalesce((SELECT position FROM events ORDER BY position DESC LIMIT 1), 0)"
 
 /* A column whose values all are what they are by default is one NULL, which unnest fills up. */
-#define ADDED_COLUMNS(recorded_at)                                                                              \
-    "coalesce(e.schema_version, 1), e.correlation_id, e.tags::text[], " recorded_at ", e.occurred_at, e.data, " \
-    "e.body, coalesce(e.metadata, '{}'), e.crc"
+#define NEW_UP_TO_TAGS "coalesce(e.schema_version, 1), e.correlation_id, e.tags::text[], "
+#define NEW_CONTENT    "e.occurred_at, e.data, e.body, coalesce(e.metadata, '{}'), e.crc "
 
 #define STREAM_ROWS                                                                                 \
     "SELECT " EVENT_COLUMNS " FROM events e WHERE e.stream = $1::text AND e.version >= $2::bigint " \
@@ -31,7 +30,7 @@ const struct statement_text statements[S_COUNT] = {
     [S_COMMIT] = { "commit", "COMMIT" },
     [S_ROLLBACK] = { "rollback", "ROLLBACK" },
     [S_LOCK] = { "lock", "SELECT pg_advisory_xact_lock(" ORDER_KEY ")" },
-    [S_ASSERT_HEAD] = { "assert_head", "SELECT CASE WHEN " HEAD_IS(1) " THEN true ELSE out_of_date() END" },
+    [S_ASSERT_HEAD] = { "assert_head", "SELECT CASE WHEN $1::bigint = " HEAD " THEN true ELSE out_of_date() END" },
     [S_NEWS] = { "news", "SELECT position, stream, version, recorded_at FROM events WHERE position > $1::bigint "
                          "ORDER BY position LIMIT $2::bigint" },
     [S_CLOCK] = { "clock", "SELECT clock_timestamp()" },
@@ -51,27 +50,27 @@ const struct statement_text statements[S_COUNT] = {
                        "INSERT INTO events (position, stream, version, id, type, content_type, schema_version, "
                        "correlation_id, tags, recorded_at, occurred_at, data, body, metadata, crc) "
                        "SELECT $2::bigint + e.n, e.stream, e.version + CASE e.presumed WHEN -1 THEN "
-                       "coalesce(b.version, 0) ELSE 0 END, e.id, e.type, e.content_type, " ADDED_COLUMNS(
-                           "greatest(statement_timestamp(), $1::timestamptz)") " FROM unnest($4::bigint[], "
-                                                                               "$5::text[], $6::bigint[], $7::uuid[], $8::text[], $9::text[], $10::bigint[], $11::text[], "
-                                                                               "$12::text[], $13::timestamptz[], $14::json[], $15::bytea[], $16::json[], $17::bigint[]) "
-                                                                               "WITH ORDINALITY AS e (presumed, stream, version, id, type, content_type, schema_version, "
-                                                                               "correlation_id, tags, occurred_at, data, body, metadata, crc, n) "
-                                                                               "LEFT JOIN LATERAL (SELECT v.version FROM events v WHERE e.presumed IS NOT NULL "
-                                                                               "AND v.stream = e.stream ORDER BY v.version DESC LIMIT 1) AS b ON true "
-                                                                               "WHERE CASE WHEN ($3::bigint IS NULL OR " HEAD_IS(
-                                                                                   3) ") AND (e.presumed IS NULL OR "
-                                                                                      "e.presumed IN (-1, coalesce(b.version, 0))) THEN true ELSE out_of_date() END "
-                                                                                      "RETURNING position, version, recorded_at" },
+                       "coalesce(b.version, 0) ELSE 0 END, e.id, e.type, e.content_type, " NEW_UP_TO_TAGS
+                       "greatest(statement_timestamp(), $1::timestamptz), " NEW_CONTENT
+                       "FROM unnest($4::bigint[], $5::text[], $6::bigint[], $7::uuid[], $8::text[], $9::text[], "
+                       "$10::bigint[], $11::text[], $12::text[], $13::timestamptz[], $14::json[], $15::bytea[], "
+                       "$16::json[], $17::bigint[]) WITH ORDINALITY AS e (presumed, stream, version, id, type, "
+                       "content_type, schema_version, correlation_id, tags, occurred_at, data, body, metadata, crc, "
+                       "n) LEFT JOIN LATERAL (SELECT v.version FROM events v WHERE e.presumed IS NOT NULL "
+                       "AND v.stream = e.stream ORDER BY v.version DESC LIMIT 1) AS b ON true "
+                       "WHERE CASE WHEN ($3::bigint IS NULL OR $3 = " HEAD ") AND (e.presumed IS NULL OR "
+                       "e.presumed IN (-1, coalesce(b.version, 0))) THEN true ELSE out_of_date() END "
+                       "RETURNING position, version, recorded_at" },
     [S_LOAD_EVENTS] = { "load_events",
                         "INSERT INTO events (position, stream, version, id, type, content_type, schema_version, "
                         "correlation_id, tags, recorded_at, occurred_at, data, body, metadata, crc) "
-                        "SELECT $1::bigint + e.n, e.stream, e.version, e.id, e.type, e.content_type, " ADDED_COLUMNS(
-                            "e.recorded_at") " FROM unnest($2::text[], $3::bigint[], $4::uuid[], $5::text[], "
-                                             "$6::text[], $7::bigint[], $8::text[], $9::text[], $10::timestamptz[], $11::json[], "
-                                             "$12::bytea[], $13::json[], $14::bigint[], $15::timestamptz[]) WITH ORDINALITY AS e (stream, "
-                                             "version, id, type, content_type, schema_version, correlation_id, tags, occurred_at, data, "
-                                             "body, metadata, crc, recorded_at, n)" },
+                        "SELECT $1::bigint + e.n, e.stream, e.version, e.id, e.type, e.content_type, " NEW_UP_TO_TAGS
+                        "e.recorded_at, " NEW_CONTENT
+                        "FROM unnest($2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], "
+                        "$8::text[], $9::text[], $10::timestamptz[], $11::json[], $12::bytea[], $13::json[], "
+                        "$14::bigint[], $15::timestamptz[]) WITH ORDINALITY AS e (stream, version, id, type, "
+                        "content_type, schema_version, correlation_id, tags, occurred_at, data, body, metadata, crc, "
+                        "recorded_at, n)" },
     [S_ADD_TAGS] = { "add_tags", "INSERT INTO event_tags (tag, position) SELECT * FROM unnest($1::text[], "
                                  "$2::bigint[])" },
     [S_PUT_RECORD] = { "put_record", "SELECT put_record($1::text, $2::text, $3::text, $4::bigint, $5::timestamptz, "
