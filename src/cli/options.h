@@ -50,6 +50,7 @@ enum option {
     OPTION_THROUGH,
     OPTION_DELAY_MS,
     OPTION_REASON,
+    OPTION_FILTER,
     OPTION_HELP,
     OPTION_COUNT
 };

@@ -51,12 +51,18 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [OPTION_THROUGH] = { "through", "P", NULL, false, "all that was read up to this position" },
     [OPTION_DELAY_MS] = { "delay-ms", "N", NULL, false, "not again before so long" },
     [OPTION_REASON] = { "reason", "TEXT", NULL, false, "why" },
+    [OPTION_FILTER] = { "filter", "TEXT", NULL, false, "only examples whose name has this in it" },
     [OPTION_HELP] = { "help", NULL, NULL, false, "this" },
 };
 
 static const char serve_details[] =
     "The whole application is checked before the port opens. Without --store it is kept in varve.db in\n"
     "the current folder. SIGTERM and SIGINT finish what is under way and end with exit code 0.";
+static const char test_details[] =
+    "Given these events, when this command comes, then that: APP/specs/NAME.yaml, or FILE, hold examples, which\n"
+    "are run on the application's aggregates. No store is needed, and nothing else of the application is\n"
+    "loaded. Exit code 0 when all passed, 1 when one failed, 2 when a file is no file of examples: then none\n"
+    "is run. Without -o the report is for people, on a terminal or not.";
 static const char append_details[] =
     "The append is {\"events\":[{\"stream\",\"type\",\"data\",…}],\n"
     "\"conditions\":[{\"stream\",\"expected_version\"}]}, read from FILE or, with -, from\n"
@@ -114,6 +120,8 @@ static const char park_details[] =
 const struct verb verb_table[] = {
     { "serve", NULL, "APP", 1, 1, USES_ANY | USES_STORE, BIT(LISTEN), run_serve,
       "Run the application in folder APP and answer over HTTP", serve_details },
+    { "test", NULL, "APP [FILE...]", 1, SIZE_MAX, 0, BIT(FILTER), run_test,
+      "Run the examples of the application in folder APP", test_details },
     { "append", NULL, "-|FILE", 1, 1, USES_STORE | USES_SERVER, 0, run_append,
       "Append events to several streams under conditions", append_details },
     { "stream", "append", "STREAM", 1, 1, USES_STORE | USES_SERVER,
@@ -196,25 +204,11 @@ const struct verb verb_table[] = {
 static const struct {
     const char *noun, *name; /* name NULL: all of the noun */
 } not_built[] = {
-    { "new", NULL },
-    { "test", NULL },
-    { "relay", NULL },
-    { "outbox", NULL },
-    { "slot", NULL },
-    { "inbox", NULL },
-    { "saga", NULL },
-    { "flow", NULL },
-    { "token", NULL },
-    { "config", NULL },
-    { "completion", NULL },
-    { "aggregate", "replay" },
-    { "projection", "status" },
-    { "projection", "check" },
-    { "projection", "pause" },
-    { "projection", "resume" },
-    { "projection", "parked" },
-    { "projection", "retry" },
-    { "projection", "skip" },
+    { "new", NULL },           { "relay", NULL },         { "outbox", NULL },         { "slot", NULL },
+    { "inbox", NULL },         { "saga", NULL },          { "flow", NULL },           { "token", NULL },
+    { "config", NULL },        { "completion", NULL },    { "aggregate", "replay" },  { "projection", "status" },
+    { "projection", "check" }, { "projection", "pause" }, { "projection", "resume" }, { "projection", "parked" },
+    { "projection", "retry" }, { "projection", "skip" },
 };
 
 bool verb_takes(const struct verb *verb, enum option option)

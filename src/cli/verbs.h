@@ -41,6 +41,7 @@ varve_status run_store_export(struct call *call, varve_error *error);
 varve_status run_store_import(struct call *call, varve_error *error);
 varve_status run_store_new_incarnation(struct call *call, varve_error *error);
 varve_status run_doctor(struct call *call, varve_error *error);
+varve_status run_test(struct call *call, varve_error *error);
 varve_status run_version(struct call *call, varve_error *error);
 
 #endif
