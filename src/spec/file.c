@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "spec/file.h"
 
-#include "base/json.h"
+#include "base/utf8.h"
 
 struct reading {
     struct spec_file *file;
@@ -64,11 +64,11 @@ static varve_status refuse_key(struct reading *reading, const struct yaml_node *
                                const struct member *members)
 {
     varve_buf names = { 0 };
+    char shown[YAML_SHOWN_BYTES];
     list_names(members, &names);
-    varve_status status = names.failed
-                              ? no_memory(reading)
-                              : REFUSE(reading, key, "%s has no '%.*s', only %s", what,
-                                       (int)(key->text.len < 60 ? key->text.len : 60), key->text.ptr, names.ptr);
+    varve_status status =
+        names.failed ? no_memory(reading)
+                     : REFUSE(reading, key, "%s has no '%s', only %s", what, yaml_show(key->text, shown), names.ptr);
     varve_buf_fini(&names);
     return status;
 }
@@ -101,6 +101,7 @@ static varve_status take_name(struct reading *reading, const struct yaml_node *n
     if (status == VARVE_OK && name->len == 0) return REFUSE(reading, node, "%s must not be empty", what);
     if (status == VARVE_OK && name->len > VARVE_NAME_BYTES_MAX)
         return REFUSE(reading, node, "%s has more than %u bytes", what, VARVE_NAME_BYTES_MAX);
+    if (status == VARVE_OK && !utf8_printable(*name)) return REFUSE(reading, node, "%s must be printable", what);
     return status;
 }
 

@@ -154,7 +154,8 @@ static void what_the_decider_or_the_log_refuses_ends_the_example(void **unused)
     comes_to("    given: [{type: Put, data: {amount: 1}, tags: [a, a]}]\n    then: {state: {}}\n",
              "given[0] in line 4: the tag \"a\" stands twice");
     comes_to("    when: Fly\n    then: []\n", "when: 'box' has no command 'Fly'");
-    comes_to("    when: {Take: {amount: all}}\n    then: []\n", "when: Take on box-1: \"amount\" is not a 64-bit integer");
+    comes_to("    when: {Take: {amount: all}}\n    then: []\n",
+             "when: Take on box-1: \"amount\" is not a 64-bit integer");
 }
 
 int main(void)

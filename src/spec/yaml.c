@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <yaml.h>
 
+#include "base/utf8.h"
+
 enum { NODES_MIN = 64 };
 
 struct anchor {
@@ -47,6 +49,19 @@ varve_status yaml_refuse(const struct yaml_document *document, const struct yaml
     va_end(args);
     return varve_error_set(error, VARVE_INVALID, "%s:%u:%u: %s", document->name, node->line, node->column,
                            problem.message);
+}
+
+const char *yaml_show(varve_str text, char shown[YAML_SHOWN_BYTES])
+{
+    const char *at = text.ptr, *end = text.ptr + text.len;
+    size_t len = 0, width = 0;
+    for (; at < end && (width = utf8_sequence(at, end)) > 0 && len + width < YAML_SHOWN_BYTES; at += width) {
+        bool is_shown = utf8_printable((varve_str){ at, width });
+        memcpy(shown + len, is_shown ? at : "?", is_shown ? width : 1);
+        len += is_shown ? width : 1;
+    }
+    shown[len] = '\0';
+    return shown;
 }
 
 static varve_status no_memory(const struct reading *reading)
@@ -160,11 +175,12 @@ static varve_status take_alias(struct reading *reading, const yaml_event_t *even
 {
     struct yaml_node node = node_at(YAML_SCALAR, event);
     varve_str name = text_of(event->data.alias.anchor);
+    char shown[YAML_SHOWN_BYTES];
     const struct anchor *anchor = reading->anchors;
     while (anchor != NULL && !varve_str_eq(anchor->name, name)) anchor = anchor->older;
     if (anchor == NULL)
-        return yaml_refuse(reading->document, &node, reading->error, "no '&%.*s' is complete before this place",
-                           (int)name.len, name.ptr);
+        return yaml_refuse(reading->document, &node, reading->error, "no '&%s' is complete before this place",
+                           yaml_show(name, shown));
     if (reading->depth + anchor->node.height > YAML_DEPTH_MAX) return refuse_depth(reading, &node);
     unsigned line = node.line, column = node.column;
     node = anchor->node;
@@ -200,6 +216,7 @@ static varve_status check_keys(const struct reading *reading, const struct yaml_
 {
     const struct yaml_document *document = reading->document;
     size_t count = mapping->count / 2;
+    char shown[YAML_SHOWN_BYTES];
     varve_status status = VARVE_OK;
     const struct yaml_node **keys = calloc(count + 1, sizeof *keys);
     if (keys == NULL) return no_memory(reading);
@@ -213,8 +230,8 @@ static varve_status check_keys(const struct reading *reading, const struct yaml_
     if (status == VARVE_OK) qsort(keys, count, sizeof(const struct yaml_node *), compare_keys);
     for (size_t i = 1; i < count && status == VARVE_OK; i++) {
         if (varve_str_eq(keys[i - 1]->text, keys[i]->text))
-            status = yaml_refuse(document, keys[i], reading->error, "'%.*s' stands twice, first in line %u",
-                                 (int)keys[i]->text.len, keys[i]->text.ptr, keys[i - 1]->line);
+            status = yaml_refuse(document, keys[i], reading->error, "'%s' stands twice, first in line %u",
+                                 yaml_show(keys[i]->text, shown), keys[i - 1]->line);
     }
     free(keys);
     return status;

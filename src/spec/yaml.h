@@ -6,8 +6,8 @@
  * merge keys ("<<"), keys that are texts and stand once, no anchor inside itself. Aliases are copies.
  *
  * A scalar in quotes, or in a block, is a text. A plain one is what the core schema of YAML 1.2 says: null ("~",
- * "null", nothing), a boolean ("true", "false"), a number, otherwise a text; so "yes", "no" and dates are texts. Numbers
- * keep their digits; one that JSON has no writing for ("0x1F", "007", ".5", ".inf") is refused.
+ * "null", nothing), a boolean ("true", "false"), a number, otherwise a text; so "yes", "no" and dates are texts.
+ * Numbers keep their digits; one that JSON has no writing for ("0x1F", "007", ".5", ".inf") is refused.
  */
 #ifndef VARVE_SPEC_YAML_H
 #define VARVE_SPEC_YAML_H
@@ -46,6 +46,11 @@ varve_status yaml_read(struct yaml_document *document, const char *name, varve_s
 /* Fails with VARVE_INVALID at a node: "NAME:LINE:COLUMN: …". */
 varve_status yaml_refuse(const struct yaml_document *document, const struct yaml_node *node, varve_error *error,
                          const char *format, ...) VARVE_PRINTF(4, 5);
+
+#define YAML_SHOWN_BYTES 64
+
+/* A text as it can stand in a message: its beginning, in `shown`, with '?' for what is no printable character. */
+const char *yaml_show(varve_str text, char shown[YAML_SHOWN_BYTES]);
 
 /* True for a plain scalar that says null, or nothing at all. */
 bool yaml_is_null(const struct yaml_node *node);

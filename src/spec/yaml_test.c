@@ -110,6 +110,7 @@ static void what_two_readers_may_read_differently_is_refused(void **unused)
 {
     (void)unused;
     is_refused("a: 1\nb: 2\n'a': 3\n", "t.yaml:3:1: 'a' stands twice, first in line 1");
+    is_refused("\"\\e[1m\": 1\n\"\\e[1m\": 2\n", "t.yaml:2:1: '?[1m' stands twice");
     is_refused("x: {1: a, '1': b}", "t.yaml:1:11: '1' stands twice");
     is_refused("a: !!str 1", "t.yaml:1:4: tags are not read here");
     is_refused("a: !own {}", "t.yaml:1:4: tags are not read here");

@@ -16,6 +16,13 @@ out_has '1 passed, 0 failed'
 expect 2 test "$app" --filter 'flown'
 err_has "no example's name has 'flown' in it"
 
+# The page about specs shows what happens.
+page=$app/../../docs/specs.md
+awk '/^```yaml$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$page" >first.yaml
+awk '/^```console$/ { inside = 1; next } /^```$/ { inside = 0 } inside && !/^\$/' "$page" >shown
+expect 1 test "$app" first.yaml
+cat out err | cmp -s - shown || fail "docs/specs.md shows something else"
+
 # Examples that fail, each in its way, and one that does not.
 cat >wrong.yaml <<'END'
 stream: order-7
@@ -107,7 +114,9 @@ out_has 'given[0] in line 30: evolve of OrderPlaced, version 1 on order-7: aggre
 
 # The same for programs.
 expect 1 test "$app" wrong.yaml --filter 'another amount' -o json
-out_is '{"examples":[{"file":"wrong.yaml","line":3,"name":"another amount","result":"failed","differences":[{"path":"events[0].data.reason","expected":"none","got":null}],"more_differences":0}],"passed":0,"failed":1}'
+differences='[{"path":"events[0].data.reason","expected":"none","got":null}],"more_differences":0}'
+out_has '{"examples":[{"file":"wrong.yaml","line":3,"name":"another amount","result":"failed",'
+out_has "$differences"'],"passed":0,"failed":1}'
 expect 1 test "$app" wrong.yaml -o ndjson
 out_lines 9
 out_has '"result":"failed","problem":"when: '"'order' has no command 'FlyOrder'"'","differences":[]'
@@ -192,7 +201,8 @@ err_has "aggregates/box2.lua: the category 'box' has a decider already"
 rm mine/aggregates/box2.lua
 
 # A loop without end is an error of its example, as it is one of its command.
-echo "return { category = 'box', evolve = {}, decide = { Spin = function() while true do end end } }" >mine/aggregates/box.lua
+echo "return { category = 'box', evolve = {}, decide = { Spin = function() while true do end end } }" \
+    >mine/aggregates/box.lua
 cat >mine/specs/box.yaml <<'END'
 examples:
   - { name: spins, stream: box-1, when: Spin, then: [] }
