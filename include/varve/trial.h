@@ -23,14 +23,19 @@ typedef struct varve_trial varve_trial;
 /* A command's time where it has none: 2026-01-01T00:00:00Z. */
 #define VARVE_TRIAL_TIME INT64_C(1767225600000000)
 
+typedef struct varve_trial_options {
+    size_t size;                  /* sizeof(varve_trial_options), or 0 for this version's */
+    const varve_decider *decider; /* as varve_engine_add_decider takes it; borrowed until varve_trial_close … */
+    void *ctx;                    /* … with its ctx */
+    varve_str stream;             /* the aggregate, of the decider's category; copied */
+} varve_trial_options;
+
 /*
- * Begins with the aggregate `stream` (copied) in its initial state, at version 0. `decider` and `ctx` are what
- * varve_engine_add_decider takes, and borrowed until varve_trial_close. VARVE_INVALID when the table is incomplete or
- * the stream has no name, VARVE_NOT_FOUND when the stream is not of the decider's category, VARVE_APPLICATION when the
- * decider fails, VARVE_NOMEM.
+ * Begins with the aggregate in its initial state, at version 0. VARVE_INVALID when the decider's table is incomplete or
+ * the stream has no name, VARVE_NOT_FOUND when the stream is not of its category, VARVE_APPLICATION when the decider
+ * fails, VARVE_NOMEM.
  */
-VARVE_API varve_status varve_trial_open(varve_trial **trial, const varve_decider *decider, void *ctx, varve_str stream,
-                                        varve_error *error);
+VARVE_API varve_status varve_trial_open(varve_trial **trial, const varve_trial_options *options, varve_error *error);
 
 /*
  * An event that happened before: applied to the state, as one that was read from the log. Its stream is the trial's

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 
 #include "base/id.h"
+#include "command/candidate.h"
 #include "command/decide.h"
-#include "command/load.h"
-#include "command/registry.h"
 #include "command/request.h"
 #include "event/codec.h"
 
@@ -25,54 +24,48 @@ static varve_str stream_of(const varve_trial *trial)
     return varve_str_of(trial->stream);
 }
 
-/* The engine's own checks of a table and of what belongs to it. */
-static varve_status check_decider(const varve_decider *decider, void *ctx, varve_str stream, varve_error *error)
+static varve_status check_options(const varve_trial_options *options, varve_error *error)
 {
-    struct registry registry = { 0 };
-    size_t index = 0;
-    varve_status status = event_check_name(stream, "stream", error);
-    if (status == VARVE_OK) status = registry_add(&registry, decider, ctx, error);
-    if (status == VARVE_OK) status = registry_find(&registry, stream, &index, error);
-    registry_fini(&registry);
-    return status;
+    varve_str category = varve_stream_category(options->stream);
+    if (options->size != 0 && options->size != sizeof *options)
+        return varve_error_set(error, VARVE_INVALID, "varve_trial_options is of another version of the library");
+    return event_check_name(options->stream, "stream", error) < 0 ? VARVE_INVALID
+           : varve_str_is(category, options->decider->category)
+               ? VARVE_OK
+               : varve_error_set(error, VARVE_NOT_FOUND, "'%.*s' is not of the category '%s'", (int)options->stream.len,
+                                 options->stream.ptr, options->decider->category);
 }
 
-static varve_status open_worker(struct load_decider *decider, void *ctx, varve_error *error)
+static varve_status begin(varve_trial *trial, const varve_trial_options *options, varve_error *error)
 {
-    decider->worker = ctx;
-    return decider->table->worker_open == NULL ? VARVE_OK : decider->table->worker_open(ctx, &decider->worker, error);
+    varve_status status = candidate_open(&trial->decider, options->decider, options->ctx, error);
+    if (status == VARVE_OK) status = check_options(options, error);
+    if (status < 0) return status;
+    memcpy(trial->stream, options->stream.ptr, options->stream.len);
+    return load_begin(&trial->load, &trial->decider, stream_of(trial), error);
 }
 
-varve_status varve_trial_open(varve_trial **out, const varve_decider *decider, void *ctx, varve_str stream,
-                              varve_error *error)
+varve_status varve_trial_open(varve_trial **out, const varve_trial_options *options, varve_error *error)
 {
     varve_error cause = { 0 };
     *out = NULL;
-    varve_status status = check_decider(decider, ctx, stream, error);
-    if (status < 0) return status;
     varve_trial *trial = calloc(1, sizeof *trial);
     if (trial == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a trial");
-    memcpy(trial->stream, stream.ptr, stream.len);
-    trial->decider.table = decider;
-    status = open_worker(&trial->decider, ctx, &cause);
+    varve_status status = begin(trial, options, &cause);
     if (status < 0) {
-        free(trial);
-    } else {
-        status = load_begin(&trial->load, &trial->decider, stream_of(trial), &cause);
-        if (status < 0)
-            varve_trial_close(trial);
-        else
-            *out = trial;
+        varve_trial_close(trial);
+        if (error != NULL) *error = cause;
+        return status;
     }
-    if (status < 0 && error != NULL) *error = cause;
-    return status;
+    *out = trial;
+    return VARVE_OK;
 }
 
 void varve_trial_close(varve_trial *trial)
 {
     if (trial == NULL) return;
     load_fini(&trial->load);
-    if (trial->decider.table->worker_close != NULL) trial->decider.table->worker_close(trial->decider.worker);
+    if (trial->decider.table != NULL) candidate_close(&trial->decider);
     free(trial);
 }
 

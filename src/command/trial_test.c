@@ -126,12 +126,18 @@ static const varve_decider account = {
 
 static int64_t opening_balance = 7;
 
+static varve_status open_trial(varve_trial **trial, const varve_decider *decider, void *ctx, const char *stream,
+                               varve_error *error)
+{
+    const varve_trial_options options = { .decider = decider, .ctx = ctx, .stream = varve_str_of(stream) };
+    return varve_trial_open(trial, &options, error);
+}
+
 static varve_trial *begin(void)
 {
     varve_trial *trial = NULL;
     varve_error error = { 0 };
-    if (varve_trial_open(&trial, &account, &opening_balance, VARVE_STR("account-1"), &error) < 0)
-        fail_msg("%s", error.message);
+    if (open_trial(&trial, &account, &opening_balance, "account-1", &error) < 0) fail_msg("%s", error.message);
     return trial;
 }
 
@@ -307,20 +313,21 @@ static void what_is_no_decider_for_the_stream_is_refused(void **unused)
     varve_error error = { 0 };
     varve_decider incomplete = account, silent = account;
     varve_buf json = { 0 };
-    varve_str stream = VARVE_STR("account-1");
+    varve_trial_options stale = { .size = 1, .decider = &account, .ctx = &opening_balance };
 
     incomplete.evolve = NULL;
     silent.encode = NULL;
-    assert_int_equal(varve_trial_open(&trial, &incomplete, &opening_balance, stream, &error), VARVE_INVALID);
-    assert_int_equal(varve_trial_open(&trial, &account, &opening_balance, VARVE_STR("parcel-1"), &error),
-                     VARVE_NOT_FOUND);
-    assert_int_equal(varve_trial_open(&trial, &account, &opening_balance, VARVE_STR(""), &error), VARVE_INVALID);
-    assert_int_equal(varve_trial_open(&trial, &account, NULL, stream, &error), VARVE_APPLICATION);
+    assert_int_equal(open_trial(&trial, &incomplete, &opening_balance, "account-1", &error), VARVE_INVALID);
+    assert_int_equal(open_trial(&trial, &account, &opening_balance, "parcel-1", &error), VARVE_NOT_FOUND);
+    assert_string_equal(error.message, "'parcel-1' is not of the category 'account'");
+    assert_int_equal(open_trial(&trial, &account, &opening_balance, "", &error), VARVE_INVALID);
+    assert_int_equal(open_trial(&trial, &account, NULL, "account-1", &error), VARVE_APPLICATION);
     assert_string_equal(error.message, "no context");
+    assert_int_equal(varve_trial_open(&trial, &stale, &error), VARVE_INVALID);
     assert_null(trial);
-    varve_trial_close(NULL);
+    end(NULL);
 
-    assert_int_equal(varve_trial_open(&trial, &silent, &opening_balance, stream, &error), VARVE_OK);
+    assert_int_equal(open_trial(&trial, &silent, &opening_balance, "account-1", &error), VARVE_OK);
     assert_int_equal(varve_trial_show(trial, &json, &error), VARVE_UNSUPPORTED);
     end(trial);
 }

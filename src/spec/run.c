@@ -245,10 +245,11 @@ varve_status spec_run(const struct spec_example *example, const varve_decider *d
                       struct spec_result *result, varve_error *error)
 {
     struct running running = { .example = example, .result = result, .error = error };
+    const varve_trial_options options = { .decider = decider, .ctx = ctx, .stream = example->stream };
     varve_error cause = { 0 };
     result->differences.arena = &result->arena;
     varve_status status = VARVE_OK;
-    if (varve_trial_open(&running.trial, decider, ctx, example->stream, &cause) < 0)
+    if (varve_trial_open(&running.trial, &options, &cause) < 0)
         status = give_up(&running, "before the first event", &cause);
     if (status == VARVE_OK) status = apply_given(&running);
     if (status == VARVE_OK) status = execute(&running);

@@ -176,7 +176,7 @@ expect 2 test "$app" .
 expect 2 test nowhere
 expect 2 test
 expect 2 test "$app" --store sqlite:t.db
-err_has -- '--store does not apply to `test`'
+err_has '--store does not apply to `test`'
 mkdir -p mine/aggregates
 expect 2 test mine
 err_has 'mine: no aggregates'
