@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define VARVE_REPLAY_WORKERS_MAX 64u
+#define VARVE_REPLAY_WORKERS_MAX 16u
 
 typedef enum varve_replay_kind {
     VARVE_REPLAY_DIFFERS, /* the two states of a stream are not the same */

@@ -53,7 +53,7 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [OPTION_REASON] = { "reason", "TEXT", NULL, false, "why" },
     [OPTION_FILTER] = { "filter", "TEXT", NULL, false, "only examples whose name has this in it" },
     [OPTION_AGAINST] = { "against", "DIR", NULL, false, "the folder of the version to compare the states with" },
-    [OPTION_WORKERS] = { "workers", "N", NULL, false, "streams folded at once; default: one a processor" },
+    [OPTION_WORKERS] = { "workers", "N", NULL, false, "streams folded at once, 16 at most; default: one a processor" },
     [OPTION_HELP] = { "help", NULL, NULL, false, "this" },
 };
 

@@ -102,7 +102,7 @@ expect 3 aggregate replay order --store "$(store t)" --app "$app" --against nowh
 expect 2 aggregate replay order --store "$(store t)"
 expect 2 aggregate replay order --app "$app"
 expect 2 aggregate replay --store "$(store t)" --app "$app"
-expect 2 aggregate replay order --store "$(store t)" --app "$app" --workers 65
+expect 2 aggregate replay order --store "$(store t)" --app "$app" --workers 17
 expect 2 aggregate replay order --server http://127.0.0.1:1 --app "$app"
 expect 2 aggregate replay order --server http://127.0.0.1:1
 err_has '--server does not apply to `aggregate replay`'

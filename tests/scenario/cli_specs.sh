@@ -19,7 +19,7 @@ err_has "no example's name has 'flown' in it"
 # The page about specs shows what happens.
 page=$app/../../docs/specs.md
 awk '/^```yaml$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$page" >first.yaml
-awk '/^```console$/ { inside = 1; next } /^```$/ { inside = 0 } inside && !/^\$/' "$page" >shown
+awk '/^```console$/ { inside++; next } /^```$/ { if (inside) exit } inside && !/^\$/' "$page" >shown
 expect 1 test "$app" first.yaml
 cat out err | cmp -s - shown || fail "docs/specs.md shows something else"
 
