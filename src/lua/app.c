@@ -242,8 +242,9 @@ static varve_status check_folder(const struct app *app, varve_error *error)
     return status;
 }
 
+/* Loads the first `kind_count` kinds, which errors call `parts`. */
 static varve_status open_app(struct app **opened, varve_engine *engine, const char *folder, size_t kind_count,
-                             varve_error *error)
+                             const char *parts, varve_error *error)
 {
     struct app *app = calloc(1, sizeof *app);
     varve_status status;
@@ -254,27 +255,20 @@ static varve_status open_app(struct app **opened, varve_engine *engine, const ch
     app->folder = folder;
     status = check_folder(app, error);
     for (size_t i = 0; i < kind_count && status >= 0; i++) status = load_kind(app, &kinds[i], error);
+    if (status >= 0 && app->file_count == 0)
+        status = varve_error_set(error, VARVE_INVALID, "%s: no %s: is it an application folder?", folder, parts);
     app->folder = NULL;
     return status < 0 ? status : VARVE_OK;
 }
 
 varve_status app_open(struct app **opened, varve_engine *engine, const char *folder, varve_error *error)
 {
-    varve_status status = open_app(opened, engine, folder, KIND_COUNT, error);
-
-    if (status >= 0 && (*opened)->file_count == 0)
-        status = varve_error_set(error, VARVE_INVALID,
-                                 "%s: no aggregates, projections or queries: is it an application folder?", folder);
-    return status;
+    return open_app(opened, engine, folder, KIND_COUNT, "aggregates, projections or queries", error);
 }
 
 varve_status app_open_aggregates(struct app **opened, const char *folder, varve_error *error)
 {
-    varve_status status = open_app(opened, NULL, folder, 1, error);
-
-    if (status >= 0 && (*opened)->file_count == 0)
-        status = varve_error_set(error, VARVE_INVALID, "%s: no aggregates: is it an application folder?", folder);
-    return status;
+    return open_app(opened, NULL, folder, 1, "aggregates", error);
 }
 
 const varve_decider *app_find_aggregate(const struct app *app, varve_str category, void **ctx)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "spec/compare.h"
 
+#include "base/assert.h"
 #include "base/json.h"
 #include "base/tree.h"
 
@@ -125,6 +126,7 @@ static varve_status compare_objects(struct comparing *comparing, const struct tr
         int order = wanted == NULL ? 1 : found == NULL ? -1 : tree_compare_names(wanted->name, found->name);
         if (order < 0) found = NULL;
         if (order > 0) wanted = NULL;
+        ASSERT(wanted != NULL || found != NULL); /* at least one side has a member left */
         if (wanted != NULL || !comparing->is_part) {
             size_t back = step_to_member(comparing, wanted != NULL ? wanted->name : found->name);
             status = order == 0 ? compare(comparing, wanted, found) : differ(comparing, wanted, found);

@@ -218,7 +218,7 @@ static varve_status check_keys(const struct reading *reading, const struct yaml_
     size_t count = mapping->count / 2;
     char shown[YAML_SHOWN_BYTES];
     varve_status status = VARVE_OK;
-    const struct yaml_node **keys = calloc(count + 1, sizeof *keys);
+    const struct yaml_node **keys = calloc(count + 1, sizeof(const struct yaml_node *));
     if (keys == NULL) return no_memory(reading);
     for (size_t i = 0; i < count && status == VARVE_OK; i++) {
         keys[i] = &mapping->children[2 * i];
