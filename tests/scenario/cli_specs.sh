@@ -211,3 +211,9 @@ END
 expect 1 test mine
 out_has 'when: Spin on box-1: aggregates/box.lua:1: '
 out_has '  ok      rests'
+
+# Upcasters would make other events of these: an application that has some is not tried without them.
+mkdir mine/upcasters
+echo "return {}" >mine/upcasters/box.lua
+expect 2 test mine
+err_has 'upcasters: not built yet'
