@@ -53,8 +53,7 @@ static void add_event(struct table *table, varve_str entry)
     add_cell(table, token, cause);
 }
 
-/* One operation of the patch (RFC 6902). */
-static varve_status add_change(struct table *table, varve_str operation, varve_error *error)
+varve_status history_change(struct table *table, varve_str operation, varve_error *error)
 {
     varve_str kind = { 0 };
     varve_str value = { 0 };
@@ -99,7 +98,7 @@ varve_status history_rows(struct table *table, varve_str entry, varve_error *err
         for (size_t i = 0; rows > 0 && i < EVENT_COLUMNS; i++) {
             table_cell(table, VARVE_STR(""), false);
         }
-        status = add_change(table, operation, error);
+        status = history_change(table, operation, error);
         token = json_next(&scanner);
     }
     return status;

@@ -14,4 +14,7 @@ void history_columns(struct table *table);
  */
 varve_status history_rows(struct table *table, varve_str entry, varve_error *error);
 
+/* Adds the cell of one operation of a patch (RFC 6902), marked as above. VARVE_UNAVAILABLE: it is none. */
+varve_status history_change(struct table *table, varve_str operation, varve_error *error);
+
 #endif

@@ -50,6 +50,9 @@ enum option {
     OPTION_THROUGH,
     OPTION_DELAY_MS,
     OPTION_REASON,
+    OPTION_FILTER,
+    OPTION_AGAINST,
+    OPTION_WORKERS,
     OPTION_HELP,
     OPTION_COUNT
 };
@@ -74,7 +77,6 @@ enum {
 };
 
 struct call;
-
 struct verb {
     const char *noun;
     const char *name;      /* NULL: the noun is the whole command */

@@ -51,12 +51,20 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [OPTION_THROUGH] = { "through", "P", NULL, false, "all that was read up to this position" },
     [OPTION_DELAY_MS] = { "delay-ms", "N", NULL, false, "not again before so long" },
     [OPTION_REASON] = { "reason", "TEXT", NULL, false, "why" },
+    [OPTION_FILTER] = { "filter", "TEXT", NULL, false, "only examples whose name has this in it" },
+    [OPTION_AGAINST] = { "against", "DIR", NULL, false, "the folder of the version to compare the states with" },
+    [OPTION_WORKERS] = { "workers", "N", NULL, false, "streams folded at once, 16 at most; default: one a processor" },
     [OPTION_HELP] = { "help", NULL, NULL, false, "this" },
 };
 
 static const char serve_details[] =
     "The whole application is checked before the port opens. Without --store it is kept in varve.db in\n"
     "the current folder. SIGTERM and SIGINT finish what is under way and end with exit code 0.";
+static const char test_details[] =
+    "Given these events, when this command comes, then that: APP/specs/NAME.yaml, or FILE, hold examples, which\n"
+    "are run on the application's aggregates. No store is needed, and nothing else of the application is\n"
+    "loaded. Exit code 0 when all passed, 1 when one failed, 2 when a file is no file of examples: then none\n"
+    "is run. Without -o the report is for people, on a terminal or not.";
 static const char append_details[] =
     "The append is {\"events\":[{\"stream\",\"type\",\"data\",…}],\n"
     "\"conditions\":[{\"stream\",\"expected_version\"}]}, read from FILE or, with -, from\n"
@@ -82,6 +90,11 @@ static const char history_details[] =
     "A line for each change: + before what is new, ~ before what is replaced, - before what is gone.";
 static const char diff_details[] =
     "Without --from or --from-at the state before the first event; without --to or --to-at the newest.";
+static const char replay_details[] =
+    "Folds every stream of the category from its first event with the aggregates of --app, and says which events\n"
+    "cannot be applied; with --against also which states differ from those of that version, and how. Only reads:\n"
+    "snapshots are neither used nor made, and a server may go on writing the store. Exit code 1 when something\n"
+    "differs or fails.";
 static const char backup_details[] =
     "Beside a running server too. The copy is the store as it was at one moment; PATH appears whole or not\n"
     "at all, and must not exist. A backup is a store: `store verify --store sqlite:PATH` checks it.";
@@ -114,6 +127,8 @@ static const char park_details[] =
 const struct verb verb_table[] = {
     { "serve", NULL, "APP", 1, 1, USES_ANY | USES_STORE, BIT(LISTEN), run_serve,
       "Run the application in folder APP and answer over HTTP", serve_details },
+    { "test", NULL, "APP [FILE...]", 1, SIZE_MAX, 0, BIT(FILTER), run_test,
+      "Run the examples of the application in folder APP", test_details },
     { "append", NULL, "-|FILE", 1, 1, USES_STORE | USES_SERVER, 0, run_append,
       "Append events to several streams under conditions", append_details },
     { "stream", "append", "STREAM", 1, 1, USES_STORE | USES_SERVER,
@@ -140,6 +155,8 @@ const struct verb verb_table[] = {
     { "aggregate", "diff", "STREAM", 1, 1, USES_STORE | USES_APP | USES_SERVER,
       BIT(FROM) | BIT(FROM_AT) | BIT(TO) | BIT(TO_AT) | BIT(CLOCK), run_aggregate_diff,
       "Show what differs between two points of an aggregate's history", diff_details },
+    { "aggregate", "replay", "CATEGORY", 1, 1, USES_STORE | USES_APP, BIT(AGAINST) | BIT(WORKERS), run_aggregate_replay,
+      "Try other code on all of a category's history", replay_details },
     { "query", NULL, "NAME [key=value...]", 1, SIZE_MAX, USES_STORE | USES_APP | USES_SERVER,
       BIT(LIMIT) | BIT(CURSOR) | BIT(AFTER_POSITION), run_query, "Ask a named query", query_details },
     { "projection", "list", NULL, 0, 0, USES_STORE | USES_APP | USES_SERVER, 0, run_projection_list,
@@ -196,24 +213,10 @@ const struct verb verb_table[] = {
 static const struct {
     const char *noun, *name; /* name NULL: all of the noun */
 } not_built[] = {
-    { "new", NULL },
-    { "test", NULL },
-    { "relay", NULL },
-    { "outbox", NULL },
-    { "slot", NULL },
-    { "inbox", NULL },
-    { "saga", NULL },
-    { "flow", NULL },
-    { "token", NULL },
-    { "config", NULL },
-    { "completion", NULL },
-    { "aggregate", "replay" },
-    { "projection", "status" },
-    { "projection", "check" },
-    { "projection", "pause" },
-    { "projection", "resume" },
-    { "projection", "parked" },
-    { "projection", "retry" },
+    { "new", NULL },           { "relay", NULL },          { "outbox", NULL },         { "slot", NULL },
+    { "inbox", NULL },         { "saga", NULL },           { "flow", NULL },           { "token", NULL },
+    { "config", NULL },        { "completion", NULL },     { "projection", "status" }, { "projection", "check" },
+    { "projection", "pause" }, { "projection", "resume" }, { "projection", "parked" }, { "projection", "retry" },
     { "projection", "skip" },
 };
 

@@ -19,6 +19,7 @@ varve_status run_command_send(struct call *call, varve_error *error);
 varve_status run_aggregate_show(struct call *call, varve_error *error);
 varve_status run_aggregate_history(struct call *call, varve_error *error);
 varve_status run_aggregate_diff(struct call *call, varve_error *error);
+varve_status run_aggregate_replay(struct call *call, varve_error *error);
 varve_status run_query(struct call *call, varve_error *error);
 varve_status run_projection_list(struct call *call, varve_error *error);
 varve_status run_projection_rebuild(struct call *call, varve_error *error);
@@ -41,6 +42,7 @@ varve_status run_store_export(struct call *call, varve_error *error);
 varve_status run_store_import(struct call *call, varve_error *error);
 varve_status run_store_new_incarnation(struct call *call, varve_error *error);
 varve_status run_doctor(struct call *call, varve_error *error);
+varve_status run_test(struct call *call, varve_error *error);
 varve_status run_version(struct call *call, varve_error *error);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "base/assert.h"
 #include "base/id.h"
-#include "command/failure.h"
+#include "command/decide.h"
 #include "store/access.h"
 
 static struct arena *memory(struct execute *execute)
@@ -137,59 +137,6 @@ static enum execute_step find_first_outcome(struct execute *execute)
 
 /* ---- decide ---- */
 
-/* What decides this type of command, or NULL. */
-static varve_decide find_decide(const varve_decider *table, varve_str type)
-{
-    if (table->commands == NULL) return table->decide;
-    for (const varve_command_handler *handler = table->commands; handler->type != NULL; handler++)
-        if (varve_str_is(type, handler->type)) return handler->decide;
-    return NULL;
-}
-
-static bool expectation_holds(const varve_command *command, uint64_t version)
-{
-    switch (command->expected) {
-    case VARVE_STREAM_AT:
-        return version == command->expected_version;
-    case VARVE_STREAM_NONE:
-        return version == 0;
-    case VARVE_STREAM_EXISTS:
-        return version > 0;
-    default:
-        return true;
-    }
-}
-
-static enum execute_step unknown_command(struct execute *execute)
-{
-    varve_str type = execute->command->type;
-    return hold(execute, varve_error_set(&execute->error, VARVE_NOT_FOUND, "'%s' has no command '%.*s'",
-                                         execute->source.decider->table->category, (int)type.len, type.ptr));
-}
-
-/* A decider's failure, in the caller's terms. */
-static enum execute_step decider_failed(struct execute *execute, varve_status status, const varve_error *cause)
-{
-    execute->error = *cause;
-    switch (status) {
-    case VARVE_NOT_FOUND: /* a handler missed a field of the command, as varve_json_… tell it */
-        status = VARVE_INVALID;
-        break;
-    case VARVE_CONFLICT: /* these would speak about an append that never was */
-    case VARVE_ID_CONFLICT:
-    case VARVE_INDETERMINATE:
-        status = VARVE_APPLICATION;
-        break;
-    default:
-        break;
-    }
-    if (status >= 0) {
-        varve_error_set(&execute->error, VARVE_APPLICATION, "decide returned %d without a rejection", (int)status);
-        status = VARVE_APPLICATION;
-    }
-    return hold(execute, failure_explain(&execute->error, status, execute->command->type, execute->command->stream));
-}
-
 /* Accepted without events: nothing to append, the stream stays as it is. */
 static enum execute_step accept_nothing(struct execute *execute)
 {
@@ -204,35 +151,21 @@ static enum execute_step reject(struct execute *execute)
     return hold(execute, VARVE_REJECTED);
 }
 
-/* Puts what the decider says, such as where in its source it was, before the reason for a refusal. */
-static void say_where(varve_error *refusal, const varve_error *cause)
-{
-    varve_error reason = *refusal;
-    if (cause->message[0] == '\0') return;
-    varve_error_set(refusal, reason.status, "%s: %s", cause->message, reason.message);
-}
-
 static enum execute_step decide(struct execute *execute)
 {
     const varve_command *command = execute->command;
     const varve_decider *table = execute->source.decider->table;
     struct varve_decision *decision = &execute->decision;
     struct load *load = execute->load;
-    varve_error cause = { 0 };
-    varve_decide function = find_decide(table, command->type);
+    bool is_known = decide_find(table, command->type) != NULL;
     forget_outcome(execute);
-    if (function == NULL) return unknown_command(execute);
-    if (!expectation_holds(command, load->version)) return hold(execute, pinned_elsewhere(execute, load->version));
+    if (is_known && !decide_is_expected(command, load->version))
+        return hold(execute, pinned_elsewhere(execute, load->version));
     varve_status status = decision_begin(decision, memory(execute), command, &execute->error);
     if (status < 0) return over(execute, status);
-    status = function(load->state, command, decision, &cause);
-    if (decision->error.status < 0) {
-        say_where(&decision->error, &cause);
-        return decider_failed(execute, decision->error.status, &decision->error);
-    }
-    if (status == VARVE_NOT_FOUND && table->commands == NULL) return unknown_command(execute);
-    if (decision->rejected && status >= 0) return reject(execute);
-    if (status != VARVE_OK) return decider_failed(execute, status, &cause);
+    status = decide_run(table, load->state, command, decision, &execute->error);
+    if (status == VARVE_REJECTED) return reject(execute);
+    if (status < 0) return hold(execute, status);
     return decision->count == 0 ? accept_nothing(execute) : EXECUTE_APPEND;
 }
 

@@ -53,6 +53,9 @@ struct load_source {
     struct log log; /* told of snapshots that cannot be used */
 };
 
+/* The initial state at version 0; `load` is {0}. VARVE_APPLICATION, VARVE_NOMEM; `error` is not NULL. */
+varve_status load_begin(struct load *load, const struct load_decider *decider, varve_str stream, varve_error *error);
+
 /*
  * The state at the newest version. The first time it begins with a snapshot where there is one; after that it
  * only adds the events that are new, unless the log became another history: then it is made anew. A stream without

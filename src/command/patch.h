@@ -3,7 +3,7 @@
 #ifndef VARVE_COMMAND_PATCH_H
 #define VARVE_COMMAND_PATCH_H
 
-#include "command/tree.h"
+#include "base/tree.h"
 
 /*
  * Appends the patch that makes `after` out of `before`, "[]" when they are equal. Only add, remove and replace

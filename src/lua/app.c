@@ -19,8 +19,8 @@ struct aggregate {
 };
 
 struct app {
-    varve_engine *engine;
-    const char *folder; /* during app_open */
+    varve_engine *engine; /* NULL: only the aggregates, for trying them */
+    const char *folder;   /* during app_open */
     struct aggregate *aggregates;
     size_t file_count;
 };
@@ -34,6 +34,19 @@ struct kind {
     add_file add;
 };
 
+/* Without an engine nobody else sees that a category has two aggregates. */
+static varve_status refuse_second(const struct app *app, const char *name, varve_error *error)
+{
+    varve_str category = varve_str_of(lua_decider_table(app->aggregates->decider)->category);
+
+    for (const struct aggregate *other = app->aggregates->next; other != NULL; other = other->next) {
+        if (varve_str_is(category, lua_decider_table(other->decider)->category))
+            return varve_error_set(error, VARVE_INVALID, "%s: the category '%.*s' has a decider already", name,
+                                   (int)category.len, category.ptr);
+    }
+    return VARVE_OK;
+}
+
 static varve_status add_aggregate(struct app *app, const char *name, varve_str text, varve_error *error)
 {
     struct aggregate *aggregate = calloc(1, sizeof *aggregate);
@@ -43,7 +56,9 @@ static varve_status add_aggregate(struct app *app, const char *name, varve_str t
     aggregate->next = app->aggregates;
     app->aggregates = aggregate;
     status = lua_decider_open(&aggregate->decider, name, text, error);
-    return status < 0 ? status : lua_decider_add(aggregate->decider, app->engine, error);
+    if (status < 0) return status;
+    return app->engine == NULL ? refuse_second(app, name, error)
+                               : lua_decider_add(aggregate->decider, app->engine, error);
 }
 
 static varve_status add_projection(struct app *app, const char *name, varve_str text, varve_error *error)
@@ -56,6 +71,7 @@ static varve_status add_query(struct app *app, const char *name, varve_str text,
     return varve_engine_add_query(app->engine, name, text, error);
 }
 
+/* The aggregates are the first. */
 static const struct kind kinds[] = {
     { "aggregates", ".lua", add_aggregate },
     { "projections", ".sql", add_projection },
@@ -64,7 +80,7 @@ static const struct kind kinds[] = {
 
 #define KIND_COUNT (sizeof kinds / sizeof *kinds)
 
-static const char *const not_built_yet[] = { "sagas", "reactions",   "upcasters",        "schemas", "specs",
+static const char *const not_built_yet[] = { "sagas", "reactions",   "upcasters",        "schemas",
                                              "maps",  "relays.yaml", "expectations.lua", NULL };
 
 static bool ends_with(const char *name, const char *suffix)
@@ -205,6 +221,7 @@ static varve_status check_entry(const char *name, varve_error *error)
     for (size_t i = 0; i < KIND_COUNT; i++) {
         if (strcmp(name, kinds[i].folder) == 0) return VARVE_OK;
     }
+    if (strcmp(name, "specs") == 0) return VARVE_OK; /* for `varve test`, which is no part of serving */
     for (const char *const *part = not_built_yet; *part != NULL; part++) {
         if (strcmp(name, *part) == 0) return varve_error_set(error, VARVE_UNSUPPORTED, "%s: not built yet", name);
     }
@@ -225,7 +242,9 @@ static varve_status check_folder(const struct app *app, varve_error *error)
     return status;
 }
 
-varve_status app_open(struct app **opened, varve_engine *engine, const char *folder, varve_error *error)
+/* Loads the first `kind_count` kinds, which errors call `parts`. */
+static varve_status open_app(struct app **opened, varve_engine *engine, const char *folder, size_t kind_count,
+                             const char *parts, varve_error *error)
 {
     struct app *app = calloc(1, sizeof *app);
     varve_status status;
@@ -235,12 +254,33 @@ varve_status app_open(struct app **opened, varve_engine *engine, const char *fol
     app->engine = engine;
     app->folder = folder;
     status = check_folder(app, error);
-    for (size_t i = 0; i < KIND_COUNT && status >= 0; i++) status = load_kind(app, &kinds[i], error);
+    for (size_t i = 0; i < kind_count && status >= 0; i++) status = load_kind(app, &kinds[i], error);
     if (status >= 0 && app->file_count == 0)
-        status = varve_error_set(error, VARVE_INVALID,
-                                 "%s: no aggregates, projections or queries: is it an application folder?", folder);
+        status = varve_error_set(error, VARVE_INVALID, "%s: no %s: is it an application folder?", folder, parts);
     app->folder = NULL;
     return status < 0 ? status : VARVE_OK;
+}
+
+varve_status app_open(struct app **opened, varve_engine *engine, const char *folder, varve_error *error)
+{
+    return open_app(opened, engine, folder, KIND_COUNT, "aggregates, projections or queries", error);
+}
+
+varve_status app_open_aggregates(struct app **opened, const char *folder, varve_error *error)
+{
+    return open_app(opened, NULL, folder, 1, "aggregates", error);
+}
+
+const varve_decider *app_find_aggregate(const struct app *app, varve_str category, void **ctx)
+{
+    for (const struct aggregate *aggregate = app->aggregates; aggregate != NULL; aggregate = aggregate->next) {
+        const varve_decider *table = lua_decider_table(aggregate->decider);
+
+        if (!varve_str_is(category, table->category)) continue;
+        *ctx = aggregate->decider;
+        return table;
+    }
+    return NULL;
 }
 
 void app_close(struct app *app)

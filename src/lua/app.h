@@ -21,6 +21,15 @@ struct app;
  */
 varve_status app_open(struct app **app, varve_engine *engine, const char *folder, varve_error *error);
 
+/*
+ * The same for the aggregates alone, without an engine: for trying them (varve/trial.h). What else is in the folder is
+ * not read. Errors as app_open.
+ */
+varve_status app_open_aggregates(struct app **app, const char *folder, varve_error *error);
+
+/* The decider of a category and its ctx, borrowed until app_close; NULL when there is none. */
+const varve_decider *app_find_aggregate(const struct app *app, varve_str category, void **ctx);
+
 /* Frees what the engine borrows: after varve_engine_close. NULL is allowed. */
 void app_close(struct app *app);
 

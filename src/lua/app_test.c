@@ -134,8 +134,8 @@ static void mistakes_in_sql_name_file_and_line(void **state)
 
 static void what_is_not_built_yet_is_refused(void **state)
 {
-    static const char *const parts[] = { "sagas", "reactions", "upcasters",   "schemas",
-                                         "specs", "maps",      "relays.yaml", "expectations.lua" };
+    static const char *const parts[] = { "sagas", "reactions",   "upcasters",       "schemas",
+                                         "maps",  "relays.yaml", "expectations.lua" };
     struct house *house = *state;
 
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -147,6 +147,28 @@ static void what_is_not_built_yet_is_refused(void **state)
         house->app = NULL;
         assert_int_equal(rmdir(scratch_path(&house->scratch, parts[i])), 0);
     }
+}
+
+static void aggregates_are_loaded_without_an_engine(void **state)
+{
+    struct house *house = *state;
+    void *ctx = NULL;
+
+    make_folder(house, "aggregates");
+    make_folder(house, "projections");
+    make_folder(house, "specs");
+    put(house, "aggregates/thing.lua", THING);
+    put(house, "aggregates/other.lua", OTHER);
+    put(house, "projections/a.sql", "this is not looked at");
+    assert_int_equal(app_open_aggregates(&house->app, house->scratch.folder, &house->error), VARVE_OK);
+    assert_string_equal(app_find_aggregate(house->app, VARVE_STR("thing"), &ctx)->category, "thing");
+    assert_non_null(ctx);
+    assert_null(app_find_aggregate(house->app, VARVE_STR("thin"), &ctx));
+    app_close(house->app);
+
+    put(house, "aggregates/zing.lua", THING);
+    assert_int_equal(app_open_aggregates(&house->app, house->scratch.folder, &house->error), VARVE_INVALID);
+    assert_string_equal(house->error.message, "aggregates/zing.lua: the category 'thing' has a decider already");
 }
 
 static void compiled_modules_are_refused(void **state)
@@ -281,6 +303,7 @@ int main(int count, char **arguments)
         cmocka_unit_test_setup_teardown(one_category_has_one_aggregate, begin, end),
         cmocka_unit_test_setup_teardown(mistakes_in_sql_name_file_and_line, begin, end),
         cmocka_unit_test_setup_teardown(what_is_not_built_yet_is_refused, begin, end),
+        cmocka_unit_test_setup_teardown(aggregates_are_loaded_without_an_engine, begin, end),
         cmocka_unit_test_setup_teardown(compiled_modules_are_refused, begin, end),
         cmocka_unit_test_setup_teardown(what_is_unknown_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(an_unknown_file_in_a_part_is_refused, begin, end),

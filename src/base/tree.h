@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A JSON text taken apart for comparing. Values stay views into the text, so that numbers keep their digits. */
-#ifndef VARVE_COMMAND_TREE_H
-#define VARVE_COMMAND_TREE_H
+#ifndef VARVE_BASE_TREE_H
+#define VARVE_BASE_TREE_H
 
 #include "base/arena.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "command/tree.h"
+#include "base/tree.h"
 
 #include <stdlib.h>
 
