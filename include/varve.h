@@ -11,6 +11,7 @@
 #include <varve/read.h>
 #include <varve/store.h>
 #include <varve/subscription.h>
+#include <varve/upcast.h>
 #include <varve/upkeep.h>
 
 #define VARVE_VERSION "0.1.0"
