@@ -15,6 +15,7 @@ struct lane {
     const struct lane_options *options;
     struct load_decider *deciders; /* as in the registry */
     size_t open_count;             /* of them: with an open worker */
+    struct upcast upcast;          /* all of theirs */
     pthread_t thread;
     bool started;
 
@@ -364,6 +365,12 @@ static void *run_lane(void *ctx)
 
 /* ---- open, push, close: other threads ---- */
 
+static uint64_t state_version(const struct lane *lane, const varve_decider *decider)
+{
+    const struct upcasters *upcasters = lane->options->upcasters;
+    return upcasters == NULL ? decider->state_version : upcasters_stamp(upcasters, NULL, 0, decider->state_version);
+}
+
 static varve_status open_deciders(struct lane *lane, varve_error *error)
 {
     const struct registry *registry = lane->options->registry;
@@ -372,7 +379,12 @@ static varve_status open_deciders(struct lane *lane, varve_error *error)
     for (size_t i = 0; i < registry->count; i++) {
         const struct registry_entry *entry = &registry->entries[i];
         struct load_decider *decider = &lane->deciders[i];
-        *decider = (struct load_decider){ .table = entry->decider, .worker = entry->ctx };
+        *decider = (struct load_decider){
+            .table = entry->decider,
+            .worker = entry->ctx,
+            .upcast = &lane->upcast,
+            .state_version = state_version(lane, entry->decider),
+        };
         if (entry->decider->worker_open != NULL) {
             varve_status status = entry->decider->worker_open(entry->ctx, &decider->worker, error);
             if (status < 0) return status;
@@ -388,6 +400,7 @@ varve_status lane_open(struct lane **lane, const struct lane_options *options, v
     struct lane *made = calloc(1, sizeof *made);
     if (made == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
     made->options = options;
+    made->upcast.set = options->upcasters;
     made->random = clock_ns() | 1;
     pthread_mutex_init(&made->mutex, NULL);
     pthread_cond_init(&made->wake, NULL);
@@ -439,6 +452,7 @@ void lane_close(struct lane *lane)
         if (lane->deciders[i].table->worker_open != NULL && lane->deciders[i].table->worker_close != NULL)
             lane->deciders[i].table->worker_close(lane->deciders[i].worker);
     free(lane->deciders);
+    upcast_fini(&lane->upcast);
     pthread_cond_destroy(&lane->wake);
     pthread_mutex_destroy(&lane->mutex);
     free(lane);

@@ -51,7 +51,7 @@ varve_status store_record_get(varve_store *store, varve_str space, varve_str key
 void store_snapshot_put(varve_store *store, const struct store_snapshot *snapshot);
 
 /* The newest snapshot of this state_version with a version ≤ max_version. VARVE_NOT_FOUND when there is none. */
-varve_status store_snapshot_get(varve_store *store, varve_str stream, uint32_t state_version, uint64_t max_version,
+varve_status store_snapshot_get(varve_store *store, varve_str stream, uint64_t state_version, uint64_t max_version,
                                 uint64_t *version, varve_buf *state, varve_error *error);
 
 /*

@@ -241,7 +241,7 @@ void store_get_stats(varve_store *store, struct store_stats *stats)
 
 /* ---- looking ---- */
 
-varve_status store_snapshot_get(varve_store *store, varve_str stream, uint32_t state_version, uint64_t max_version,
+varve_status store_snapshot_get(varve_store *store, varve_str stream, uint64_t state_version, uint64_t max_version,
                                 uint64_t *version, varve_buf *state, varve_error *error)
 {
     return store->driver->snapshot(store->log, stream, state_version, max_version, version, state, error);
