@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lua/decider.h"
+#include "lua/upcaster.h"
 
 #define FILE_BYTES_MAX (1u << 20)
 
@@ -18,10 +19,16 @@ struct aggregate {
     struct aggregate *next;
 };
 
+struct upcaster {
+    struct lua_upcaster *upcaster;
+    struct upcaster *next;
+};
+
 struct app {
     varve_engine *engine;
     const char *folder; /* during app_open */
     struct aggregate *aggregates;
+    struct upcaster *upcasters;
     size_t file_count;
 };
 
@@ -46,6 +53,18 @@ static varve_status add_aggregate(struct app *app, const char *name, varve_str t
     return status < 0 ? status : lua_decider_add(aggregate->decider, app->engine, error);
 }
 
+static varve_status add_upcaster(struct app *app, const char *name, varve_str text, varve_error *error)
+{
+    struct upcaster *upcaster = calloc(1, sizeof *upcaster);
+    varve_status status;
+
+    if (upcaster == NULL) return varve_error_set(error, VARVE_NOMEM, "%s: no memory to load it", name);
+    upcaster->next = app->upcasters;
+    app->upcasters = upcaster;
+    status = lua_upcaster_open(&upcaster->upcaster, name, text, error);
+    return status < 0 ? status : lua_upcaster_add(upcaster->upcaster, app->engine, error);
+}
+
 static varve_status add_projection(struct app *app, const char *name, varve_str text, varve_error *error)
 {
     return varve_engine_add_projection(app->engine, name, text, error);
@@ -60,11 +79,12 @@ static const struct kind kinds[] = {
     { "aggregates", ".lua", add_aggregate },
     { "projections", ".sql", add_projection },
     { "queries", ".sql", add_query },
+    { "upcasters", ".lua", add_upcaster },
 };
 
 #define KIND_COUNT (sizeof kinds / sizeof *kinds)
 
-static const char *const not_built_yet[] = { "sagas", "reactions",   "upcasters",        "schemas", "specs",
+static const char *const not_built_yet[] = { "sagas", "reactions",   "schemas",          "specs",
                                              "maps",  "relays.yaml", "expectations.lua", NULL };
 
 static bool ends_with(const char *name, const char *suffix)
@@ -209,8 +229,9 @@ static varve_status check_entry(const char *name, varve_error *error)
         if (strcmp(name, *part) == 0) return varve_error_set(error, VARVE_UNSUPPORTED, "%s: not built yet", name);
     }
     if (is_document(name) || ends_with(name, ".sh")) return VARVE_OK;
-    return varve_error_set(error, VARVE_INVALID,
-                           "%s: no part of an application, which has aggregates/, projections/ and queries/", name);
+    return varve_error_set(
+        error, VARVE_INVALID,
+        "%s: no part of an application, which has aggregates/, projections/, queries/ and upcasters/", name);
 }
 
 static varve_status check_folder(const struct app *app, varve_error *error)
@@ -251,6 +272,12 @@ void app_close(struct app *app)
         app->aggregates = aggregate->next;
         lua_decider_close(aggregate->decider);
         free(aggregate);
+    }
+    while (app->upcasters != NULL) {
+        struct upcaster *upcaster = app->upcasters;
+        app->upcasters = upcaster->next;
+        lua_upcaster_close(upcaster->upcaster);
+        free(upcaster);
     }
     free(app);
 }
