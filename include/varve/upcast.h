@@ -31,10 +31,10 @@ typedef struct varve_upcasting varve_upcasting;
 
 /*
  * Gives an event (copied) in the place of the one that is upcast; several times for one that is split, never for one
- * that is dropped. Only type, data, content_type, tags, schema_version and occurred_at are looked at; of these nothing is
- * taken over from the old event but occurred_at where it is 0 here. All else stays what it was: stream, version,
- * position, id. An empty type, and a schema_version 0, is the declared one where only one is declared. Returns VARVE_OK,
- * or a failure (it is no event, or of a shape that was not declared) that the upcaster returns in turn.
+ * that is dropped. Only type, data, content_type, tags, schema_version and occurred_at are looked at; nothing of these
+ * is taken over from the old event but occurred_at, where it is 0 here. All else stays what it was: stream, version,
+ * position, id. An empty type, and a schema_version 0, is the declared one where only one is declared. Returns
+ * VARVE_OK, or a failure (it is no event, or of a shape that was not declared) that the upcaster returns in turn.
  */
 VARVE_API varve_status varve_upcast_emit(varve_upcasting *into, const varve_event *event);
 

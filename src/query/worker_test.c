@@ -23,8 +23,11 @@ static void open_place(struct fixture *fixture, struct counting *place)
     varve_status status = sqlfile_parse(&place->file, SQLFILE_PROJECTION, "counts.sql", varve_str_of(count_projection),
                                         fixture->sql->name, &fixture->error);
     assert_int_equal(status, VARVE_OK);
-    place->home = (struct generation_home){ place_of(fixture->sql, place->location), place->file,
-                                            varve_store_incarnation(fixture->store, place->incarnation) };
+    place->home = (struct generation_home){
+        .place = place_of(fixture->sql, place->location),
+        .file = place->file,
+        .incarnation = varve_store_incarnation(fixture->store, place->incarnation),
+    };
     status = place->home.place.kind->prepare(&place->home.place, &fixture->error);
     if (status < 0) {
         fail_msg("%s", fixture->error.message);
