@@ -7,8 +7,8 @@
  *     upcast = function(event) … end }
  *
  * and its function returns an event {data?, type?, schema_version?, tags?, occurred_at?}, a list of them, or nil for
- * an event that is dropped. What is left out of data, tags and occurred_at stays as it was. That nothing at all is returned
- * is a mistake: events would be dropped by it.
+ * an event that is dropped. What is left out of data, tags and occurred_at stays as it was. That nothing at all is
+ * returned is a mistake: events would be dropped by it.
  */
 #include "lua/upcaster.h"
 
