@@ -9,6 +9,7 @@
 #include <varve/event.h>
 #include <varve/query.h>
 #include <varve/read.h>
+#include <varve/schema.h>
 #include <varve/store.h>
 #include <varve/subscription.h>
 #include <varve/upcast.h>

@@ -225,6 +225,7 @@ static enum execute_step decide(struct execute *execute)
     if (!expectation_holds(command, load->version)) return hold(execute, pinned_elsewhere(execute, load->version));
     varve_status status = decision_begin(decision, memory(execute), command, &execute->error);
     if (status < 0) return over(execute, status);
+    decision->schemas = execute->schemas;
     status = function(load->state, command, decision, &cause);
     if (decision->error.status < 0) {
         say_where(&decision->error, &cause);

@@ -297,6 +297,7 @@ static void admit(struct lane *lane, struct task *task)
     task->line = line;
     task->execute.source = load_source(lane, task);
     line->decider = task->execute.source.decider;
+    task->execute.schemas = lane->options->schemas;
     task->execute.answered = answered;
     task->execute.load = &line->load;
     task->execute.chain = &line->chain;

@@ -6,6 +6,7 @@
  *   started  lanes and projections run; the only way on is to be closed
  */
 #include <varve/engine.h>
+#include <varve/schema.h>
 #include <varve/upcast.h>
 
 #include <inttypes.h>
@@ -25,6 +26,7 @@ struct varve_engine {
     struct lanes *lanes;
     struct models *models;
     struct upcasters upcasters;
+    struct schemas schemas;
     bool read_only;
     bool started;
 };
@@ -48,6 +50,7 @@ static varve_status open_lanes(varve_engine *engine, const varve_engine_options 
         .workers = options->command_workers == 0 ? DEFAULT_WORKERS : options->command_workers,
         .queue_limit = options->command_queue == 0 ? DEFAULT_COMMAND_QUEUE : options->command_queue,
         .state_bytes = options->state_bytes == 0 ? DEFAULT_STATE_BYTES : options->state_bytes,
+        .schemas = &engine->schemas,
         .upcasters = &engine->upcasters,
         .log = { options->log, options->log_ctx },
     };
@@ -110,6 +113,7 @@ void varve_engine_close(varve_engine *engine)
     models_close(engine->models);
     varve_store_close(engine->store);
     upcasters_fini(&engine->upcasters);
+    schemas_fini(&engine->schemas);
     free(engine);
 }
 
@@ -145,7 +149,7 @@ static varve_status refuse_started(const varve_engine *engine, varve_error *erro
 {
     if (!engine->started) return VARVE_OK;
     return varve_error_set(error, VARVE_INVALID,
-                           "deciders, projections, queries and upcasters are added before the engine starts");
+                           "deciders, projections, queries, upcasters and schemas are added before the engine starts");
 }
 
 varve_status varve_engine_add_decider(varve_engine *engine, const varve_decider *decider, void *ctx, varve_error *error)
@@ -171,6 +175,20 @@ varve_status varve_engine_add_upcaster(varve_engine *engine, const varve_upcaste
 {
     varve_status status = refuse_started(engine, error);
     return status < 0 ? status : upcasters_add(&engine->upcasters, upcaster, ctx, error);
+}
+
+static varve_status check_event(void *ctx, const varve_event *event, varve_error *error)
+{
+    return schemas_check(ctx, event, error);
+}
+
+varve_status varve_engine_add_schema(varve_engine *engine, varve_str type, uint32_t schema_version, const char *file,
+                                     varve_str text, varve_error *error)
+{
+    varve_status status = refuse_started(engine, error);
+    if (status >= 0) status = schemas_add(&engine->schemas, type, schema_version, file, text, error);
+    if (status >= 0) store_set_check(engine->store, check_event, &engine->schemas);
+    return status;
 }
 
 /* ---- using, after the start ---- */

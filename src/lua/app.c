@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <varve/schema.h>
 
 #include "lua/decider.h"
 #include "lua/upcaster.h"
@@ -70,22 +71,38 @@ static varve_status add_projection(struct app *app, const char *name, varve_str 
     return varve_engine_add_projection(app->engine, name, text, error);
 }
 
+/* schemas/TYPE.json is for schema version 1, schemas/TYPE.vN.json for N. */
+static varve_status add_schema(struct app *app, const char *name, varve_str text, varve_error *error)
+{
+    const char *type = strrchr(name, '/') + 1;
+    size_t len = strlen(type) - strlen(".json"), digits = 0;
+    unsigned long version = 1;
+
+    while (digits < len && digits < 10 && type[len - 1 - digits] >= '0' && type[len - 1 - digits] <= '9') digits++;
+    if (digits > 0 && len > digits + 2 && type[len - digits - 1] == 'v' && type[len - digits - 2] == '.') {
+        version = strtoul(type + len - digits, NULL, 10);
+        len -= digits + 2;
+        if (version == 0 || version > UINT32_MAX)
+            return varve_error_set(error, VARVE_INVALID, "%s: a schema version is a number from 1", name);
+    }
+    return varve_engine_add_schema(app->engine, (varve_str){ type, len }, (uint32_t)version, name, text, error);
+}
+
 static varve_status add_query(struct app *app, const char *name, varve_str text, varve_error *error)
 {
     return varve_engine_add_query(app->engine, name, text, error);
 }
 
 static const struct kind kinds[] = {
-    { "aggregates", ".lua", add_aggregate },
-    { "projections", ".sql", add_projection },
-    { "queries", ".sql", add_query },
-    { "upcasters", ".lua", add_upcaster },
+    { "aggregates", ".lua", add_aggregate }, { "projections", ".sql", add_projection },
+    { "queries", ".sql", add_query },        { "upcasters", ".lua", add_upcaster },
+    { "schemas", ".json", add_schema },
 };
 
 #define KIND_COUNT (sizeof kinds / sizeof *kinds)
 
-static const char *const not_built_yet[] = { "sagas", "reactions",   "schemas",          "specs",
-                                             "maps",  "relays.yaml", "expectations.lua", NULL };
+static const char *const not_built_yet[] = { "sagas",       "reactions",        "specs", "maps",
+                                             "relays.yaml", "expectations.lua", NULL };
 
 static bool ends_with(const char *name, const char *suffix)
 {
@@ -231,7 +248,7 @@ static varve_status check_entry(const char *name, varve_error *error)
     if (is_document(name) || ends_with(name, ".sh")) return VARVE_OK;
     return varve_error_set(
         error, VARVE_INVALID,
-        "%s: no part of an application, which has aggregates/, projections/, queries/ and upcasters/", name);
+        "%s: no part of an application, which has aggregates/, projections/, queries/, upcasters/ and schemas/", name);
 }
 
 static varve_status check_folder(const struct app *app, varve_error *error)

@@ -61,6 +61,13 @@ varve_status store_snapshot_get(varve_store *store, varve_str stream, uint64_t s
 varve_status store_version_at(varve_store *store, varve_str stream, varve_time at, uint64_t *version,
                               varve_error *error);
 
+/*
+ * What is appended by varve_append and varve_append_async must pass `check`, event by event, before it is queued: a
+ * failure is the append's. Set before anything is appended. `error` is not NULL.
+ */
+typedef varve_status (*store_event_check)(void *ctx, const varve_event *event, varve_error *error);
+void store_set_check(varve_store *store, store_event_check check, void *ctx);
+
 /* Reads the counters. */
 void store_get_stats(varve_store *store, struct store_stats *stats);
 
