@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "command/lanes.h"
+#include "engine/covered.h"
 #include "engine/drivers.h"
 #include "event/upcast.h"
 #include "query/models.h"
@@ -102,7 +103,8 @@ varve_status varve_engine_start(varve_engine *engine, varve_error *error)
 {
     if (engine->started) return varve_error_set(error, VARVE_INVALID, "the engine was started before");
     engine->started = true;
-    varve_status status = models_start(engine->models, error);
+    varve_status status = engine->read_only ? VARVE_OK : covered_note(engine->store, &engine->schemas, error);
+    if (status >= 0) status = models_start(engine->models, error);
     return status < 0 ? status : lanes_start(engine->lanes, error);
 }
 
