@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "query/follower.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 
 /* A batch ends after this many events, bytes of data, positions looked at or this time, whichever comes first. */
@@ -20,6 +21,7 @@ static varve_status open_cursor(struct follower *follower, varve_error *error)
 {
     const struct generation_home *home = follower->generation->home;
     const struct checkpoint *checkpoint = &follower->generation->checkpoint;
+    ASSERT(home->type_count > 0); /* it is complete */
     varve_read_options options = {
         .after_position = checkpoint->position,
         .after_id = checkpoint->id,
