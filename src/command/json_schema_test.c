@@ -228,7 +228,8 @@ static void read_all(const char *path, varve_buf *text)
 /* varve accepts no \u0000; what the suite says of it holds for another character as well. */
 static void replace_nul(varve_buf *text)
 {
-    for (char *nul = text->ptr; (nul = strstr(nul, "\\u0000")) != NULL; nul++) nul[5] = '1';
+    for (char *nul = text->ptr; nul != NULL; nul = strstr(nul, "\\u0000"))
+        if (strncmp(nul, "\\u0000", 6) == 0) nul[5] = '1';
 }
 
 static void run_file(const char *name, struct tally *tally)

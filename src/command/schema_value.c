@@ -70,6 +70,7 @@ bool value_is_multiple(const struct tree_node *number, const struct tree_node *o
     if (!read_decimal(number->text, &a) || !read_decimal(of->text, &b))
         return fmodl(value_number(number).value, value_number(of).value) == 0;
     if (a.mantissa == 0) return true;
+    if (b.mantissa == 0) return false;
     if (a.exponent < b.exponent) return false; /* it has digits behind those that a multiple can have */
     uint64_t rest = a.mantissa % b.mantissa;
     for (int i = b.exponent; i < a.exponent && rest != 0; i++) rest = rest * 10 % b.mantissa;

@@ -24,10 +24,10 @@
 
 /* ---- upcasters ---- */
 
-static varve_status give(varve_upcasting *into, const char *format, int64_t number)
+static varve_status give(varve_upcasting *into, const char *name, int64_t number)
 {
     char data[64];
-    snprintf(data, sizeof data, format, number);
+    snprintf(data, sizeof data, "{\"%s\":%" PRId64 "}", name, number);
     return varve_upcast_emit(into, &(varve_event){ .data = varve_str_of(data) });
 }
 
@@ -36,7 +36,7 @@ static varve_status cents_of_euro(void *worker, const varve_event *event, varve_
     int64_t euro = 0;
     (void)worker;
     varve_status status = varve_json_int(event->data, "euro", &euro, error);
-    return status < 0 ? status : give(into, "{\"cents\":%" PRId64 "}", euro * 100);
+    return status < 0 ? status : give(into, "cents", euro * 100);
 }
 
 static varve_status amount_of_cents(void *worker, const varve_event *event, varve_upcasting *into, varve_error *error)
@@ -44,7 +44,7 @@ static varve_status amount_of_cents(void *worker, const varve_event *event, varv
     int64_t cents = 0;
     (void)worker;
     varve_status status = varve_json_int(event->data, "cents", &cents, error);
-    return status < 0 ? status : give(into, "{\"amount\":%" PRId64 "}", cents);
+    return status < 0 ? status : give(into, "amount", cents);
 }
 
 static varve_status rename_only(void *worker, const varve_event *event, varve_upcasting *into, varve_error *error)
@@ -60,8 +60,8 @@ static varve_status split(void *worker, const varve_event *event, varve_upcastin
     (void)worker;
     varve_status status = varve_json_int(event->data, "amount", &amount, error);
     if (status >= 0) status = varve_json_int(event->data, "fee", &fee, error);
-    if (status >= 0) status = give(into, "{\"amount\":%" PRId64 "}", amount);
-    return status < 0 ? status : give(into, "{\"amount\":%" PRId64 "}", fee);
+    if (status >= 0) status = give(into, "amount", amount);
+    return status < 0 ? status : give(into, "amount", fee);
 }
 
 static varve_status drop(void *worker, const varve_event *event, varve_upcasting *into, varve_error *error)
@@ -354,7 +354,7 @@ static varve_status double_euro(void *worker, const varve_event *event, varve_up
     int64_t euro = 0;
     (void)worker;
     varve_status status = varve_json_int(event->data, "euro", &euro, error);
-    return status < 0 ? status : give(into, "{\"cents\":%" PRId64 "}", euro * 200);
+    return status < 0 ? status : give(into, "cents", euro * 200);
 }
 
 static void snapshots_are_made_anew_when_upcasters_change(void **state)

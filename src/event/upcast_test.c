@@ -161,8 +161,8 @@ static void events_become_what_they_are_today(void **state)
     struct host host = { 0 };
     struct upcasters set = { 0 };
     struct upcast upcast = { .set = &set };
-    const varve_upcaster *all[] = { &old_1, &old_2, &new_1, &whole, &left_2, &gone };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) add(&set, all[i], &host);
+    const varve_upcaster *const all[6] = { &old_1, &old_2, &new_1, &whole, &left_2, &gone };
+    for (size_t i = 0; i < 6; i++) add(&set, all[i], &host);
 
     const varve_event other = stored("Other", 1);
     const varve_event *events = NULL;

@@ -29,7 +29,7 @@ varve_shape upcaster_into(const varve_upcaster *upcaster, size_t i)
 static int compare(const struct upcasters_entry *entry, varve_str type, uint32_t schema_version)
 {
     if (entry->type.len != type.len) return entry->type.len < type.len ? -1 : 1;
-    int order = memcmp(entry->type.ptr, type.ptr, type.len);
+    int order = type.len == 0 ? 0 : memcmp(entry->type.ptr, type.ptr, type.len);
     if (order != 0) return order;
     return (entry->schema_version > schema_version) - (entry->schema_version < schema_version);
 }

@@ -88,7 +88,10 @@ static void take_into(const struct loading *loading)
     if ((count == 0 && !is_one) || count > INTO_MAX)
         fail(loading, "into", "into must be a list of { type = …, schema_version = … }, 1 to 64 of them");
     varve_shape *into = arena_array(&loading->upcaster->memory, is_one ? 1 : count, sizeof *into);
-    if (into == NULL) luaL_error(lua, "out of memory");
+    if (into == NULL) {
+        luaL_error(lua, "out of memory");
+        return;
+    }
     if (is_one) into[0] = take_shape(loading, list, "into");
     for (lua_Unsigned i = 0; i < count; i++) {
         if (lua_rawgeti(lua, list, (lua_Integer)i + 1) != LUA_TTABLE)
