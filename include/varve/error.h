@@ -54,7 +54,7 @@ extern "C" {
     X(VARVE_INCOMPATIBLE, -18, "incompatible", "not a varve store, or one of another format version")        \
     X(VARVE_REWOUND, -19, "history-changed", "the checkpoint belongs to another incarnation of the log")     \
     X(VARVE_KEY_CONFLICT, -20, "idempotency-key-reused", "the idempotency key was used for another request") \
-    X(VARVE_SCHEMA_MISMATCH, -21, "schema-mismatch", "an event's data does not fit the schema for its type")
+    X(VARVE_SCHEMA_MISMATCH, -22, "schema-mismatch", "an event's data does not fit the schema for its type")
 
 typedef enum varve_status {
 #define VARVE_STATUS_ENUM(name, value, word, meaning) name = value,

@@ -366,15 +366,10 @@ static void *run_lane(void *ctx)
 
 /* ---- open, push, close: other threads ---- */
 
-static uint64_t state_version(const struct lane *lane, const varve_decider *decider)
-{
-    const struct upcasters *upcasters = lane->options->upcasters;
-    return upcasters == NULL ? decider->state_version : upcasters_stamp(upcasters, NULL, 0, decider->state_version);
-}
-
 static varve_status open_deciders(struct lane *lane, varve_error *error)
 {
     const struct registry *registry = lane->options->registry;
+    const struct upcasters *upcasters = lane->options->upcasters;
     lane->deciders = calloc(registry->count + 1, sizeof *lane->deciders);
     if (lane->deciders == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
     for (size_t i = 0; i < registry->count; i++) {
@@ -384,7 +379,7 @@ static varve_status open_deciders(struct lane *lane, varve_error *error)
             .table = entry->decider,
             .worker = entry->ctx,
             .upcast = &lane->upcast,
-            .state_version = state_version(lane, entry->decider),
+            .stamp = upcasters == NULL ? 0 : upcasters_stamp(upcasters, NULL, 0, 0),
         };
         if (entry->decider->worker_open != NULL) {
             varve_status status = entry->decider->worker_open(entry->ctx, &decider->worker, error);

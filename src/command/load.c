@@ -17,6 +17,12 @@ static bool takes_snapshots(const varve_decider *table)
     return table->encode != NULL && table->decode != NULL && table->snapshot_every != VARVE_NO_SNAPSHOTS;
 }
 
+/* What snapshots are told apart by: the decider's state_version, and which upcasters its events went through. */
+static uint64_t state_version(const struct load_decider *decider)
+{
+    return decider->stamp | decider->table->state_version;
+}
+
 void load_fini(struct load *load)
 {
     if (load->table != NULL) {
@@ -53,7 +59,7 @@ static varve_status begin_from_snapshot(struct load *load, const struct load_sou
     varve_status status = begin(&begun, source->decider, stream, error);
     if (status < 0 || !takes_snapshots(table)) goto done;
     status =
-        store_snapshot_get(source->store, stream, source->decider->state_version, max_version, &version, &json, &cause);
+        store_snapshot_get(source->store, stream, state_version(source->decider), max_version, &version, &json, &cause);
     if (status == VARVE_NOT_FOUND) {
         status = VARVE_OK;
         goto done;
@@ -264,7 +270,7 @@ bool load_make_snapshot(struct load *load, const struct load_source *source, var
 
 void load_keep_snapshot(const struct load_source *source, varve_str stream, uint64_t version, varve_str json)
 {
-    struct store_snapshot snapshot = { stream, version, source->decider->state_version, json };
+    struct store_snapshot snapshot = { stream, version, state_version(source->decider), json };
     uint64_t stream_hash = hash_str(stream);
     size_t place = stream_hash % LOAD_KEPT_PLACES;
     store_snapshot_put(source->store, &snapshot);

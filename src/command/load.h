@@ -12,8 +12,8 @@
 struct load_decider {
     const varve_decider *table;
     void *worker;
-    struct upcast *upcast;  /* the lane's; NULL: events are folded as they are in the log */
-    uint64_t state_version; /* of snapshots: the table's, and what tells its upcasters from others */
+    struct upcast *upcast; /* the lane's; NULL: events are folded as they are in the log */
+    uint64_t stamp;        /* upcasters_stamp of version 0: in snapshots' state_version; 0: there are none */
 };
 
 /*
