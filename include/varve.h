@@ -10,9 +10,11 @@
 #include <varve/query.h>
 #include <varve/read.h>
 #include <varve/replay.h>
+#include <varve/schema.h>
 #include <varve/store.h>
 #include <varve/subscription.h>
 #include <varve/trial.h>
+#include <varve/upcast.h>
 #include <varve/upkeep.h>
 
 #define VARVE_VERSION "0.1.0"

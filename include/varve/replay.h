@@ -8,7 +8,7 @@
 #ifndef VARVE_REPLAY_H
 #define VARVE_REPLAY_H
 
-#include <varve/command.h>
+#include <varve/trial.h>
 #include <varve/upkeep.h>
 
 #ifdef __cplusplus
@@ -41,12 +41,10 @@ typedef struct varve_replay_finding {
 typedef varve_status (*varve_replay_visit)(void *ctx, const varve_replay_finding *finding);
 
 typedef struct varve_replay_options {
-    size_t size;                  /* sizeof(varve_replay_options), or 0 for this version's */
-    const varve_decider *decider; /* the one to try, as varve_engine_add_decider takes it … */
-    void *ctx;                    /* … with its ctx */
-    const varve_decider *against; /* what its states are compared with, of the same category; NULL: nothing … */
-    void *against_ctx;            /* … and its ctx */
-    uint32_t workers;             /* threads that fold; 0: one a processor; VARVE_REPLAY_WORKERS_MAX at most */
+    size_t size;               /* sizeof(varve_replay_options), or 0 for this version's */
+    varve_candidate candidate; /* the one to try; schemas are not looked at */
+    varve_candidate against;   /* what its states are compared with, of the same category; no decider: nothing */
+    uint32_t workers;          /* threads that fold; 0: one a processor; VARVE_REPLAY_WORKERS_MAX at most */
     varve_replay_visit visit;
     void *visit_ctx;
     varve_progress progress; /* in events, on the calling thread, a few times a second; NULL: nobody asks */

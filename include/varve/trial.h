@@ -13,6 +13,8 @@
 #define VARVE_TRIAL_H
 
 #include <varve/command.h>
+#include <varve/schema.h>
+#include <varve/upcast.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -23,16 +25,25 @@ typedef struct varve_trial varve_trial;
 /* A command's time where it has none: 2026-01-01T00:00:00Z. */
 #define VARVE_TRIAL_TIME INT64_C(1767225600000000)
 
+/* A decider that is tried, with what an engine would have beside it. Borrowed for as long as it is tried. */
+typedef struct varve_candidate {
+    const varve_decider *decider;         /* as varve_engine_add_decider takes it … */
+    void *ctx;                            /* … with its ctx */
+    const varve_upcaster_item *upcasters; /* what events of older shapes are today … */
+    size_t upcaster_count;
+    const varve_schema_item *schemas; /* … and what its own must look like */
+    size_t schema_count;
+} varve_candidate;
+
 typedef struct varve_trial_options {
-    size_t size;                  /* sizeof(varve_trial_options), or 0 for this version's */
-    const varve_decider *decider; /* as varve_engine_add_decider takes it; borrowed until varve_trial_close … */
-    void *ctx;                    /* … with its ctx */
-    varve_str stream;             /* the aggregate, of the decider's category; copied */
+    size_t size; /* sizeof(varve_trial_options), or 0 for this version's */
+    varve_candidate candidate;
+    varve_str stream; /* the aggregate, of the decider's category; copied */
 } varve_trial_options;
 
 /*
- * Begins with the aggregate in its initial state, at version 0. VARVE_INVALID when the decider's table is incomplete or
- * the stream has no name, VARVE_NOT_FOUND when the stream is not of its category, VARVE_APPLICATION when the decider
+ * Begins with the aggregate in its initial state, at version 0. VARVE_INVALID when the decider's table is incomplete, an
+ * upcaster or a schema would not be taken by an engine, or the stream has no name, VARVE_NOT_FOUND when the stream is not of its category, VARVE_APPLICATION when the decider
  * fails, VARVE_NOMEM.
  */
 VARVE_API varve_status varve_trial_open(varve_trial **trial, const varve_trial_options *options, varve_error *error);

@@ -26,21 +26,21 @@ static void write_appended(const varve_appended *appended, varve_buf *out)
 static varve_status append_local(const struct call *call, varve_str document, varve_buf *answer, varve_error *error)
 {
     varve_append_json *parsed = NULL;
-    varve_store *store = NULL;
+    struct local local = { 0 };
     varve_appended appended = { 0 };
     /* Read before the store is opened: input that is wrong must not create one. */
     varve_status status = varve_append_json_parse(&parsed, document, (varve_str){ 0 }, error);
     if (status == VARVE_OK) {
-        status = local_store_open(&store, call, LOCAL_WRITE, error);
+        status = local_open_to_append(&local, call, error);
     }
     if (status == VARVE_OK) {
-        status = varve_append(store, varve_append_json_request(parsed), &appended, error);
+        status = varve_append(varve_engine_store(local.engine), varve_append_json_request(parsed), &appended, error);
     }
     if (status >= 0) {
         write_appended(&appended, answer);
     }
     varve_appended_fini(&appended);
-    varve_store_close(store);
+    local_close(&local);
     varve_append_json_free(parsed);
     return status < 0 ? status : VARVE_OK;
 }

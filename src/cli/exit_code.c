@@ -15,6 +15,7 @@ int exit_code(varve_status status)
         return EXIT_REJECTED;
     case VARVE_INVALID:
     case VARVE_TOO_LARGE:
+    case VARVE_SCHEMA_MISMATCH:
     case VARVE_UNSUPPORTED:
         return EXIT_USAGE;
     case VARVE_NOT_FOUND:

@@ -58,6 +58,15 @@ varve_status local_open(struct local *local, const struct call *call, enum local
     return local_explain_lock(status, error);
 }
 
+varve_status local_open_to_append(struct local *local, const struct call *call, varve_error *error)
+{
+    varve_status status = open_engine(local, call, false, false, error);
+    if (status == VARVE_OK && call->app != NULL) {
+        status = app_open(&local->app, local->engine, call->app, error);
+    }
+    return local_explain_lock(status, error);
+}
+
 void local_close(struct local *local)
 {
     varve_engine_close(local->engine);

@@ -29,6 +29,12 @@ struct local {
     bool read_only; /* somebody else serves the store */
 };
 
+/*
+ * Opens call->store for appending; with call->app, if there is one, whose schemas are then heeded. Nothing of the
+ * application runs. The store is varve_engine_store's.
+ */
+varve_status local_open_to_append(struct local *local, const struct call *call, varve_error *error);
+
 /* Opens call->store with the application in call->app and starts it. */
 varve_status local_open(struct local *local, const struct call *call, enum local_mode mode, varve_error *error);
 void local_close(struct local *local);

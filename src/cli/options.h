@@ -74,6 +74,7 @@ enum {
     USES_APP = 1 << 1,    /* --app */
     USES_SERVER = 1 << 2, /* --server in place of the two */
     USES_ANY = 1 << 3,    /* whatever of these is given, perhaps nothing */
+    MAY_USE_APP = 1 << 4, /* --app, but not without need */
 };
 
 struct call;

@@ -37,17 +37,17 @@ static void show_progress(void *ctx, uint64_t done, uint64_t total)
 
 /* Opens the application in a folder and finds its decider for the category. Errors say which option is meant. */
 static varve_status open_version(struct app **app, const char *option, const char *folder, const char *category,
-                                 const varve_decider **decider, void **ctx, varve_error *error)
+                                 varve_candidate *candidate, varve_error *error)
 {
     varve_error cause = { 0 };
     varve_status status = app_open_aggregates(app, folder, &cause);
     if (status < 0) {
         return varve_error_set(error, status, "--%s: %s", option, cause.message);
     }
-    *decider = app_find_aggregate(*app, varve_str_of(category), ctx);
-    return *decider != NULL ? VARVE_OK
-                            : varve_error_set(error, VARVE_NOT_FOUND, "--%s: %s has no aggregate of category '%s'",
-                                              option, folder, category);
+    return app_find_aggregate(*app, varve_str_of(category), candidate)
+               ? VARVE_OK
+               : varve_error_set(error, VARVE_NOT_FOUND, "--%s: %s has no aggregate of category '%s'", option, folder,
+                                 category);
 }
 
 /* Runs it and prints what is found; the first that goes wrong is the failure. */
@@ -104,11 +104,10 @@ varve_status run_aggregate_replay(struct call *call, varve_error *error)
     }
     options.workers = (uint32_t)workers;
     if (status == VARVE_OK) {
-        status = open_version(&app, "app", call->app, call->arguments[0], &options.decider, &options.ctx, error);
+        status = open_version(&app, "app", call->app, call->arguments[0], &options.candidate, error);
     }
     if (status == VARVE_OK && against != NULL) {
-        status =
-            open_version(&other, "against", against, call->arguments[0], &options.against, &options.against_ctx, error);
+        status = open_version(&other, "against", against, call->arguments[0], &options.against, error);
     }
     if (status == VARVE_OK) {
         status = replay(call, &options, error);

@@ -141,8 +141,8 @@ static varve_status check_stream(const struct suite *suite, const struct spec_fi
                                  const struct spec_example *example, varve_error *error)
 {
     varve_str category = varve_stream_category(example->stream);
-    void *ctx = NULL;
-    if (app_find_aggregate(suite->app, category, &ctx) != NULL) {
+    varve_candidate candidate = { 0 };
+    if (app_find_aggregate(suite->app, category, &candidate)) {
         return VARVE_OK;
     }
     return varve_error_set(error, VARVE_INVALID, "%s:%u:%u: the application has no aggregate of category '%.*s'",
@@ -175,9 +175,9 @@ static varve_status run_example(struct suite *suite, const struct spec_file *fil
                                 varve_error *error)
 {
     struct spec_result result = { 0 };
-    void *ctx = NULL;
-    const varve_decider *decider = app_find_aggregate(suite->app, varve_stream_category(example->stream), &ctx);
-    varve_status status = spec_run(example, decider, ctx, &result, error);
+    varve_candidate candidate = { 0 };
+    (void)app_find_aggregate(suite->app, varve_stream_category(example->stream), &candidate); /* as was checked */
+    varve_status status = spec_run(example, &candidate, &result, error);
     if (status == VARVE_OK) {
         status = test_report_add(&suite->report, file->name, example, &result, error);
     }

@@ -129,9 +129,9 @@ const struct verb verb_table[] = {
       "Run the application in folder APP and answer over HTTP", serve_details },
     { "test", NULL, "APP [FILE...]", 1, SIZE_MAX, 0, BIT(FILTER), run_test,
       "Run the examples of the application in folder APP", test_details },
-    { "append", NULL, "-|FILE", 1, 1, USES_STORE | USES_SERVER, 0, run_append,
+    { "append", NULL, "-|FILE", 1, 1, USES_STORE | MAY_USE_APP | USES_SERVER, 0, run_append,
       "Append events to several streams under conditions", append_details },
-    { "stream", "append", "STREAM", 1, 1, USES_STORE | USES_SERVER,
+    { "stream", "append", "STREAM", 1, 1, USES_STORE | MAY_USE_APP | USES_SERVER,
       BIT(TYPE) | BIT(DATA) | BIT(METADATA) | BIT(TAG) | BIT(ID) | BIT(OCCURRED_AT) | BIT(EXPECTED_VERSION) |
           BIT(ACTOR),
       run_stream_append, "Append one event to a stream", NULL },
@@ -230,7 +230,7 @@ bool verb_takes(const struct verb *verb, enum option option)
     case OPTION_STORE:
         return (verb->uses & USES_STORE) != 0;
     case OPTION_APP:
-        return (verb->uses & USES_APP) != 0;
+        return (verb->uses & (USES_APP | MAY_USE_APP)) != 0;
     case OPTION_SERVER:
         return (verb->uses & USES_SERVER) != 0;
     default:

@@ -3,21 +3,29 @@
 
 #include "command/registry.h"
 
-varve_status candidate_open(struct load_decider *candidate, const varve_decider *table, void *ctx, varve_error *error)
+varve_status candidate_open(struct candidate *candidate, const varve_candidate *given, varve_error *error)
 {
+    const varve_decider *table = given->decider;
     struct registry registry = { 0 };
-    struct load_decider opened = { .table = table, .worker = ctx };
-    varve_status status = registry_add(&registry, table, ctx, error);
+    void *worker = given->ctx;
+    varve_status status = registry_add(&registry, table, given->ctx, error);
     registry_fini(&registry);
-    if (status == VARVE_OK && table->worker_open != NULL) status = table->worker_open(ctx, &opened.worker, error);
+    *candidate = (struct candidate){ 0 };
+    for (size_t i = 0; i < given->upcaster_count && status == VARVE_OK; i++)
+        status = upcasters_add(&candidate->upcasters, given->upcasters[i].upcaster, given->upcasters[i].ctx, error);
+    if (status == VARVE_OK && table->worker_open != NULL) status = table->worker_open(given->ctx, &worker, error);
     if (status < 0) return status;
-    *candidate = opened;
+    candidate->upcast.set = &candidate->upcasters;
+    candidate->decider = (struct load_decider){ .table = table, .worker = worker, .upcast = &candidate->upcast };
     return VARVE_OK;
 }
 
-void candidate_close(struct load_decider *candidate)
+void candidate_close(struct candidate *candidate)
 {
-    const varve_decider *table = candidate->table;
-    if (table->worker_open != NULL && table->worker_close != NULL) table->worker_close(candidate->worker);
-    *candidate = (struct load_decider){ 0 };
+    const varve_decider *table = candidate->decider.table;
+    if (table != NULL && table->worker_open != NULL && table->worker_close != NULL)
+        table->worker_close(candidate->decider.worker);
+    upcast_fini(&candidate->upcast);
+    upcasters_fini(&candidate->upcasters);
+    *candidate = (struct candidate){ 0 };
 }

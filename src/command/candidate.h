@@ -3,13 +3,22 @@
 #ifndef VARVE_COMMAND_CANDIDATE_H
 #define VARVE_COMMAND_CANDIDATE_H
 
+#include <varve/trial.h>
+
 #include "command/load.h"
 
+/* Stays where it is: the decider points into it. */
+struct candidate {
+    struct load_decider decider;
+    struct upcasters upcasters;
+    struct upcast upcast;
+};
+
 /*
- * Checks the table and opens a worker for one thread at a time. VARVE_INVALID when the table is incomplete, or what its
- * worker_open returns. `error` is not NULL. Only after success it ends with candidate_close.
+ * Checks the table and the upcasters, and opens a worker for one thread at a time. VARVE_INVALID when one is incomplete,
+ * or what the table's worker_open returns. `error` is not NULL. {0}, or what was opened, ends with candidate_close.
  */
-varve_status candidate_open(struct load_decider *candidate, const varve_decider *table, void *ctx, varve_error *error);
-void candidate_close(struct load_decider *candidate);
+varve_status candidate_open(struct candidate *candidate, const varve_candidate *given, varve_error *error);
+void candidate_close(struct candidate *candidate);
 
 #endif

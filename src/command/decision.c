@@ -96,9 +96,10 @@ varve_status varve_emit(varve_decision *decision, const varve_event *event)
         .occurred_at = event->occurred_at,
     };
     varve_status status = event_complete(&complete, decision->count, decision->count + 1, error);
+    if (status >= 0 && decision->schemas != NULL) status = schemas_check(decision->schemas, &complete, error);
     if (status < 0) {
         /* What a decider emits is the application's doing; who sent the command did nothing wrong. */
-        if (status == VARVE_INVALID) error->status = VARVE_APPLICATION;
+        if (status == VARVE_INVALID || status == VARVE_SCHEMA_MISMATCH) error->status = VARVE_APPLICATION;
         return error->status;
     }
     decision->bytes += complete.data.len;

@@ -6,9 +6,11 @@
 #include <varve/command.h>
 
 #include "base/arena.h"
+#include "command/schemas.h"
 
 struct varve_decision {
-    struct arena *arena; /* the events and all they point to */
+    struct arena *arena;           /* the events and all they point to */
+    const struct schemas *schemas; /* that events must fit; NULL: none. Set after decision_begin */
     varve_uuid command_id;
     varve_str stream;   /* every event's */
     varve_str metadata; /* every event's */

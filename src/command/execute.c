@@ -163,6 +163,7 @@ static enum execute_step decide(struct execute *execute)
         return hold(execute, pinned_elsewhere(execute, load->version));
     varve_status status = decision_begin(decision, memory(execute), command, &execute->error);
     if (status < 0) return over(execute, status);
+    decision->schemas = execute->schemas;
     status = decide_run(table, load->state, command, decision, &execute->error);
     if (status == VARVE_REJECTED) return reject(execute);
     if (status < 0) return hold(execute, status);

@@ -51,7 +51,8 @@ typedef void (*execute_answered)(struct execute *execute);
  */
 struct execute {
     const varve_command *command; /* complete; borrowed */
-    struct load_source source;    /* this and the next three: set before the first execute_run */
+    struct load_source source;    /* this and the next three: set before the first execute_run; schemas may be NULL */
+    const struct schemas *schemas;
     execute_answered answered;
     struct load *load; /* the stream's state, after every command before this one; the line's */
     struct store_chain *chain;

@@ -15,6 +15,7 @@ struct lane {
     const struct lane_options *options;
     struct load_decider *deciders; /* as in the registry */
     size_t open_count;             /* of them: with an open worker */
+    struct upcast upcast;          /* all of theirs */
     pthread_t thread;
     bool started;
 
@@ -296,6 +297,7 @@ static void admit(struct lane *lane, struct task *task)
     task->line = line;
     task->execute.source = load_source(lane, task);
     line->decider = task->execute.source.decider;
+    task->execute.schemas = lane->options->schemas;
     task->execute.answered = answered;
     task->execute.load = &line->load;
     task->execute.chain = &line->chain;
@@ -367,12 +369,18 @@ static void *run_lane(void *ctx)
 static varve_status open_deciders(struct lane *lane, varve_error *error)
 {
     const struct registry *registry = lane->options->registry;
+    const struct upcasters *upcasters = lane->options->upcasters;
     lane->deciders = calloc(registry->count + 1, sizeof *lane->deciders);
     if (lane->deciders == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
     for (size_t i = 0; i < registry->count; i++) {
         const struct registry_entry *entry = &registry->entries[i];
         struct load_decider *decider = &lane->deciders[i];
-        *decider = (struct load_decider){ .table = entry->decider, .worker = entry->ctx };
+        *decider = (struct load_decider){
+            .table = entry->decider,
+            .worker = entry->ctx,
+            .upcast = &lane->upcast,
+            .stamp = upcasters == NULL ? 0 : upcasters_stamp(upcasters, NULL, 0, 0),
+        };
         if (entry->decider->worker_open != NULL) {
             varve_status status = entry->decider->worker_open(entry->ctx, &decider->worker, error);
             if (status < 0) return status;
@@ -388,6 +396,7 @@ varve_status lane_open(struct lane **lane, const struct lane_options *options, v
     struct lane *made = calloc(1, sizeof *made);
     if (made == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
     made->options = options;
+    made->upcast.set = options->upcasters;
     made->random = clock_ns() | 1;
     pthread_mutex_init(&made->mutex, NULL);
     pthread_cond_init(&made->wake, NULL);
@@ -439,6 +448,7 @@ void lane_close(struct lane *lane)
         if (lane->deciders[i].table->worker_open != NULL && lane->deciders[i].table->worker_close != NULL)
             lane->deciders[i].table->worker_close(lane->deciders[i].worker);
     free(lane->deciders);
+    upcast_fini(&lane->upcast);
     pthread_cond_destroy(&lane->wake);
     pthread_mutex_destroy(&lane->mutex);
     free(lane);

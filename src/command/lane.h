@@ -36,8 +36,10 @@ typedef void (*lane_task_over)(void *ctx, struct task *task);
 
 struct lane_options {
     varve_store *store;
-    const struct registry *registry; /* complete */
-    size_t state_bytes;              /* of states that are kept for the next command on their streams, about, at most */
+    const struct registry *registry;   /* complete */
+    const struct schemas *schemas;     /* complete; NULL: there are none */
+    const struct upcasters *upcasters; /* complete; NULL: there are none */
+    size_t state_bytes; /* of states that are kept for the next command on their streams, about, at most */
     struct log log;
     lane_task_over over;
     void *ctx;

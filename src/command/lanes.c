@@ -304,6 +304,8 @@ varve_status lanes_open(struct lanes **lanes, varve_store *store, const struct l
     made->options = (struct lane_options){
         .store = store,
         .registry = &made->registry,
+        .schemas = options->schemas,
+        .upcasters = options->upcasters,
         .state_bytes = options->state_bytes / options->workers,
         .log = options->log,
         .over = task_over,

@@ -11,13 +11,17 @@
 #include <varve/command.h>
 
 #include "base/log.h"
+#include "command/schemas.h"
+#include "event/upcasters.h"
 
 struct lanes;
 
 struct lanes_options {
-    uint32_t workers;     /* lanes that run commands; at least 1 */
-    uint32_t queue_limit; /* commands and looks under way in all lanes, from queueing to outcome; at least 1 */
-    size_t state_bytes;   /* of aggregates' states that all lanes keep, about, at most */
+    uint32_t workers;              /* lanes that run commands; at least 1 */
+    uint32_t queue_limit;          /* commands and looks under way in all lanes, from queueing to outcome; at least 1 */
+    size_t state_bytes;            /* of aggregates' states that all lanes keep, about, at most */
+    const struct schemas *schemas; /* as upcasters */
+    const struct upcasters *upcasters; /* filled before lanes_start, borrowed until lanes_close; NULL: none */
     struct log log;
 };
 

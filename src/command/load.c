@@ -17,6 +17,12 @@ static bool takes_snapshots(const varve_decider *table)
     return table->encode != NULL && table->decode != NULL && table->snapshot_every != VARVE_NO_SNAPSHOTS;
 }
 
+/* What snapshots are told apart by: the decider's state_version, and which upcasters its events went through. */
+static uint64_t state_version(const struct load_decider *decider)
+{
+    return decider->stamp | decider->table->state_version;
+}
+
 void load_fini(struct load *load)
 {
     if (load->table != NULL) {
@@ -36,7 +42,7 @@ varve_status load_begin(struct load *load, const struct load_decider *decider, v
         varve_status status = error->status == VARVE_NOMEM ? VARVE_NOMEM : VARVE_APPLICATION;
         return failure_explain(error, status, VARVE_STR("the initial state"), stream);
     }
-    *load = (struct load){ .table = table, .state = state };
+    *load = (struct load){ .table = table, .state = state, .upcast = decider->upcast };
     return VARVE_OK;
 }
 
@@ -51,7 +57,8 @@ static varve_status begin_from_snapshot(struct load *load, const struct load_sou
     uint64_t version = 0;
     varve_status status = load_begin(&begun, source->decider, stream, error);
     if (status < 0 || !takes_snapshots(table)) goto done;
-    status = store_snapshot_get(source->store, stream, table->state_version, max_version, &version, &json, &cause);
+    status =
+        store_snapshot_get(source->store, stream, state_version(source->decider), max_version, &version, &json, &cause);
     if (status == VARVE_NOT_FOUND) {
         status = VARVE_OK;
         goto done;
@@ -79,11 +86,10 @@ done:
     return status;
 }
 
-varve_status load_evolve(struct load *load, const varve_event *event, varve_error *error)
+static varve_status evolve(struct load *load, const varve_event *event, varve_error *error)
 {
     varve_error cause = { 0 };
     varve_event seen = *event;
-    ASSERT(load->table != NULL); /* begun before it is folded */
     if (seen.occurred_at == seen.recorded_at) seen.occurred_at = 0;
     seen.position = 0;
     seen.recorded_at = 0;
@@ -98,6 +104,34 @@ varve_status load_evolve(struct load *load, const varve_event *event, varve_erro
         varve_buf_fini(&what);
         return status;
     }
+    return VARVE_OK;
+}
+
+/* An event that an upcaster fails on, and where it is: of one that is not committed yet there is only its version. */
+static varve_status blame_upcaster(const varve_event *event, varve_status status, varve_error *error)
+{
+    varve_buf what = { 0 };
+    varve_buf_printf(&what, "%.*s, version %" PRIu64, (int)event->type.len, event->type.ptr, event->version);
+    if (event->position > 0) varve_buf_printf(&what, ", position %" PRIu64 ",", event->position);
+    status = failure_explain(error, status, varve_buf_view(&what), event->stream);
+    varve_buf_fini(&what);
+    return status;
+}
+
+varve_status load_evolve(struct load *load, const varve_event *event, varve_error *error)
+{
+    const varve_event *events = event;
+    size_t count = 1;
+    varve_error cause = { 0 };
+    varve_status status = VARVE_OK;
+    ASSERT(load->table != NULL); /* begun before it is folded */
+    if (load->upcast != NULL) status = upcast_event(load->upcast, event, &events, &count, &cause);
+    if (status < 0) {
+        *error = cause;
+        return blame_upcaster(event, status, error);
+    }
+    for (size_t i = 0; i < count && status >= 0; i++) status = evolve(load, &events[i], error);
+    if (status < 0) return status;
     load->version = event->version;
     load->added += event->data.len;
     return VARVE_OK;
@@ -235,7 +269,7 @@ bool load_make_snapshot(struct load *load, const struct load_source *source, var
 
 void load_keep_snapshot(const struct load_source *source, varve_str stream, uint64_t version, varve_str json)
 {
-    struct store_snapshot snapshot = { stream, version, source->decider->table->state_version, json };
+    struct store_snapshot snapshot = { stream, version, state_version(source->decider), json };
     uint64_t stream_hash = hash_str(stream);
     size_t place = stream_hash % LOAD_KEPT_PLACES;
     store_snapshot_put(source->store, &snapshot);

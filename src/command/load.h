@@ -6,11 +6,14 @@
 #include <varve/command.h>
 
 #include "base/log.h"
+#include "event/upcast.h"
 
 /* A decider with one lane's copy of its context. */
 struct load_decider {
     const varve_decider *table;
     void *worker;
+    struct upcast *upcast; /* the lane's; NULL: events are folded as they are in the log */
+    uint64_t stamp;        /* upcasters_stamp of version 0: in snapshots' state_version; 0: there are none */
 };
 
 /*
@@ -21,6 +24,7 @@ struct load_decider {
 struct load {
     const varve_decider *table; /* NULL: there is no state yet */
     void *state;
+    struct upcast *upcast;
     bool is_behind;            /* the log is known to have newer events */
     uint64_t history;          /* of the log, when load_newest made the state */
     uint64_t version;          /* of the newest event in the state */
@@ -94,7 +98,8 @@ varve_status load_refuse_empty(varve_str stream, varve_error *error);
 varve_status load_encode(const struct load *load, varve_str stream, varve_buf *json, varve_error *error);
 
 /*
- * Applies one event, the next of the stream. The decider gets it without position and recorded_at, and without an
+ * Applies one event, the next of the stream, as its upcasters have it: it may come to several for the decider, or none.
+ * The decider gets it without position and recorded_at, and without an
  * occurred_at that is the same: an event may be applied before these are known, and a state must not depend on when it
  * was folded. VARVE_APPLICATION, VARVE_NOMEM.
  */

@@ -38,7 +38,7 @@ struct replay {
 
 /* One version of the decider, in one worker. */
 struct side {
-    struct load_decider candidate;
+    struct candidate candidate;
     struct load load;
     bool is_lost; /* it could not apply an event of this stream */
     varve_buf json;
@@ -112,7 +112,7 @@ static varve_status begin(struct worker *worker, struct side *side, varve_str st
 {
     varve_error cause = { 0 };
     side->is_lost = false;
-    if (load_begin(&side->load, &side->candidate, stream, &cause) == VARVE_OK) return VARVE_OK;
+    if (load_begin(&side->load, &side->candidate.decider, stream, &cause) == VARVE_OK) return VARVE_OK;
     return lose(worker, side, stream, NULL, &cause);
 }
 
@@ -268,7 +268,7 @@ static void *run(void *ctx)
 
 static void close_side(struct side *side)
 {
-    if (side->candidate.table != NULL) candidate_close(&side->candidate);
+    candidate_close(&side->candidate);
     varve_buf_fini(&side->json);
 }
 
@@ -276,10 +276,10 @@ static varve_status worker_open(struct worker *worker, struct replay *replay, va
 {
     const varve_replay_options *options = replay->options;
     worker->replay = replay;
-    worker->compares = options->against != NULL;
-    varve_status status = candidate_open(&worker->tried.candidate, options->decider, options->ctx, error);
+    worker->compares = options->against.decider != NULL;
+    varve_status status = candidate_open(&worker->tried.candidate, &options->candidate, error);
     if (status == VARVE_OK && worker->compares)
-        status = candidate_open(&worker->other.candidate, options->against, options->against_ctx, error);
+        status = candidate_open(&worker->other.candidate, &options->against, error);
     return status;
 }
 
@@ -341,7 +341,7 @@ static void await(struct replay *replay)
 
 static varve_status check_options(const varve_replay_options *options, varve_error *error)
 {
-    const varve_decider *decider = options->decider, *against = options->against;
+    const varve_decider *decider = options->candidate.decider, *against = options->against.decider;
     if (options->size != 0 && options->size != sizeof *options)
         return varve_error_set(error, VARVE_INVALID, "varve_replay_options is of another version of the library");
     if (decider == NULL || options->visit == NULL)
@@ -392,7 +392,7 @@ varve_status varve_aggregate_replay(varve_store *store, const varve_replay_optio
     struct replay replay = { .store = store, .options = options };
     varve_status status = check_options(options, error);
     if (status < 0) return status;
-    replay.category = varve_str_of(options->decider->category);
+    replay.category = varve_str_of(options->candidate.decider->category);
     if (options->progress != NULL)
         status = varve_stream_list(store, replay.category, (varve_str){ 0 }, 0, add_events, &replay.total, error);
     if (status < 0) return status;

@@ -166,9 +166,11 @@ static void look_on(void *ctx, uint64_t done, uint64_t total)
 static varve_status replay(struct bank *bank, const varve_decider *decider, const varve_decider *against,
                            struct found *found, varve_replay_summary *summary, varve_error *error)
 {
-    const varve_replay_options options = {
-        .decider = decider, .against = against, .workers = 4, .visit = take, .visit_ctx = found
-    };
+    const varve_replay_options options = { .candidate = { .decider = decider },
+                                           .against = { .decider = against },
+                                           .workers = 4,
+                                           .visit = take,
+                                           .visit_ctx = found };
     varve_status status = varve_aggregate_replay(bank->store, &options, summary, error);
     assert_int_equal(workers, 0);
     assert_int_equal(states, 0);
@@ -355,9 +357,11 @@ static void progress_is_told_in_events(void **state)
     varve_error error = { 0 };
     bank_open(&bank, 0);
     uint64_t events = fill(&bank, FEW);
-    const varve_replay_options options = {
-        .decider = &account, .visit = take, .visit_ctx = &found, .progress = look_on, .progress_ctx = &found
-    };
+    const varve_replay_options options = { .candidate = { .decider = &account },
+                                           .visit = take,
+                                           .visit_ctx = &found,
+                                           .progress = look_on,
+                                           .progress_ctx = &found };
     assert_int_equal(varve_aggregate_replay(bank.store, &options, &summary, &error), VARVE_OK);
     assert_true(found.progresses >= 1);
     assert_int_equal(found.done, events);
@@ -373,7 +377,7 @@ static void what_cannot_be_replayed_is_refused(void **state)
     varve_replay_summary summary = { 0 };
     varve_error error = { 0 };
     varve_decider other = account, blind = account, incomplete = account;
-    varve_replay_options options = { .decider = &account, .visit = take, .visit_ctx = &found };
+    varve_replay_options options = { .candidate = { .decider = &account }, .visit = take, .visit_ctx = &found };
     other.category = "parcel";
     blind.encode = NULL;
     blind.decode = NULL;
@@ -388,9 +392,9 @@ static void what_cannot_be_replayed_is_refused(void **state)
     assert_int_equal(replay(&bank, NULL, NULL, &found, &summary, &error), VARVE_INVALID);
     options.workers = VARVE_REPLAY_WORKERS_MAX + 1;
     assert_int_equal(varve_aggregate_replay(bank.store, &options, &summary, &error), VARVE_INVALID);
-    options = (varve_replay_options){ .size = 3, .decider = &account, .visit = take };
+    options = (varve_replay_options){ .size = 3, .candidate = { .decider = &account }, .visit = take };
     assert_int_equal(varve_aggregate_replay(bank.store, &options, &summary, &error), VARVE_INVALID);
-    options = (varve_replay_options){ .decider = &account };
+    options = (varve_replay_options){ .candidate = { .decider = &account } };
     assert_int_equal(varve_aggregate_replay(bank.store, &options, &summary, &error), VARVE_INVALID);
     assert_int_equal(found.count, 0);
     bank_close(&bank);

@@ -12,7 +12,8 @@
 #include "event/codec.h"
 
 struct varve_trial {
-    struct load_decider decider;
+    struct candidate candidate;
+    struct schemas schemas;
     struct load load;
     char stream[VARVE_NAME_BYTES_MAX + 1];
     uint64_t commands; /* executed so far */
@@ -30,19 +31,24 @@ static varve_status check_options(const varve_trial_options *options, varve_erro
     if (options->size != 0 && options->size != sizeof *options)
         return varve_error_set(error, VARVE_INVALID, "varve_trial_options is of another version of the library");
     return event_check_name(options->stream, "stream", error) < 0 ? VARVE_INVALID
-           : varve_str_is(category, options->decider->category)
+           : varve_str_is(category, options->candidate.decider->category)
                ? VARVE_OK
                : varve_error_set(error, VARVE_NOT_FOUND, "'%.*s' is not of the category '%s'", (int)options->stream.len,
-                                 options->stream.ptr, options->decider->category);
+                                 options->stream.ptr, options->candidate.decider->category);
 }
 
 static varve_status begin(varve_trial *trial, const varve_trial_options *options, varve_error *error)
 {
-    varve_status status = candidate_open(&trial->decider, options->decider, options->ctx, error);
+    const varve_candidate *given = &options->candidate;
+    varve_status status = candidate_open(&trial->candidate, given, error);
+    for (size_t i = 0; i < given->schema_count && status == VARVE_OK; i++) {
+        const varve_schema_item *schema = &given->schemas[i];
+        status = schemas_add(&trial->schemas, schema->type, schema->schema_version, schema->file, schema->text, error);
+    }
     if (status == VARVE_OK) status = check_options(options, error);
     if (status < 0) return status;
     memcpy(trial->stream, options->stream.ptr, options->stream.len);
-    return load_begin(&trial->load, &trial->decider, stream_of(trial), error);
+    return load_begin(&trial->load, &trial->candidate.decider, stream_of(trial), error);
 }
 
 varve_status varve_trial_open(varve_trial **out, const varve_trial_options *options, varve_error *error)
@@ -65,7 +71,8 @@ void varve_trial_close(varve_trial *trial)
 {
     if (trial == NULL) return;
     load_fini(&trial->load);
-    if (trial->decider.table != NULL) candidate_close(&trial->decider);
+    candidate_close(&trial->candidate);
+    schemas_fini(&trial->schemas);
     free(trial);
 }
 
@@ -156,11 +163,12 @@ static varve_status accept(varve_trial *trial, struct varve_decision *decision, 
 
 static varve_status decide(varve_trial *trial, const varve_command *command, varve_outcome *outcome, varve_error *error)
 {
-    const varve_decider *table = trial->decider.table;
+    const varve_decider *table = trial->candidate.decider.table;
     struct varve_decision decision;
     if (decide_find(table, command->type) != NULL && !decide_is_expected(command, trial->load.version))
         return refuse_version(trial, outcome, error);
     varve_status status = decision_begin(&decision, outcome->memory, command, error);
+    decision.schemas = &trial->schemas;
     if (status == VARVE_OK) status = decide_run(table, trial->load.state, command, &decision, error);
     outcome->stream = decision.stream;
     if (status == VARVE_REJECTED) {
@@ -197,8 +205,8 @@ varve_status varve_trial_show(const varve_trial *trial, varve_buf *json, varve_e
 {
     varve_status status = refuse_broken(trial, error);
     if (status < 0) return status;
-    if (trial->decider.table->encode == NULL)
+    if (trial->candidate.decider.table->encode == NULL)
         return varve_error_set(error, VARVE_UNSUPPORTED, "the decider of '%s' has no encode, so no state can be shown",
-                               trial->decider.table->category);
+                               trial->candidate.decider.table->category);
     return load_encode(&trial->load, stream_of(trial), json, error);
 }

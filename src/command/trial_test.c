@@ -129,7 +129,8 @@ static int64_t opening_balance = 7;
 static varve_status open_trial(varve_trial **trial, const varve_decider *decider, void *ctx, const char *stream,
                                varve_error *error)
 {
-    const varve_trial_options options = { .decider = decider, .ctx = ctx, .stream = varve_str_of(stream) };
+    const varve_trial_options options = { .candidate = { .decider = decider, .ctx = ctx },
+                                          .stream = varve_str_of(stream) };
     return varve_trial_open(trial, &options, error);
 }
 
@@ -313,7 +314,7 @@ static void what_is_no_decider_for_the_stream_is_refused(void **unused)
     varve_error error = { 0 };
     varve_decider incomplete = account, silent = account;
     varve_buf json = { 0 };
-    varve_trial_options stale = { .size = 1, .decider = &account, .ctx = &opening_balance };
+    varve_trial_options stale = { .size = 1, .candidate = { .decider = &account, .ctx = &opening_balance } };
 
     incomplete.evolve = NULL;
     silent.encode = NULL;

@@ -6,12 +6,17 @@
  *   started  lanes and projections run; the only way on is to be closed
  */
 #include <varve/engine.h>
+#include <varve/schema.h>
+#include <varve/upcast.h>
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "command/lanes.h"
+#include "engine/covered.h"
 #include "engine/drivers.h"
+#include "event/upcast.h"
 #include "query/models.h"
 #include "store/access.h"
 
@@ -21,6 +26,8 @@ struct varve_engine {
     varve_store *store;
     struct lanes *lanes;
     struct models *models;
+    struct upcasters upcasters;
+    struct schemas schemas;
     bool read_only;
     bool started;
 };
@@ -44,6 +51,8 @@ static varve_status open_lanes(varve_engine *engine, const varve_engine_options 
         .workers = options->command_workers == 0 ? DEFAULT_WORKERS : options->command_workers,
         .queue_limit = options->command_queue == 0 ? DEFAULT_COMMAND_QUEUE : options->command_queue,
         .state_bytes = options->state_bytes == 0 ? DEFAULT_STATE_BYTES : options->state_bytes,
+        .schemas = &engine->schemas,
+        .upcasters = &engine->upcasters,
         .log = { options->log, options->log_ctx },
     };
     return lanes_open(&engine->lanes, engine->store, &lanes_options, error);
@@ -63,6 +72,7 @@ static varve_status open_models(varve_engine *engine, const varve_engine_options
         .location = location.ptr,
         .read_only = options->read_only,
         .lease_ms = options->lease_ms,
+        .upcasters = &engine->upcasters,
         .log = { options->log, options->log_ctx },
     };
     status = location.failed ? varve_error_set(error, VARVE_NOMEM, "no memory for a path")
@@ -93,7 +103,8 @@ varve_status varve_engine_start(varve_engine *engine, varve_error *error)
 {
     if (engine->started) return varve_error_set(error, VARVE_INVALID, "the engine was started before");
     engine->started = true;
-    varve_status status = models_start(engine->models, error);
+    varve_status status = engine->read_only ? VARVE_OK : covered_note(engine->store, &engine->schemas, error);
+    if (status >= 0) status = models_start(engine->models, error);
     return status < 0 ? status : lanes_start(engine->lanes, error);
 }
 
@@ -103,6 +114,8 @@ void varve_engine_close(varve_engine *engine)
     lanes_close(engine->lanes); /* first: what commands append, projections may still see */
     models_close(engine->models);
     varve_store_close(engine->store);
+    upcasters_fini(&engine->upcasters);
+    schemas_fini(&engine->schemas);
     free(engine);
 }
 
@@ -138,7 +151,7 @@ static varve_status refuse_started(const varve_engine *engine, varve_error *erro
 {
     if (!engine->started) return VARVE_OK;
     return varve_error_set(error, VARVE_INVALID,
-                           "deciders, projections and queries are added before the engine starts");
+                           "deciders, projections, queries, upcasters and schemas are added before the engine starts");
 }
 
 varve_status varve_engine_add_decider(varve_engine *engine, const varve_decider *decider, void *ctx, varve_error *error)
@@ -157,6 +170,27 @@ varve_status varve_engine_add_query(varve_engine *engine, const char *file, varv
 {
     varve_status status = refuse_started(engine, error);
     return status < 0 ? status : models_add_query(engine->models, file, text, error);
+}
+
+varve_status varve_engine_add_upcaster(varve_engine *engine, const varve_upcaster *upcaster, void *ctx,
+                                       varve_error *error)
+{
+    varve_status status = refuse_started(engine, error);
+    return status < 0 ? status : upcasters_add(&engine->upcasters, upcaster, ctx, error);
+}
+
+static varve_status check_event(void *ctx, const varve_event *event, varve_error *error)
+{
+    return schemas_check(ctx, event, error);
+}
+
+varve_status varve_engine_add_schema(varve_engine *engine, varve_str type, uint32_t schema_version, const char *file,
+                                     varve_str text, varve_error *error)
+{
+    varve_status status = refuse_started(engine, error);
+    if (status >= 0) status = schemas_add(&engine->schemas, type, schema_version, file, text, error);
+    if (status >= 0) store_set_check(engine->store, check_event, &engine->schemas);
+    return status;
 }
 
 /* ---- using, after the start ---- */
@@ -232,4 +266,49 @@ varve_status varve_query_wait(varve_engine *engine, varve_str name, uint64_t aft
 {
     varve_status status = refuse_stopped(engine, error);
     return status < 0 ? status : models_wait(engine->models, name, after_position, wait_ms, ready, ctx, error);
+}
+
+/* ---- current shapes, for whoever reads the log ---- */
+
+struct varve_shapes {
+    struct upcast upcast;
+    struct arena types; /* what varve_shapes_types returned last */
+};
+
+varve_status varve_shapes_open(varve_shapes **shapes, varve_engine *engine, varve_error *error)
+{
+    *shapes = NULL;
+    varve_status status = refuse_stopped(engine, error);
+    if (status < 0) return status;
+    varve_shapes *made = calloc(1, sizeof *made);
+    if (made == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
+    made->upcast.set = &engine->upcasters;
+    *shapes = made;
+    return VARVE_OK;
+}
+
+varve_status varve_shapes_of(varve_shapes *shapes, const varve_event *event, const varve_event **events, size_t *count,
+                             varve_error *error)
+{
+    varve_error cause = { 0 };
+    varve_status status = upcast_event(&shapes->upcast, event, events, count, &cause);
+    if (status >= 0) return status;
+    return varve_error_set(error, status, "position %" PRIu64 ", version %" PRIu64 " of %.*s: %s", event->position,
+                           event->version, (int)event->stream.len, event->stream.ptr, cause.message);
+}
+
+varve_status varve_shapes_types(varve_shapes *shapes, const varve_str *types, size_t type_count,
+                                const varve_str **stored, size_t *stored_count, varve_error *error)
+{
+    arena_reset(&shapes->types);
+    *stored = upcasters_sources(shapes->upcast.set, types, type_count, &shapes->types, stored_count);
+    return *stored == NULL ? varve_error_set(error, VARVE_NOMEM, "out of memory") : VARVE_OK;
+}
+
+void varve_shapes_close(varve_shapes *shapes)
+{
+    if (shapes == NULL) return;
+    upcast_fini(&shapes->upcast);
+    arena_fini(&shapes->types);
+    free(shapes);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lua/decider.h"
+#include "lua/upcaster.h"
 
 #define FILE_BYTES_MAX (1u << 20)
 
@@ -18,11 +19,29 @@ struct aggregate {
     struct aggregate *next;
 };
 
+struct upcaster {
+    struct lua_upcaster *upcaster;
+    struct upcaster *next;
+};
+
+/* A schema's type is part of its file's name. */
+struct schema {
+    char *file, *text;
+    struct schema *next;
+};
+
 struct app {
-    varve_engine *engine; /* NULL: only the aggregates, for trying them */
+    varve_engine *engine; /* NULL: only the aggregates and what belongs to them, for trying them */
     const char *folder;   /* during app_open */
     struct aggregate *aggregates;
+    struct upcaster *upcasters;
     size_t file_count;
+
+    /* Without an engine, what a candidate needs of the upcasters and schemas. */
+    varve_upcaster_item *upcaster_items;
+    varve_schema_item *schema_items;
+    size_t upcaster_count, schema_count;
+    struct schema *schemas;
 };
 
 /* Registers one file; `name` is as seen from the folder. */
@@ -61,9 +80,77 @@ static varve_status add_aggregate(struct app *app, const char *name, varve_str t
                                : lua_decider_add(aggregate->decider, app->engine, error);
 }
 
+static varve_status list_upcaster(struct app *app, struct lua_upcaster *upcaster, const char *name, varve_error *error)
+{
+    varve_upcaster_item *items = realloc(app->upcaster_items, (app->upcaster_count + 1) * sizeof *items);
+
+    if (items == NULL) return varve_error_set(error, VARVE_NOMEM, "%s: no memory to load it", name);
+    app->upcaster_items = items;
+    items[app->upcaster_count++] = (varve_upcaster_item){ .upcaster = lua_upcaster_table(upcaster), .ctx = upcaster };
+    return VARVE_OK;
+}
+
+static varve_status add_upcaster(struct app *app, const char *name, varve_str text, varve_error *error)
+{
+    struct upcaster *upcaster = calloc(1, sizeof *upcaster);
+    varve_status status;
+
+    if (upcaster == NULL) return varve_error_set(error, VARVE_NOMEM, "%s: no memory to load it", name);
+    upcaster->next = app->upcasters;
+    app->upcasters = upcaster;
+    status = lua_upcaster_open(&upcaster->upcaster, name, text, error);
+    if (status < 0) return status;
+    return app->engine == NULL ? list_upcaster(app, upcaster->upcaster, name, error)
+                               : lua_upcaster_add(upcaster->upcaster, app->engine, error);
+}
+
 static varve_status add_projection(struct app *app, const char *name, varve_str text, varve_error *error)
 {
     return varve_engine_add_projection(app->engine, name, text, error);
+}
+
+/* Keeps a copy of the file. */
+static varve_status list_schema(struct app *app, const char *name, size_t type_len, uint32_t version, varve_str text,
+                                varve_error *error)
+{
+    varve_schema_item *items = realloc(app->schema_items, (app->schema_count + 1) * sizeof *items);
+    struct schema *schema = calloc(1, sizeof *schema);
+
+    if (items != NULL) app->schema_items = items;
+    if (schema != NULL) {
+        schema->next = app->schemas;
+        app->schemas = schema;
+        schema->file = strdup(name);
+        schema->text = strndup(text.ptr, text.len);
+    }
+    if (items == NULL || schema == NULL || schema->file == NULL || schema->text == NULL)
+        return varve_error_set(error, VARVE_NOMEM, "%s: no memory to load it", name);
+    items[app->schema_count++] = (varve_schema_item){
+        .type = { strrchr(schema->file, '/') + 1, type_len },
+        .schema_version = version,
+        .file = schema->file,
+        .text = { schema->text, text.len },
+    };
+    return VARVE_OK;
+}
+
+/* schemas/TYPE.json is for schema version 1, schemas/TYPE.vN.json for N. */
+static varve_status add_schema(struct app *app, const char *name, varve_str text, varve_error *error)
+{
+    const char *type = strrchr(name, '/') + 1;
+    size_t len = strlen(type) - strlen(".json"), digits = 0;
+    unsigned long version = 1;
+
+    while (digits < len && digits < 10 && type[len - 1 - digits] >= '0' && type[len - 1 - digits] <= '9') digits++;
+    if (digits > 0 && len > digits + 2 && type[len - digits - 1] == 'v' && type[len - digits - 2] == '.') {
+        version = strtoul(type + len - digits, NULL, 10);
+        len -= digits + 2;
+        if (version == 0 || version > UINT32_MAX)
+            return varve_error_set(error, VARVE_INVALID, "%s: a schema version is a number from 1", name);
+    }
+    return app->engine == NULL
+               ? list_schema(app, name, len, (uint32_t)version, text, error)
+               : varve_engine_add_schema(app->engine, (varve_str){ type, len }, (uint32_t)version, name, text, error);
 }
 
 static varve_status add_query(struct app *app, const char *name, varve_str text, varve_error *error)
@@ -71,17 +158,17 @@ static varve_status add_query(struct app *app, const char *name, varve_str text,
     return varve_engine_add_query(app->engine, name, text, error);
 }
 
-/* The aggregates are the first. */
+/* Those that aggregates are tried with come first. */
 static const struct kind kinds[] = {
-    { "aggregates", ".lua", add_aggregate },
-    { "projections", ".sql", add_projection },
+    { "aggregates", ".lua", add_aggregate }, { "upcasters", ".lua", add_upcaster },
+    { "schemas", ".json", add_schema },      { "projections", ".sql", add_projection },
     { "queries", ".sql", add_query },
 };
 
-#define KIND_COUNT (sizeof kinds / sizeof *kinds)
+#define TRIED_KINDS 3
+#define KIND_COUNT  (sizeof kinds / sizeof *kinds)
 
-static const char *const not_built_yet[] = { "sagas", "reactions",   "upcasters",        "schemas",
-                                             "maps",  "relays.yaml", "expectations.lua", NULL };
+static const char *const not_built_yet[] = { "sagas", "reactions", "maps", "relays.yaml", "expectations.lua", NULL };
 
 static bool ends_with(const char *name, const char *suffix)
 {
@@ -226,8 +313,9 @@ static varve_status check_entry(const char *name, varve_error *error)
         if (strcmp(name, *part) == 0) return varve_error_set(error, VARVE_UNSUPPORTED, "%s: not built yet", name);
     }
     if (is_document(name) || ends_with(name, ".sh")) return VARVE_OK;
-    return varve_error_set(error, VARVE_INVALID,
-                           "%s: no part of an application, which has aggregates/, projections/ and queries/", name);
+    return varve_error_set(
+        error, VARVE_INVALID,
+        "%s: no part of an application, which has aggregates/, projections/, queries/, upcasters/ and schemas/", name);
 }
 
 static varve_status check_folder(const struct app *app, varve_error *error)
@@ -268,19 +356,26 @@ varve_status app_open(struct app **opened, varve_engine *engine, const char *fol
 
 varve_status app_open_aggregates(struct app **opened, const char *folder, varve_error *error)
 {
-    return open_app(opened, NULL, folder, 1, "aggregates", error);
+    return open_app(opened, NULL, folder, TRIED_KINDS, "aggregates", error);
 }
 
-const varve_decider *app_find_aggregate(const struct app *app, varve_str category, void **ctx)
+bool app_find_aggregate(const struct app *app, varve_str category, varve_candidate *candidate)
 {
     for (const struct aggregate *aggregate = app->aggregates; aggregate != NULL; aggregate = aggregate->next) {
         const varve_decider *table = lua_decider_table(aggregate->decider);
 
         if (!varve_str_is(category, table->category)) continue;
-        *ctx = aggregate->decider;
-        return table;
+        *candidate = (varve_candidate){
+            .decider = table,
+            .ctx = aggregate->decider,
+            .upcasters = app->upcaster_items,
+            .upcaster_count = app->upcaster_count,
+            .schemas = app->schema_items,
+            .schema_count = app->schema_count,
+        };
+        return true;
     }
-    return NULL;
+    return false;
 }
 
 void app_close(struct app *app)
@@ -292,5 +387,20 @@ void app_close(struct app *app)
         lua_decider_close(aggregate->decider);
         free(aggregate);
     }
+    while (app->upcasters != NULL) {
+        struct upcaster *upcaster = app->upcasters;
+        app->upcasters = upcaster->next;
+        lua_upcaster_close(upcaster->upcaster);
+        free(upcaster);
+    }
+    while (app->schemas != NULL) {
+        struct schema *schema = app->schemas;
+        app->schemas = schema->next;
+        free(schema->file);
+        free(schema->text);
+        free(schema);
+    }
+    free(app->upcaster_items);
+    free(app->schema_items);
     free(app);
 }

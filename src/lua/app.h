@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The application folder: aggregates/NAME.lua, projections/NAME.sql and queries/NAME.sql, registered
- * on an engine.
+ * The application folder: aggregates/NAME.lua, projections/NAME.sql, queries/NAME.sql, upcasters/NAME.lua and
+ * schemas/TYPE.json, registered on an engine.
  */
 #ifndef VARVE_LUA_APP_H
 #define VARVE_LUA_APP_H
 
 #include <varve/engine.h>
+#include <varve/trial.h>
 
 struct app;
 
@@ -22,13 +23,14 @@ struct app;
 varve_status app_open(struct app **app, varve_engine *engine, const char *folder, varve_error *error);
 
 /*
- * The same for the aggregates alone, without an engine: for trying them (varve/trial.h). What else is in the folder is
- * not read. Errors as app_open.
+ * The same for the aggregates, with their upcasters and schemas, without an engine: for trying them (varve/trial.h).
+ * What else is in the folder is not read. Errors as app_open, but for what upcasters and schemas have to say: that is
+ * told when they are tried.
  */
 varve_status app_open_aggregates(struct app **app, const char *folder, varve_error *error);
 
-/* The decider of a category and its ctx, borrowed until app_close; NULL when there is none. */
-const varve_decider *app_find_aggregate(const struct app *app, varve_str category, void **ctx);
+/* The aggregate of a category, borrowed until app_close; false when there is none. */
+bool app_find_aggregate(const struct app *app, varve_str category, varve_candidate *candidate);
 
 /* Frees what the engine borrows: after varve_engine_close. NULL is allowed. */
 void app_close(struct app *app);

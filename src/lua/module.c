@@ -23,8 +23,7 @@ static bool is_word(char byte)
     return isalnum((unsigned char)byte) || byte == '_';
 }
 
-/* The line on which `field` is first given a value; 1 when it is written in some other way. */
-static int line_of(varve_str source, const char *field)
+int module_line_of(varve_str source, const char *field)
 {
     size_t len = strlen(field);
     int line = 1;
@@ -45,7 +44,7 @@ static _Noreturn void fail(const struct loading *loading, const char *field, con
     lua_State *lua = loading->lua;
     va_list args;
 
-    lua_pushfstring(lua, "%s:%d: ", vm_of(lua)->name, line_of(loading->source, field));
+    lua_pushfstring(lua, "%s:%d: ", vm_of(lua)->name, module_line_of(loading->source, field));
     va_start(args, format);
     lua_pushvfstring(lua, format, args);
     va_end(args);
@@ -65,7 +64,7 @@ static void take_category(struct loading *loading)
         fail(loading, "category", "category must be 1 to 255 bytes of printable text without '-'");
     memcpy(loading->module->category, name.ptr, name.len);
     loading->module->category[name.len] = '\0';
-    loading->module->category_line = line_of(loading->source, "category");
+    loading->module->category_line = module_line_of(loading->source, "category");
 }
 
 static void take_snapshot_every(struct loading *loading)
@@ -155,8 +154,7 @@ static void check_names(const struct loading *loading)
     }
 }
 
-/* Compiles the source and puts its result on the stack, one table. */
-static void run_source(lua_State *lua, varve_str source)
+void module_run(lua_State *lua, varve_str source, const char *returns)
 {
     const char *name = vm_of(lua)->name;
 
@@ -168,8 +166,7 @@ static void run_source(lua_State *lua, varve_str source)
     lua_pushvalue(lua, -3);
     lua_setupvalue(lua, -2, 1);
     lua_call(lua, 0, 1);
-    if (!lua_istable(lua, -1))
-        luaL_error(lua, "%s:1: the file must return a table { category, evolve, decide, … }", name);
+    if (!lua_istable(lua, -1)) luaL_error(lua, "%s:1: the file must return a table %s", name, returns);
 }
 
 void module_load(lua_State *lua, varve_str source, struct module *module)
@@ -177,7 +174,7 @@ void module_load(lua_State *lua, varve_str source, struct module *module)
     struct loading loading = { .lua = lua, .source = source, .module = module };
 
     *module = (struct module){ .state_version = 1, .initial = LUA_NOREF };
-    run_source(lua, source);
+    module_run(lua, source, "{ category, evolve, decide, … }");
     loading.table = lua_gettop(lua);
     check_names(&loading);
     for (size_t i = 0; i < FIELD_COUNT; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An aggregate's Lua module: the table that aggregates/NAME.lua returns, checked. */
+/* An aggregate's Lua module: the table that aggregates/NAME.lua returns, checked; and what other modules need too. */
 #ifndef VARVE_LUA_MODULE_H
 #define VARVE_LUA_MODULE_H
 
@@ -23,5 +23,14 @@ struct module {
  * inside vm_run.
  */
 void module_load(lua_State *lua, varve_str source, struct module *module);
+
+/*
+ * Runs the source in a fresh sandbox and leaves the table that it returns on the stack; `returns` says in an error what
+ * it should look like. Otherwise as module_load.
+ */
+void module_run(lua_State *lua, varve_str source, const char *returns);
+
+/* The line on which `field` is first given a value; 1 when it is written in some other way. */
+int module_line_of(varve_str source, const char *field);
 
 #endif

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "query/follower.h"
 
-#include <stdlib.h>
-
 #include "base/assert.h"
 #include "base/clock.h"
 
@@ -21,33 +19,18 @@ struct batch {
 
 static varve_status open_cursor(struct follower *follower, varve_error *error)
 {
-    const struct sqlfile *file = follower->generation->home->file;
-    size_t count = 0;
-    const struct sqlfile_section *on = file->handlers;
-    for (; on != NULL; on = on->next) {
-        count += on->type_count;
-    }
-    ASSERT(count > 0);
-    varve_str *types = calloc(count, sizeof *types);
-    if (types == NULL) {
-        return varve_error_set(error, VARVE_NOMEM, "no memory to follow the log");
-    }
+    const struct generation_home *home = follower->generation->home;
     const struct checkpoint *checkpoint = &follower->generation->checkpoint;
+    ASSERT(home->type_count > 0); /* it is complete */
     varve_read_options options = {
         .after_position = checkpoint->position,
         .after_id = checkpoint->id,
-        .incarnation = varve_str_of(follower->generation->home->incarnation),
-        .types = types,
+        .incarnation = varve_str_of(home->incarnation),
+        .types = home->types,
+        .type_count = home->type_count,
         .follow = true,
     };
-    for (on = file->handlers; on != NULL; on = on->next) {
-        for (size_t i = 0; i < on->type_count; i++) {
-            types[options.type_count++] = on->types[i];
-        }
-    }
-    varve_status status = varve_cursor_open(&follower->cursor, follower->store, &options, error);
-    free(types);
-    return status;
+    return varve_cursor_open(&follower->cursor, follower->store, &options, error);
 }
 
 void follower_stop(struct follower *follower)

@@ -1,11 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "query/generation.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 static varve_status no_memory(varve_error *error)
 {
     return varve_error_set(error, VARVE_NOMEM, "no memory for a read model");
+}
+
+varve_status generation_home_complete(struct generation_home *home, struct arena *arena, varve_error *error)
+{
+    static const struct upcasters none = { 0 };
+    const struct upcasters *upcasters = home->upcasters == NULL ? &none : home->upcasters;
+    size_t count = 0;
+    for (const struct sqlfile_section *on = home->file->handlers; on != NULL; on = on->next) count += on->type_count;
+    varve_str *types = arena_array(arena, count, sizeof *types);
+    if (types == NULL) {
+        return no_memory(error);
+    }
+    count = 0;
+    for (const struct sqlfile_section *on = home->file->handlers; on != NULL; on = on->next) {
+        for (size_t i = 0; i < on->type_count; i++) {
+            types[count++] = on->types[i];
+        }
+    }
+    home->types = upcasters_sources(upcasters, types, count, arena, &home->type_count);
+    if (home->types == NULL) {
+        return no_memory(error);
+    }
+    home->version = upcasters_stamp(upcasters, home->types, home->type_count, home->file->version);
+    return VARVE_OK;
 }
 
 uint64_t generation_clean(const struct generation_home *home, uint64_t serving)
@@ -41,7 +66,7 @@ varve_status checkpoint_read(struct sql_statement *statement, const struct sql_d
         sql->column(statement, 1, &owner);
         sql->column(statement, 2, &position);
         sql->column(statement, 3, &id);
-        checkpoint->version = (uint32_t)version.integer;
+        checkpoint->version = (uint64_t)version.integer;
         checkpoint->ours = varve_str_is(owner.text, incarnation);
         checkpoint->position = position.integer > 0 ? (uint64_t)position.integer : 0;
         if (checkpoint->position > 0 && varve_uuid_parse(&checkpoint->id, id.text, NULL) < 0) {
@@ -136,12 +161,12 @@ static varve_status fill(struct generation *generation, varve_error *error)
     const struct generation_home *home = generation->home;
     const struct sql_driver *sql = home->place.sql;
     varve_buf row = { 0 };
-    varve_buf_printf(&row, "INSERT INTO varve_checkpoint VALUES ('%.*s', %u, '%s', 0, '')", (int)home->file->name.len,
-                     home->file->name.ptr, home->file->version, home->incarnation);
+    varve_buf_printf(&row, "INSERT INTO varve_checkpoint VALUES ('%.*s', %" PRIu64 ", '%s', 0, '')",
+                     (int)home->file->name.len, home->file->name.ptr, home->version, home->incarnation);
     varve_status status = row.failed ? no_memory(error) : generation_begin(generation, error);
     if (status == VARVE_OK) {
         status = sql->exec(generation->session,
-                           "CREATE TABLE varve_checkpoint (projection TEXT NOT NULL, version INTEGER NOT NULL,"
+                           "CREATE TABLE varve_checkpoint (projection TEXT NOT NULL, version BIGINT NOT NULL,"
                            " incarnation TEXT NOT NULL, position BIGINT NOT NULL, event_id TEXT NOT NULL)",
                            error);
     }
@@ -167,6 +192,7 @@ static struct generation *generation_new(const struct generation_home *home, uin
     if (generation != NULL) {
         generation->home = home;
         generation->number = number;
+        generation->upcast.set = home->upcasters;
     }
     return generation;
 }
@@ -184,7 +210,7 @@ varve_status generation_create(struct generation **out, const struct generation_
         status = fill(generation, error);
     }
     if (status == VARVE_OK) {
-        generation->checkpoint = (struct checkpoint){ .version = home->file->version, .ours = true };
+        generation->checkpoint = (struct checkpoint){ .version = home->version, .ours = true };
         status = prepare(generation, error);
     }
     if (status == VARVE_OK) {
@@ -226,7 +252,7 @@ varve_status generation_open(struct generation **out, const struct generation_ho
     if (status == VARVE_INVALID) {
         status = VARVE_CORRUPT;
     }
-    if (status == VARVE_OK && generation->checkpoint.version == home->file->version) {
+    if (status == VARVE_OK && generation->checkpoint.version == home->version) {
         status = open_projection(generation, error);
         /* The same version with other tables: as good as another version. */
         if (status == VARVE_INVALID) {
@@ -247,6 +273,7 @@ static struct sql_session *take_apart(struct generation *generation)
 {
     struct sql_session *session = generation->session;
     projection_close(generation->projection);
+    upcast_fini(&generation->upcast);
     generation->home->place.sql->finalize(generation->update);
     generation->home->place.sql->finalize(generation->fence);
     free(generation);
@@ -295,7 +322,12 @@ varve_status generation_begin(struct generation *generation, varve_error *error)
 
 varve_status generation_apply(struct generation *generation, const varve_event *event, varve_error *error)
 {
-    return note(generation, projection_apply(generation->projection, event, error), error);
+    const varve_event *events = NULL;
+    size_t count = 0;
+    varve_status status = upcast_event(&generation->upcast, event, &events, &count, error);
+    for (size_t i = 0; i < count && status >= 0; i++)
+        status = projection_apply(generation->projection, &events[i], error);
+    return note(generation, status, error);
 }
 
 void generation_rollback(struct generation *generation)

@@ -3,12 +3,13 @@
  * A generation: one running copy of a read model, a database of its own: a file or a schema (place.h).
  *
  * Each generation of a projection has a number, which is never used twice for something that has served.
- * Beside the author's tables it has one row of varve_checkpoint: which projection and version made
- * it and up to which event of which incarnation, written in the transaction of the changes.
+ * Beside the author's tables it has one row of varve_checkpoint: which projection and version, with which upcasters,
+ * made it and up to which event of which incarnation, written in the transaction of the changes.
  */
 #ifndef VARVE_QUERY_GENERATION_H
 #define VARVE_QUERY_GENERATION_H
 
+#include "event/upcast.h"
 #include "query/place.h"
 #include "query/projection.h"
 
@@ -16,11 +17,17 @@
 struct generation_home {
     struct place place;
     const struct sqlfile *file;
-    const char *incarnation; /* of the log, as its positions are understood now */
+    const char *incarnation;           /* of the log, as its positions are understood now */
+    const struct upcasters *upcasters; /* NULL: none */
+
+    /* Made by generation_home_complete: */
+    const varve_str *types; /* that events which concern the projection can have in the log */
+    size_t type_count;
+    uint64_t version; /* what models are made by: the file's version, and what tells its upcasters from others */
 };
 
 struct checkpoint {
-    uint32_t version; /* of the projection */
+    uint64_t version; /* as in generation_home */
     bool ours;        /* it belongs to the log's incarnation */
     uint64_t position;
     varve_uuid id; /* of the event at this position; nil at position 0 */
@@ -32,11 +39,15 @@ struct generation {
     uint64_t number;
     struct sql_session *session;
     struct sql_statement *update;
-    struct sql_statement *fence;   /* the place's; NULL until it is used */
+    struct sql_statement *fence; /* the place's; NULL until it is used */
+    struct upcast upcast;
     struct projection *projection; /* NULL: made by another version or for other statements; nothing can be added */
     struct checkpoint checkpoint;  /* as committed */
     bool uncertain;                /* it may not be: see generation_settle */
 };
+
+/* Fills in the rest of a home, from `arena`; before any generation is made or opened for writing there. VARVE_NOMEM. */
+varve_status generation_home_complete(struct generation_home *home, struct arena *arena, varve_error *error);
 
 /* Makes an empty generation at position 0. VARVE_INVALID with file:line, FULL, IO … On failure nothing is left. */
 varve_status generation_create(struct generation **generation, const struct generation_home *home, uint64_t number,
@@ -54,7 +65,7 @@ void generation_remove(struct generation *generation);
 
 /* VARVE_LOCKED, here and wherever something is changed: the models are another process's by now (place.h). */
 varve_status generation_begin(struct generation *generation, varve_error *error);
-/* As projection_apply. */
+/* As projection_apply, for all that the event is today: nothing of it is committed without the rest. APPLICATION. */
 varve_status generation_apply(struct generation *generation, const varve_event *event, varve_error *error);
 /* Commits with the checkpoint at this event. On failure everything since the beginning is rolled back. */
 varve_status generation_commit(struct generation *generation, uint64_t position, varve_uuid id, varve_error *error);

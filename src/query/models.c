@@ -289,8 +289,12 @@ static void on_switched(void *ctx, const struct sqlfile *file)
 static struct generation_home home_of(const struct models *models, const struct model *model,
                                       char incarnation[VARVE_UUID_TEXT_BYTES])
 {
-    return (struct generation_home){ models->home.place, model->file,
-                                     varve_store_incarnation(models->store, incarnation) };
+    return (struct generation_home){
+        .place = models->home.place,
+        .file = model->file,
+        .incarnation = varve_store_incarnation(models->store, incarnation),
+        .upcasters = models->options.upcasters,
+    };
 }
 
 static varve_status start_workers(struct models *models, varve_error *error)

@@ -9,15 +9,17 @@
 #include <varve/read.h>
 
 #include "base/log.h"
+#include "event/upcasters.h"
 
 struct models;
 struct sql_driver;
 
 struct models_options {
-    const struct sql_driver *sql; /* the database that read models live in */
-    const char *location;         /* the folder of the model files, or the URI of a schema; copied */
-    bool read_only;               /* another process runs the projections: use its models as they are */
-    uint32_t lease_ms;            /* where processes share models; 0: 10 s */
+    const struct sql_driver *sql;      /* the database that read models live in */
+    const char *location;              /* the folder of the model files, or the URI of a schema; copied */
+    bool read_only;                    /* another process runs the projections: use its models as they are */
+    uint32_t lease_ms;                 /* where processes share models; 0: 10 s */
+    const struct upcasters *upcasters; /* filled before models_start, borrowed until models_close; NULL: none */
     struct log log;
 };
 

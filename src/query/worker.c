@@ -42,6 +42,7 @@ struct worker {
     struct worker_events events;
     struct log log;
     char incarnation[VARVE_UUID_TEXT_BYTES]; /* the home's */
+    struct arena memory;                     /* the home's */
     pthread_t thread;
     bool started;
     int wake; /* an eventfd */
@@ -440,9 +441,14 @@ static varve_status open_serving(struct worker *worker, uint64_t number, varve_e
                  (int)name.len, name.ptr);
         status = generation_disown(generation, error);
     }
-    if (generation->projection == NULL && generation->checkpoint.version == worker->home.file->version) {
+    if (generation->projection == NULL && generation->checkpoint.version == worker->home.version) {
         log_line(&worker->log, VARVE_LOG_WARNING,
                  "projection %.*s: its statements changed and do not fit the model: rebuilding; raise @version",
+                 (int)name.len, name.ptr);
+    }
+    if ((uint32_t)generation->checkpoint.version == worker->home.file->version &&
+        generation->checkpoint.version != worker->home.version) {
+        log_line(&worker->log, VARVE_LOG_INFO, "projection %.*s: upcasters of its events changed: rebuilding",
                  (int)name.len, name.ptr);
     }
     pthread_mutex_lock(&worker->lock);
@@ -629,6 +635,9 @@ varve_status worker_open(struct worker **out, varve_store *store, const struct g
     if (worker->wake < 0) {
         status = varve_error_set(error, VARVE_UNAVAILABLE, "no eventfd: %s", strerror(errno));
     } else {
+        status = generation_home_complete(&worker->home, &worker->memory, error);
+    }
+    if (status == VARVE_OK) {
         status = is_shared(worker) ? take_or_keep(worker, error) : open_models(worker, error);
     }
     if (status == VARVE_OK) {
@@ -686,6 +695,7 @@ void worker_close(struct worker *worker)
         close(worker->wake);
     }
     pthread_mutex_destroy(&worker->lock);
+    arena_fini(&worker->memory);
     free(worker);
 }
 

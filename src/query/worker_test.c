@@ -15,6 +15,7 @@ struct counting {
     struct sqlfile *file;
     char incarnation[VARVE_UUID_TEXT_BYTES];
     struct generation_home home;
+    struct arena memory; /* the home's */
 };
 
 static void open_place(struct fixture *fixture, struct counting *place)
@@ -23,12 +24,22 @@ static void open_place(struct fixture *fixture, struct counting *place)
     varve_status status = sqlfile_parse(&place->file, SQLFILE_PROJECTION, "counts.sql", varve_str_of(count_projection),
                                         fixture->sql->name, &fixture->error);
     assert_int_equal(status, VARVE_OK);
-    place->home = (struct generation_home){ place_of(fixture->sql, place->location), place->file,
-                                            varve_store_incarnation(fixture->store, place->incarnation) };
+    place->home = (struct generation_home){
+        .place = place_of(fixture->sql, place->location),
+        .file = place->file,
+        .incarnation = varve_store_incarnation(fixture->store, place->incarnation),
+    };
     status = place->home.place.kind->prepare(&place->home.place, &fixture->error);
     if (status < 0) {
         fail_msg("%s", fixture->error.message);
     }
+    assert_int_equal(generation_home_complete(&place->home, &place->memory, &fixture->error), VARVE_OK);
+}
+
+static void close_place(struct counting *place)
+{
+    sqlfile_free(place->file);
+    arena_fini(&place->memory);
 }
 
 static void append_others(struct fixture *fixture, size_t count)
@@ -69,7 +80,7 @@ static void a_long_way_to_the_next_event_is_gone_in_steps(void **state)
     assert_int_equal(checkpoint->position, head);
     follower_stop(&follower);
     generation_remove(follower.generation);
-    sqlfile_free(place.file);
+    close_place(&place);
 }
 
 /* Events that come now and then are committed now and then: a batch does not wait until it is full. */
@@ -93,7 +104,7 @@ static void a_batch_of_rare_events_ends_early(void **state)
     assert_int_equal(follower.generation->checkpoint.position, head);
     follower_stop(&follower);
     generation_remove(follower.generation);
-    sqlfile_free(place.file);
+    close_place(&place);
 }
 
 static void nothing(void *ctx)
@@ -169,7 +180,7 @@ static void a_log_that_cannot_be_followed_for_a_while_is_tried_again(void **stat
     assert_int_not_equal(seen.state, VARVE_PROJECTION_FAULTED);
     assert_int_equal(worker_position(worker), position);
     worker_close(worker);
-    sqlfile_free(place.file);
+    close_place(&place);
 }
 
 #ifdef VARVE_WITH_POSTGRES
@@ -226,8 +237,8 @@ static void whose_claim_is_over_changes_nothing(void **state)
     assert_int_equal(postgres_number(&fixture->postgres,
                                      "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'varve$counts$%'"),
                      1);
-    sqlfile_free(ann.file);
-    sqlfile_free(bob.file);
+    close_place(&ann);
+    close_place(&bob);
 }
 #endif
 

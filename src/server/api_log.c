@@ -67,16 +67,18 @@ static varve_status read_page(struct request *request, varve_read_options *optio
     varve_buf *out = &request->answer.body;
     varve_cursor *cursor = NULL;
     struct page page = { 0 };
+    struct shaped shaped = { 0 };
     uint64_t limit = 0;
 
     varve_status status = page_limit(&request->target, &limit, error);
+    if (status >= 0) status = shaped_read(&shaped, request->backend->engine, &request->target, options, error);
     if (status >= 0) status = bound(request, options, error);
-    if (status < 0) return status;
+    if (status < 0) goto done;
     options->limit = limit + 1;
     status = varve_cursor_open(&cursor, request->backend->store, options, error);
     if (status < 0) goto done;
     varve_buf_str(out, VARVE_STR("{\"events\":"));
-    status = page_write(cursor, limit, &page, out, error);
+    status = page_write(cursor, &shaped, limit, &page, out, error);
     if (status < 0) goto done;
     /* The log was looked at up to here, matching or not; a full page ends with its last event. */
     unsigned long long last = page.more ? page.last_position : varve_cursor_scanned(cursor);
@@ -89,6 +91,7 @@ static varve_status read_page(struct request *request, varve_read_options *optio
     varve_buf_printf(out, ",\"incarnation\":\"%s\"}", request->answer.incarnation);
 done:
     varve_cursor_close(cursor);
+    shaped_fini(&shaped);
     if (status >= 0) request_send(request, 200);
     return status;
 }

@@ -156,6 +156,7 @@ static varve_status read_stream(struct request *request, varve_error *error)
     varve_buf *out = &request->answer.body;
     varve_cursor *cursor = NULL;
     struct page page = { 0 };
+    struct shaped shaped = { 0 };
     uint64_t limit = 0, version = 0;
 
     varve_status status = read_options(target, &options, &limit, error);
@@ -164,12 +165,13 @@ static varve_status read_stream(struct request *request, varve_error *error)
     if (version == 0) return varve_error_set(error, VARVE_NOT_FOUND, "there is no such stream");
     bound(&options, version);
     options.limit = limit + 1;
-    status = varve_cursor_open(&cursor, store, &options, error);
+    status = shaped_read(&shaped, request->backend->engine, target, &options, error);
+    if (status >= 0) status = varve_cursor_open(&cursor, store, &options, error);
     if (status < 0) goto done;
     varve_buf_str(out, VARVE_STR("{\"stream\":"));
     varve_buf_json_string(out, options.stream);
     varve_buf_printf(out, ",\"version\":%llu,\"events\":", (unsigned long long)version);
-    status = page_write(cursor, limit, &page, out, error);
+    status = page_write(cursor, &shaped, limit, &page, out, error);
     if (status < 0) goto done;
     if (page.more) {
         varve_buf_printf(out, ",\"next\":%llu}", (unsigned long long)page.following_version);
@@ -179,6 +181,7 @@ static varve_status read_stream(struct request *request, varve_error *error)
     request->answer.etag = version;
 done:
     varve_cursor_close(cursor);
+    shaped_fini(&shaped);
     return status;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Durable subscriptions: what they are, reading them with a long poll, and what is done with their events. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <varve/subscription.h>
 
@@ -169,6 +170,7 @@ struct poll {
     struct waits *waits;
     struct wait wait;
     varve_reader *reader;
+    struct shaped shaped;
     uint64_t end_ns;
 };
 
@@ -176,8 +178,53 @@ static void poll_free(void *own)
 {
     struct poll *poll = own;
     varve_reader_close(poll->reader);
+    shaped_fini(&poll->shaped);
     waits_leave(poll->waits);
     free(poll);
+}
+
+/* What there is to acknowledge of an event that is nothing today. */
+static void write_dropped(const varve_delivery *delivery, varve_buf *out)
+{
+    char id[VARVE_UUID_TEXT_BYTES];
+    varve_uuid_format(delivery->event.id, id);
+    varve_buf_printf(out, "{\"position\":%" PRIu64 ",\"stream\":", delivery->event.position);
+    varve_buf_json_string(out, delivery->event.stream);
+    varve_buf_printf(out, ",\"version\":%" PRIu64 ",\"id\":\"%s\",\"dropped\":true,\"attempt\":%lu}",
+                     delivery->event.version, id, (unsigned long)delivery->attempt);
+}
+
+/* The batch as varve_subscription_batch_write_json has it, with all that each delivery is in the shapes asked for. */
+static varve_status write_batch(struct shaped *shaped, const varve_subscription_batch *batch, varve_buf *out,
+                                varve_error *error)
+{
+    const varve_event *events = NULL;
+    char time[VARVE_TIME_TEXT_BYTES];
+    size_t count = 0, written = 0;
+    if (shaped->shapes == NULL) {
+        varve_subscription_batch_write_json(batch, out);
+        return VARVE_OK;
+    }
+    varve_buf_str(out, VARVE_STR("{\"events\":["));
+    for (size_t i = 0; i < batch->count && !out->failed; i++) {
+        const varve_delivery *delivery = &batch->deliveries[i];
+        varve_status status = shaped_event(shaped, &delivery->event, &events, &count, error);
+        if (status < 0) return status;
+        if (count == 0) {
+            varve_buf_add(out, ",", written++ == 0 ? 0 : 1);
+            write_dropped(delivery, out);
+        }
+        for (size_t j = 0; j < count && !out->failed; j++) {
+            varve_buf_add(out, ",", written++ == 0 ? 0 : 1);
+            varve_event_write_json(&events[j], out);
+            if (out->failed) break;
+            out->len--; /* the brace: one more member */
+            varve_buf_printf(out, ",\"attempt\":%lu}", (unsigned long)delivery->attempt);
+        }
+    }
+    varve_time_format(batch->lease_until, time);
+    varve_buf_printf(out, "],\"position\":%" PRIu64 ",\"lease_until\":\"%s\"}", batch->position, time);
+    return VARVE_OK;
 }
 
 static void step(struct job *job)
@@ -199,12 +246,13 @@ static void step(struct job *job)
                        job))
             return;
     }
-    if (status >= 0) varve_subscription_batch_write_json(&batch, &request->answer.body);
+    if (status >= 0) status = write_batch(&poll->shaped, &batch, &request->answer.body, &error);
     varve_subscription_batch_fini(&batch);
     answer(request, status, 200, &error);
 }
 
-static varve_status begin(struct request *request, const varve_subscription_read_options *options, varve_error *error)
+static varve_status begin(struct request *request, const varve_subscription_read_options *options, varve_str shapes,
+                          varve_error *error)
 {
     struct waits *waits = request->backend->waits;
     varve_status status = waits_enter(waits, error);
@@ -218,7 +266,8 @@ static varve_status begin(struct request *request, const varve_subscription_read
     poll->end_ns = clock_ns() + (uint64_t)options->wait_ms * 1000000u;
     request->own = poll;
     request->own_free = poll_free;
-    return varve_reader_open(&poll->reader, request->backend->store, options, error);
+    status = shaped_init(&poll->shaped, request->backend->engine, shapes, error);
+    return status < 0 ? status : varve_reader_open(&poll->reader, request->backend->store, options, error);
 }
 
 void api_subscription_read(struct request *request)
@@ -226,12 +275,14 @@ void api_subscription_read(struct request *request)
     varve_error error = { 0 };
     varve_subscription_read_options options = { .name = request->target.segments[1] };
     uint64_t member = 0, limit = 0, wait_ms = 0, lease_ms = 0;
+    varve_str shapes = { NULL, 0 };
     struct body_field fields[] = {
         { .name = "member", .kind = BODY_NUMBER, .max = VARVE_SUBSCRIPTION_MEMBERS_MAX, .value = &member },
         { .name = "consumer", .kind = BODY_TEXT, .value = &options.consumer },
         { .name = "limit", .kind = BODY_NUMBER, .max = VARVE_SUBSCRIPTION_LIMIT_MAX, .value = &limit },
         { .name = "wait_ms", .kind = BODY_NUMBER, .max = WAIT_MS_MAX, .value = &wait_ms },
         { .name = "lease_ms", .kind = BODY_NUMBER, .max = VARVE_SUBSCRIPTION_LEASE_MAX, .value = &lease_ms },
+        { .name = "shapes", .kind = BODY_TEXT, .value = &shapes },
     };
     varve_status status = body_read(varve_buf_view(&request->body), fields, COUNT(fields), &request->arena, &error);
     options.member = (uint32_t)member;
@@ -239,7 +290,7 @@ void api_subscription_read(struct request *request)
     options.wait_ms = (uint32_t)wait_ms;
     options.lease_ms = (uint32_t)lease_ms;
     request->job.run = step;
-    if (status >= 0) status = begin(request, &options, &error);
+    if (status >= 0) status = begin(request, &options, shapes, &error);
     if (status < 0) {
         request_fail(request, status, &error);
     } else {

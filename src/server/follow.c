@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "server/problem.h"
+#include "server/shaped.h"
 
 #define FILL_BYTES (64u * 1024u) /* a page ends when it is longer than this */
 
@@ -29,6 +30,7 @@ struct event_stream {
     struct follow *follow;
     struct request *request;
     varve_cursor *cursor;
+    struct shaped shaped;
     varve_buf out, line;
     size_t sent;     /* of out */
     bool ended;      /* nothing comes after `out` */
@@ -131,20 +133,31 @@ void follow_write_event(varve_buf *out, uint64_t position, const char *name, var
     varve_buf_str(out, VARVE_STR("\n\n"));
 }
 
-/* Turns what the cursor said into text. */
-static void write_step(struct event_stream *stream, varve_status status, const varve_event *event,
-                       const varve_error *error)
+/* An event of the log in the shapes that were asked for; the id comes with the last, when the client has all of it. */
+static varve_status write_shapes(struct event_stream *stream, const varve_event *event, varve_error *error)
 {
+    const varve_event *events = NULL;
+    size_t count = 0;
+    varve_status status = shaped_event(&stream->shaped, event, &events, &count, error);
+    for (size_t i = 0; i < count && status >= 0; i++) {
+        varve_buf_reset(&stream->line);
+        varve_event_write_json(&events[i], &stream->line);
+        follow_write_event(&stream->out, i + 1 == count ? event->position : 0, "event", varve_buf_view(&stream->line));
+    }
+    return status < 0 ? status : VARVE_OK;
+}
+
+/* Turns what the cursor said into text. */
+static void write_step(struct event_stream *stream, varve_status status, const varve_event *event, varve_error *error)
+{
+    if (status == VARVE_OK) status = write_shapes(stream, event, error);
     varve_buf_reset(&stream->line);
-    if (status == VARVE_OK) {
-        varve_event_write_json(event, &stream->line);
-        follow_write_event(&stream->out, event->position, "event", varve_buf_view(&stream->line));
-    } else if (status == VARVE_CAUGHT_UP) {
+    if (status == VARVE_CAUGHT_UP) {
         uint64_t scanned = varve_cursor_scanned(stream->cursor);
         varve_buf_printf(&stream->line, "{\"position\":%llu,\"incarnation\":\"%s\"}", (unsigned long long)scanned,
                          stream->request->answer.incarnation);
         follow_write_event(&stream->out, scanned, "caught_up", varve_buf_view(&stream->line));
-    } else {
+    } else if (status != VARVE_OK) {
         stream->ended = true;
         if (status >= 0) return;
         problem_write(status, error->message, &stream->line);
@@ -266,6 +279,7 @@ static void stream_free(void *own)
     struct event_stream *stream = own;
     if (stream->cursor != NULL) unwatch(stream);
     varve_cursor_close(stream->cursor);
+    shaped_fini(&stream->shaped);
     varve_buf_fini(&stream->out);
     varve_buf_fini(&stream->line);
     atomic_fetch_sub(&stream->follow->streams, 1);
@@ -292,7 +306,8 @@ varve_status follow_start(struct follow *follow, struct request *request, varve_
     put_off_heartbeat(stream);
     request->own = stream;
     request->own_free = stream_free;
-    varve_status status = varve_cursor_open(&stream->cursor, store, &read, error);
+    varve_status status = shaped_read(&stream->shaped, request->backend->engine, &request->target, &read, error);
+    if (status >= 0) status = varve_cursor_open(&stream->cursor, store, &read, error);
     if (status < 0) return status;
     if (varve_cursor_fd(stream->cursor) < 0) {
         return varve_error_set(error, VARVE_UNSUPPORTED, "a store that another process writes cannot be followed");

@@ -28,20 +28,27 @@ varve_status page_time(const struct target *target, varve_time *time, varve_cloc
     return status < 0 ? status : page_clock(target, target_param(target, "at") != NULL, clock, error);
 }
 
-varve_status page_write(varve_cursor *cursor, uint64_t limit, struct page *page, varve_buf *out, varve_error *error)
+varve_status page_write(varve_cursor *cursor, struct shaped *shaped, uint64_t limit, struct page *page, varve_buf *out,
+                        varve_error *error)
 {
-    const varve_event *event = NULL;
+    const varve_event *event = NULL, *events = NULL;
     varve_status status = VARVE_OK;
-    uint64_t count = 0;
+    uint64_t taken = 0;
+    size_t written = 0, count = 0;
     varve_buf_str(out, VARVE_STR("["));
     while ((status = varve_cursor_next(cursor, &event, error)) == VARVE_OK) {
-        if (count == limit || out->len > PAGE_BYTES) {
+        if (taken == limit || out->len > PAGE_BYTES) {
             page->more = true;
             page->following_version = event->version;
             break;
         }
-        if (count++ > 0) varve_buf_str(out, VARVE_STR(","));
-        varve_event_write_json(event, out);
+        status = shaped_event(shaped, event, &events, &count, error);
+        if (status < 0) break;
+        for (size_t i = 0; i < count; i++) {
+            if (written++ > 0) varve_buf_str(out, VARVE_STR(","));
+            varve_event_write_json(&events[i], out);
+        }
+        taken++;
         page->last_position = event->position;
     }
     varve_buf_str(out, VARVE_STR("]"));

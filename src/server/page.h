@@ -3,9 +3,7 @@
 #ifndef VARVE_SERVER_PAGE_H
 #define VARVE_SERVER_PAGE_H
 
-#include "server/target.h"
-
-#include <varve/read.h>
+#include "server/shaped.h"
 
 #define PAGE_EVENTS     100u /* unless `limit` says otherwise */
 #define PAGE_EVENTS_MAX 1000u
@@ -28,9 +26,10 @@ varve_status page_clock(const struct target *target, bool timed, varve_clock *cl
 varve_status page_time(const struct target *target, varve_time *time, varve_clock *clock, varve_error *error);
 
 /*
- * Appends a JSON array of at most `limit` events off the cursor, which was opened for one more. A
- * page ends early when it has grown to several MiB.
+ * Appends a JSON array of at most `limit` events off the cursor, which was opened for one more, in the shapes that were
+ * asked for: the limit counts what they are in the log. A page ends early when it has grown to several MiB.
  */
-varve_status page_write(varve_cursor *cursor, uint64_t limit, struct page *page, varve_buf *out, varve_error *error);
+varve_status page_write(varve_cursor *cursor, struct shaped *shaped, uint64_t limit, struct page *page, varve_buf *out,
+                        varve_error *error);
 
 #endif

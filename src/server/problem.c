@@ -28,6 +28,7 @@ unsigned problem_http_status(varve_status status)
         return 413;
     case VARVE_REJECTED:
     case VARVE_KEY_CONFLICT:
+    case VARVE_SCHEMA_MISMATCH:
         return 422;
     case VARVE_UNSUPPORTED:
         return 501;

@@ -12,8 +12,8 @@
 
 #define OF_ONE_STREAM (HEEDS_MATCH | HEEDS_KEY)
 
-#define STREAM_PARAMS "from limit direction until_version at clock"
-#define LOG_PARAMS    "after incarnation limit types categories tags correlation_id"
+#define STREAM_PARAMS "from limit direction until_version at clock shapes"
+#define LOG_PARAMS    "after incarnation limit types categories tags correlation_id shapes"
 #define DIFF_PARAMS   "from from_at to to_at clock"
 
 /* clang-format off */

@@ -241,11 +241,11 @@ static varve_status compare_state(struct running *running)
                         varve_buf_view(&running->got), running->error);
 }
 
-varve_status spec_run(const struct spec_example *example, const varve_decider *decider, void *ctx,
-                      struct spec_result *result, varve_error *error)
+varve_status spec_run(const struct spec_example *example, const varve_candidate *candidate, struct spec_result *result,
+                      varve_error *error)
 {
     struct running running = { .example = example, .result = result, .error = error };
-    const varve_trial_options options = { .decider = decider, .ctx = ctx, .stream = example->stream };
+    const varve_trial_options options = { .candidate = *candidate, .stream = example->stream };
     varve_error cause = { 0 };
     result->differences.arena = &result->arena;
     varve_status status = VARVE_OK;

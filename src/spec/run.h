@@ -16,11 +16,11 @@ struct spec_result {
 };
 
 /*
- * Runs an example in a trial of its own. `decider` and `ctx` are its stream's. VARVE_OK: the result says whether it
- * passed. VARVE_NOMEM.
+ * Runs an example in a trial of its own. The candidate is its stream's. VARVE_OK: the result says whether it passed.
+ * VARVE_NOMEM.
  */
-varve_status spec_run(const struct spec_example *example, const varve_decider *decider, void *ctx,
-                      struct spec_result *result, varve_error *error);
+varve_status spec_run(const struct spec_example *example, const varve_candidate *candidate, struct spec_result *result,
+                      varve_error *error);
 void spec_result_fini(struct spec_result *result);
 
 #endif

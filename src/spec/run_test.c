@@ -71,7 +71,7 @@ static void comes_to(const char *lines, const char *wanted)
     varve_error error = { 0 };
     varve_buf_printf(&text, "stream: box-1\nexamples:\n  - name: one\n%s", lines);
     if (spec_file_read(&file, "t.yaml", varve_buf_view(&text), &error) < 0) fail_msg("%s", error.message);
-    assert_int_equal(spec_run(&file.examples[0], &box, NULL, &result, &error), VARVE_OK);
+    assert_int_equal(spec_run(&file.examples[0], &(varve_candidate){ .decider = &box }, &result, &error), VARVE_OK);
     varve_buf_str(&told, VARVE_STR(""));
     varve_buf_printf(&told, "%s%.*s", "", (int)result.problem.len, result.problem.ptr);
     for (size_t i = 0; i < result.differences.count; i++) {

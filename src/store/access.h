@@ -51,7 +51,7 @@ varve_status store_record_get(varve_store *store, varve_str space, varve_str key
 void store_snapshot_put(varve_store *store, const struct store_snapshot *snapshot);
 
 /* The newest snapshot of this state_version with a version ≤ max_version. VARVE_NOT_FOUND when there is none. */
-varve_status store_snapshot_get(varve_store *store, varve_str stream, uint32_t state_version, uint64_t max_version,
+varve_status store_snapshot_get(varve_store *store, varve_str stream, uint64_t state_version, uint64_t max_version,
                                 uint64_t *version, varve_buf *state, varve_error *error);
 
 /*
@@ -60,6 +60,13 @@ varve_status store_snapshot_get(varve_store *store, varve_str stream, uint32_t s
  */
 varve_status store_version_at(varve_store *store, varve_str stream, varve_time at, uint64_t *version,
                               varve_error *error);
+
+/*
+ * What is appended by varve_append and varve_append_async must pass `check`, event by event, before it is queued: a
+ * failure is the append's. Set before anything is appended. `error` is not NULL.
+ */
+typedef varve_status (*store_event_check)(void *ctx, const varve_event *event, varve_error *error);
+void store_set_check(varve_store *store, store_event_check check, void *ctx);
 
 /* Reads the counters. */
 void store_get_stats(varve_store *store, struct store_stats *stats);

@@ -14,6 +14,8 @@ struct varve_store {
     char *path;
     bool read_only;
     uint32_t idempotency_retention_s;
+    store_event_check check; /* NULL: none */
+    void *check_ctx;
     struct watch watch;    /* the head, and who waits for it to move */
     struct writer *writer; /* NULL when read_only */
 };

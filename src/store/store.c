@@ -128,12 +128,31 @@ static varve_status put_and_wait(varve_store *store, struct append *append, varv
     return append->work.status;
 }
 
+void store_set_check(varve_store *store, store_event_check check, void *ctx)
+{
+    store->check = check;
+    store->check_ctx = ctx;
+}
+
+static varve_status check_events(const varve_store *store, const varve_append_request *request, varve_error *error)
+{
+    for (size_t i = 0; store->check != NULL && i < request->event_count; i++) {
+        varve_error cause = { 0 };
+        varve_status status = store->check(store->check_ctx, &request->events[i], &cause);
+        if (status >= 0) continue;
+        if (request->event_count == 1) return varve_error_set(error, status, "%s", cause.message);
+        return varve_error_set(error, status, "events[%zu]: %s", i, cause.message);
+    }
+    return VARVE_OK;
+}
+
 varve_status varve_append(varve_store *store, const varve_append_request *request, varve_appended *appended,
                           varve_error *error)
 {
     struct append *append = NULL;
     varve_status status = refuse_read_only(store, error);
     const struct append_options options = { .idempotency_retention_s = store->idempotency_retention_s };
+    if (status >= 0) status = check_events(store, request, error);
     if (status >= 0) status = append_new(&append, request, &options, error);
     if (status < 0) return status;
 
@@ -166,7 +185,8 @@ varve_status store_append_chained(varve_store *store, const varve_append_request
 varve_status varve_append_async(varve_store *store, const varve_append_request *request, varve_append_callback callback,
                                 void *ctx, varve_error *error)
 {
-    return store_append_chained(store, request, NULL, callback, ctx, error);
+    varve_status status = check_events(store, request, error);
+    return status < 0 ? status : store_append_chained(store, request, NULL, callback, ctx, error);
 }
 
 /* ---- records ---- */
@@ -241,7 +261,7 @@ void store_get_stats(varve_store *store, struct store_stats *stats)
 
 /* ---- looking ---- */
 
-varve_status store_snapshot_get(varve_store *store, varve_str stream, uint32_t state_version, uint64_t max_version,
+varve_status store_snapshot_get(varve_store *store, varve_str stream, uint64_t state_version, uint64_t max_version,
                                 uint64_t *version, varve_buf *state, varve_error *error)
 {
     return store->driver->snapshot(store->log, stream, state_version, max_version, version, state, error);

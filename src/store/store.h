@@ -80,7 +80,7 @@ struct store_driver {
                                varve_error *error);
     /* The newest snapshot of this state_version at or before `max_version`: appends its state, sets `version`.
      * NOT_FOUND when there is none; a damaged one is as good as none: an older one is looked for. */
-    varve_status (*snapshot)(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
+    varve_status (*snapshot)(struct store_log *log, varve_str stream, uint64_t state_version, uint64_t max_version,
                              uint64_t *version, varve_buf *state, varve_error *error);
     /* Which history the log is, as the driver last saw it, and its number (struct store_head). */
     varve_status (*incarnation)(struct store_log *log, char incarnation[VARVE_UUID_TEXT_BYTES], uint64_t *history,

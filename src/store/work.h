@@ -102,7 +102,7 @@ struct store_append {
 struct store_snapshot {
     varve_str stream;
     uint64_t version;
-    uint32_t state_version;
+    uint64_t state_version;
     varve_str state;
 };
 

@@ -511,6 +511,27 @@ static void only_read_committed_will_do(void **state)
     PQfinish(caller);
 }
 
+/* The record is what an engine with a schema for the type writes (src/engine/covered.c). */
+static void a_type_with_a_schema_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    PGconn *caller = connect_caller(fixture);
+    static const char two[] = "[{\"stream\":\"a-1\",\"type\":\"Free\"},{\"stream\":\"a-1\",\"type\":\"Held\"}]";
+    struct store_write write = {
+        .record = { .space = VARVE_STR("schema"), .key = VARVE_STR("Held"), .value = VARVE_STR("{}") }
+    };
+    size_t failed = 0;
+    assert_appended(caller, two, NULL, "before", "\"last_position\": 2");
+    assert_int_equal(store_records_write(fixture->store, &write, 1, &failed, NULL), VARVE_OK);
+    assert_refused(caller, two, NULL, NULL, "VR405", "events of type Held have a schema");
+    assert_appended(caller, two, NULL, "before", "\"repeated\": true");
+    assert_int_equal(head_of(fixture->store), 2);
+    write.remove = true;
+    assert_int_equal(store_records_write(fixture->store, &write, 1, &failed, NULL), VARVE_OK);
+    assert_appended(caller, two, NULL, NULL, "\"last_position\": 4");
+    PQfinish(caller);
+}
+
 static void events_and_rows_are_one_transaction(void **state)
 {
     struct fixture *fixture = *state;
@@ -747,6 +768,7 @@ int main(void)
         CASE(an_append_can_be_repeated),
         CASE(a_key_is_a_whole_record),
         CASE(only_read_committed_will_do),
+        CASE(a_type_with_a_schema_is_refused),
         CASE(events_and_rows_are_one_transaction),
         CASE(who_waits_too_long_is_told_for_whom),
         CASE(settings_of_the_session_change_nothing),

@@ -212,8 +212,26 @@ expect 1 test mine
 out_has 'when: Spin on box-1: aggregates/box.lua:1: '
 out_has '  ok      rests'
 
-# Upcasters would make other events of these: an application that has some is not tried without them.
-mkdir mine/upcasters
-echo "return {}" >mine/upcasters/box.lua
+# Events of older shapes are what the upcasters say, and what is decided fits its schema, as in an engine.
+echo "return { category = 'box', initial = function() return { kg = 0 } end,
+  evolve = { Filled = function(state, event) state.kg = state.kg + event.data.kg; return state end },
+  decide = { Fill = function(_, command) return { type = 'Filled', data = command.data, schema_version = 2 } end } }" \
+    >mine/aggregates/box.lua
+mkdir mine/upcasters mine/schemas
+echo "return { type = 'Filled', upcast = function(event) return { data = { kg = event.data.tons * 1000 } } end }" \
+    >mine/upcasters/filled.lua
+echo '{"type":"object"}' >mine/schemas/Filled.json
+echo '{"type":"object","required":["kg"],"properties":{"kg":{"type":"number"}}}' >mine/schemas/Filled.v2.json
+cat >mine/specs/box.yaml <<'END'
+stream: box-1
+examples:
+  - { name: old tons, given: [{ Filled: { tons: 2 } }], when: { Fill: { kg: 1 } }, then: { state: { kg: 2001 } } }
+  - { name: no kilograms, when: { Fill: { tons: 1 } }, then: [] }
+END
+expect 1 test mine
+out_has '  ok      old tons'
+out_has '  FAILED  no kilograms'
+out_has 'kg'
+echo "return {" >mine/upcasters/filled.lua
 expect 2 test mine
-err_has 'upcasters: not built yet'
+err_has 'upcasters/filled.lua:'

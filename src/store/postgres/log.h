@@ -127,7 +127,7 @@ varve_status postgres_streams(struct store_log *log, varve_str category, varve_s
                               varve_stream_visit visit, void *ctx, varve_error *error);
 varve_status postgres_version_at(struct store_log *log, varve_str stream, varve_time at, uint64_t *version,
                                  varve_error *error);
-varve_status postgres_snapshot(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
+varve_status postgres_snapshot(struct store_log *log, varve_str stream, uint64_t state_version, uint64_t max_version,
                                uint64_t *version, varve_buf *state, varve_error *error);
 varve_status postgres_info(struct store_log *log, varve_store_info *info, varve_error *error);
 varve_status postgres_records(struct store_log *log, const struct store_record_range *range, store_record_visit visit,

@@ -4,7 +4,7 @@
 #include "store/postgres/log.h"
 
 /* Over everything that a snapshot is used by, so that a damaged version or stream is noticed as well as a state. */
-static uint32_t checksum(varve_str stream, uint64_t version, uint32_t state_version, varve_str state)
+static uint32_t checksum(varve_str stream, uint64_t version, uint64_t state_version, varve_str state)
 {
     uint64_t numbers[] = { version, state_version };
     unsigned char bytes[sizeof numbers];
@@ -14,13 +14,13 @@ static uint32_t checksum(varve_str stream, uint64_t version, uint32_t state_vers
     return crc32c(crc, state.ptr, state.len);
 }
 
-varve_status postgres_snapshot(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
+varve_status postgres_snapshot(struct store_log *log, varve_str stream, uint64_t state_version, uint64_t max_version,
                                uint64_t *version, varve_buf *state, varve_error *error)
 {
     PGresult *rows = NULL;
     struct values values = { 0 };
     values_text(&values, stream);
-    values_int(&values, state_version);
+    values_int(&values, (int64_t)state_version);
     values_int(&values, max_version > INT64_MAX ? INT64_MAX : (int64_t)max_version);
     varve_status status = log_query(log, S_SNAPSHOT, &values, "reading a snapshot", &rows, error);
     if (status < 0) return status;
@@ -42,7 +42,7 @@ varve_status postgres_snapshot(struct store_log *log, varve_str stream, uint32_t
 /* ---- writing ---- */
 
 /* Adds to `going` what is of another state version, what is surplus, what lies beyond any sensible number. */
-static void list_surplus(const PGresult *rows, uint32_t state_version, struct array *going)
+static void list_surplus(const PGresult *rows, uint64_t state_version, struct array *going)
 {
     uint64_t versions[THINNING_SNAPSHOTS_MAX];
     bool surplus[THINNING_SNAPSHOTS_MAX];
@@ -65,7 +65,7 @@ static bool send_snapshot(struct connection *writer, const struct store_snapshot
     struct values values = { 0 }, listed = { 0 };
     values_text(&values, snapshot->stream);
     values_int(&values, (int64_t)snapshot->version);
-    values_int(&values, snapshot->state_version);
+    values_int(&values, (int64_t)snapshot->state_version);
     values_text(&values, snapshot->state);
     values_int(&values, checksum(snapshot->stream, snapshot->version, snapshot->state_version, snapshot->state));
     values_text(&listed, snapshot->stream);

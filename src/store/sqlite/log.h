@@ -122,7 +122,7 @@ varve_status sqlite_info(struct store_log *log, varve_store_info *info, varve_er
 
 /* ---- snapshot.c ---- */
 
-varve_status sqlite_snapshot(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
+varve_status sqlite_snapshot(struct store_log *log, varve_str stream, uint64_t state_version, uint64_t max_version,
                              uint64_t *version, varve_buf *state, varve_error *error);
 /* Writes a snapshot of the stream with this number and drops what it makes superfluous; within a transaction. */
 varve_status sqlite_add_snapshot(struct store_log *log, int64_t stream, const struct store_snapshot *snapshot,

@@ -4,7 +4,7 @@
 #include "store/sqlite/reader.h"
 
 /* Over everything that a snapshot is used by, so that a damaged version or stream is noticed as well as a state. */
-static uint32_t checksum(int64_t stream, uint64_t version, uint32_t state_version, varve_str state)
+static uint32_t checksum(int64_t stream, uint64_t version, uint64_t state_version, varve_str state)
 {
     uint64_t numbers[] = { (uint64_t)stream, version, state_version };
     unsigned char bytes[sizeof numbers];
@@ -15,7 +15,7 @@ static uint32_t checksum(int64_t stream, uint64_t version, uint32_t state_versio
 /* ---- reading ---- */
 
 /* Takes the newest snapshot out of the rows that is as it was written. */
-static varve_status take_snapshot(struct reader *reader, sqlite3_stmt *rows, uint32_t state_version, uint64_t *version,
+static varve_status take_snapshot(struct reader *reader, sqlite3_stmt *rows, uint64_t state_version, uint64_t *version,
                                   varve_buf *state, varve_error *error)
 {
     int code;
@@ -32,7 +32,7 @@ static varve_status take_snapshot(struct reader *reader, sqlite3_stmt *rows, uin
     return varve_error_set(error, VARVE_NOT_FOUND, "there is no snapshot");
 }
 
-varve_status sqlite_snapshot(struct store_log *log, varve_str stream, uint32_t state_version, uint64_t max_version,
+varve_status sqlite_snapshot(struct store_log *log, varve_str stream, uint64_t state_version, uint64_t max_version,
                              uint64_t *version, varve_buf *state, varve_error *error)
 {
     struct reader *reader = NULL;
@@ -42,7 +42,7 @@ varve_status sqlite_snapshot(struct store_log *log, varve_str stream, uint32_t s
     status = reader_statement(reader, R_SNAPSHOT, &rows, error);
     if (status >= 0) {
         sqlite_bind_str(rows, 1, stream);
-        sqlite3_bind_int64(rows, 2, state_version);
+        sqlite3_bind_int64(rows, 2, (int64_t)state_version);
         sqlite3_bind_int64(rows, 3, max_version > INT64_MAX ? INT64_MAX : (int64_t)max_version);
         status = take_snapshot(reader, rows, state_version, version, state, error);
     }
@@ -53,7 +53,7 @@ varve_status sqlite_snapshot(struct store_log *log, varve_str stream, uint32_t s
 /* ---- writing ---- */
 
 /* Lists what can go: what is of another state version, what is surplus, what lies beyond any sensible number. */
-static varve_status list_surplus(struct store_log *log, int64_t stream, uint32_t state_version, uint64_t *going,
+static varve_status list_surplus(struct store_log *log, int64_t stream, uint64_t state_version, uint64_t *going,
                                  size_t *going_count, varve_error *error)
 {
     sqlite3_stmt *rows = log->statements[W_LIST_SNAPSHOTS];
@@ -87,7 +87,7 @@ varve_status sqlite_add_snapshot(struct store_log *log, int64_t stream, const st
     size_t going_count = 0;
     sqlite3_bind_int64(add, 1, stream);
     sqlite3_bind_int64(add, 2, (int64_t)snapshot->version);
-    sqlite3_bind_int64(add, 3, snapshot->state_version);
+    sqlite3_bind_int64(add, 3, (int64_t)snapshot->state_version);
     sqlite_bind_str(add, 4, snapshot->state);
     sqlite3_bind_int64(add, 5, checksum(stream, snapshot->version, snapshot->state_version, snapshot->state));
     varve_status status = sqlite_run(log, W_ADD_SNAPSHOT, "writing a snapshot", error);

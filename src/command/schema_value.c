@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "command/schema_value.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/json.h"
+
+enum value_kind value_kind(const struct tree_node *node)
+{
+    if (node->kind != TREE_SCALAR) return node->kind == TREE_ARRAY ? VALUE_ARRAY : VALUE_OBJECT;
+    switch (node->text.ptr[0]) {
+    case '"':
+        return VALUE_STRING;
+    case 't':
+    case 'f':
+        return VALUE_BOOLEAN;
+    case 'n':
+        return VALUE_NULL;
+    default:
+        return VALUE_NUMBER;
+    }
+}
+
+struct schema_number value_number(const struct tree_node *node)
+{
+    struct json_scanner scanner;
+    json_start(&scanner, node->text);
+    if (json_next(&scanner) == JSON_INTEGER) return (struct schema_number){ scanner.integer, true };
+    long double real = json_double(&scanner);
+    return (struct schema_number){ real, truncl(real) == real };
+}
+
+/* A number as mantissa · 10^exponent, the mantissa without zeros at its end. */
+struct decimal {
+    uint64_t mantissa;
+    int exponent;
+};
+
+/* False when there are more digits than can be told by. */
+static bool read_decimal(varve_str text, struct decimal *decimal)
+{
+    const uint64_t most = UINT64_C(100000000000000000);
+    int zeros = 0, written = 0;
+    size_t i = 0;
+    bool fraction = false;
+    *decimal = (struct decimal){ 0 };
+    for (; i < text.len && text.ptr[i] != 'e' && text.ptr[i] != 'E'; i++) {
+        char digit = text.ptr[i];
+        fraction = fraction || digit == '.';
+        if (digit < '0' || digit > '9') continue;
+        if (fraction) decimal->exponent--;
+        zeros++; /* those that turn out to be at the end are left out */
+        if (digit == '0') continue;
+        for (; zeros > 0; zeros--) {
+            if (decimal->mantissa >= most) return false;
+            decimal->mantissa *= 10;
+        }
+        decimal->mantissa += (uint64_t)(digit - '0');
+    }
+    if (i < text.len) written = (int)strtol(text.ptr + i + 1, NULL, 10);
+    decimal->exponent += zeros + written;
+    return decimal->mantissa < most;
+}
+
+bool value_is_multiple(const struct tree_node *number, const struct tree_node *of)
+{
+    struct decimal a, b;
+    if (!read_decimal(number->text, &a) || !read_decimal(of->text, &b))
+        return fmodl(value_number(number).value, value_number(of).value) == 0;
+    if (a.mantissa == 0) return true;
+    if (b.mantissa == 0) return false;
+    if (a.exponent < b.exponent) return false; /* it has digits behind those that a multiple can have */
+    uint64_t rest = a.mantissa % b.mantissa;
+    for (int i = b.exponent; i < a.exponent && rest != 0; i++) rest = rest * 10 % b.mantissa;
+    return rest == 0;
+}
+
+bool value_text(const struct tree_node *node, varve_buf *scratch, varve_str *text)
+{
+    *text = (varve_str){ node->text.ptr + 1, node->text.len - 2 };
+    if (text->len == 0 || memchr(text->ptr, '\\', text->len) == NULL) return true;
+    varve_buf_reset(scratch);
+    json_unescape(*text, scratch);
+    *text = varve_buf_view(scratch);
+    return !scratch->failed;
+}
+
+size_t value_length(const struct tree_node *node)
+{
+    const char *at = node->text.ptr + 1, *end = node->text.ptr + node->text.len - 1;
+    size_t length = 0;
+    for (; at < end; at++) {
+        if (((unsigned char)*at & 0xC0) == 0x80) continue;
+        length++;
+        if (*at != '\\') continue;
+        at++;
+        if (*at != 'u') continue;
+        /* A character beyond 16 bits is written as two: only the first is counted. */
+        bool is_second = (at[1] == 'd' || at[1] == 'D') && strchr("cdefCDEF", at[2]) != NULL;
+        if (is_second) length--;
+        at += 4;
+    }
+    return length;
+}
+
+static bool equal_scalars(const struct tree_node *a, const struct tree_node *b)
+{
+    if (varve_str_eq(a->text, b->text)) return true;
+    enum value_kind kind = value_kind(a);
+    if (kind != value_kind(b)) return false;
+    if (kind == VALUE_NUMBER) return value_number(a).value == value_number(b).value;
+    if (kind != VALUE_STRING) return false;
+    varve_buf left = { 0 }, right = { 0 };
+    varve_str one, other;
+    bool equal = value_text(a, &left, &one) && value_text(b, &right, &other) && varve_str_eq(one, other);
+    varve_buf_fini(&left);
+    varve_buf_fini(&right);
+    return equal;
+}
+
+bool value_equal(const struct tree_node *a, const struct tree_node *b)
+{
+    if (a->kind != b->kind) return false;
+    if (a->kind == TREE_SCALAR) return equal_scalars(a, b);
+    if (a->count != b->count) return false;
+    for (size_t i = 0; i < a->count; i++) {
+        if (a->kind == TREE_OBJECT && !varve_str_eq(a->children[i].name, b->children[i].name)) return false;
+        if (!value_equal(&a->children[i], &b->children[i])) return false;
+    }
+    return true;
+}
+
+static int compare_name(const void *name, const void *member)
+{
+    return tree_compare_names(*(const varve_str *)name, ((const struct tree_node *)member)->name);
+}
+
+const struct tree_node *value_member(const struct tree_node *object, varve_str name)
+{
+    if (object->count == 0) return NULL;
+    return bsearch(&name, object->children, object->count, sizeof *object->children, compare_name);
+}
+
+/* ---- all different ---- */
+
+static uint64_t mix(uint64_t hash, uint64_t more)
+{
+    hash = (hash ^ more) * UINT64_C(0x9E3779B97F4A7C15);
+    return hash ^ hash >> 29;
+}
+
+/* Equal values have equal hashes: of numbers the double counts, not how it is written. */
+static uint64_t hash_of(const struct tree_node *node, varve_buf *scratch)
+{
+    uint64_t hash = (uint64_t)value_kind(node);
+    varve_str text;
+    double real;
+    switch (value_kind(node)) {
+    case VALUE_NUMBER:
+        real = (double)value_number(node).value;
+        if (real == 0) real = 0; /* and not -0 */
+        return mix(hash, hash_str((varve_str){ (const char *)&real, sizeof real }));
+    case VALUE_STRING:
+        return mix(hash, value_text(node, scratch, &text) ? hash_str(text) : 0);
+    case VALUE_ARRAY:
+    case VALUE_OBJECT:
+        for (size_t i = 0; i < node->count; i++) {
+            if (node->kind == TREE_OBJECT) hash = mix(hash, hash_str(node->children[i].name));
+            hash = mix(hash, hash_of(&node->children[i], scratch));
+        }
+        return hash;
+    default:
+        return mix(hash, hash_str(node->text));
+    }
+}
+
+struct hashed {
+    uint64_t hash;
+    const struct tree_node *node;
+};
+
+static int compare_hashes(const void *a, const void *b)
+{
+    uint64_t left = ((const struct hashed *)a)->hash, right = ((const struct hashed *)b)->hash;
+    return (left > right) - (left < right);
+}
+
+bool value_all_different(const struct tree_node *array, bool *no_memory)
+{
+    bool different = true;
+    varve_buf scratch = { 0 };
+    if (array->count < 2) return true;
+    struct hashed *all = calloc(array->count, sizeof *all);
+    *no_memory = all == NULL;
+    if (all == NULL) return false;
+    for (size_t i = 0; i < array->count; i++)
+        all[i] = (struct hashed){ hash_of(&array->children[i], &scratch), &array->children[i] };
+    qsort(all, array->count, sizeof *all, compare_hashes);
+    for (size_t i = 1; i < array->count && different; i++) {
+        /* Nearly always there is one of a hash: others only where two values really are equal. */
+        for (size_t j = i; j > 0 && all[j - 1].hash == all[i].hash && different; j--)
+            different = !value_equal(all[j - 1].node, all[i].node);
+    }
+    *no_memory = scratch.failed;
+    varve_buf_fini(&scratch);
+    free(all);
+    return different && !*no_memory;
+}
