@@ -3,6 +3,7 @@
 #ifndef VARVE_H
 #define VARVE_H
 
+#include <varve/aggregate.h>
 #include <varve/command.h>
 #include <varve/engine.h>
 #include <varve/error.h>

@@ -29,7 +29,8 @@ struct bank {
     varve_store *store;
     struct lanes *lanes;
     varve_decider account; /* bank_account, to be changed before bank_start … */
-    size_t state_bytes;    /* … and so is this, of lanes_options */
+    size_t state_bytes;    /* … and so are these, of lanes_options */
+    uint32_t retention_s;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     /* ---- */

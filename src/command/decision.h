@@ -24,10 +24,10 @@ struct varve_decision {
 
 /*
  * Makes an empty decision about `command` (complete: id and correlation id are set). `arena` is reset, borrowed, and
- * holds everything that the decision holds. VARVE_NOMEM.
+ * holds everything that the decision holds. `digest` is of its content; empty: its id cannot come again. VARVE_NOMEM.
  */
 varve_status decision_begin(struct varve_decision *decision, struct arena *arena, const varve_command *command,
-                            varve_error *error);
+                            varve_str digest, varve_error *error);
 
 /* Copies an event with all it points to; false when memory is out. */
 bool decision_copy_event(struct arena *arena, const varve_event *event, varve_event *copy);

@@ -25,7 +25,8 @@ static void begin(struct fixture *fixture)
             .id = varve_uuid_new(),
         },
     };
-    assert_int_equal(decision_begin(&fixture->decision, &fixture->arena, &fixture->command, &error), VARVE_OK);
+    assert_int_equal(decision_begin(&fixture->decision, &fixture->arena, &fixture->command, VARVE_STR(""), &error),
+                     VARVE_OK);
 }
 
 static void test_events_are_copied_and_complete(void **state)

@@ -24,12 +24,14 @@ varve_status execute_init(struct execute *execute, const varve_command *command,
         .own_id = own_id,
         .outcome = { .memory = arena },
     };
+    if (own_id) first_init(&execute->first, command);
     return VARVE_OK;
 }
 
 void execute_fini(struct execute *execute)
 {
     varve_buf_fini(&execute->snapshot);
+    first_fini(&execute->first);
     varve_outcome_fini(&execute->outcome);
 }
 
@@ -64,64 +66,13 @@ static void forget_outcome(struct execute *execute)
 
 /* ---- seen before? ---- */
 
-/* Adds the command's events to the outcome: those with its derived ids, which stand together from `version` on. */
-static varve_status read_back(struct execute *execute, uint64_t version)
-{
-    const varve_command *command = execute->command;
-    varve_outcome *outcome = &execute->outcome;
-    varve_cursor *cursor = NULL;
-    const varve_event *event = NULL;
-    varve_read_options own = { .stream = command->stream, .from_version = version, .limit = VARVE_APPEND_EVENTS_MAX };
-    varve_status status = VARVE_OK;
-
-    forget_outcome(execute);
-    arena_reset(memory(execute));
-    varve_event *events = arena_array(memory(execute), VARVE_APPEND_EVENTS_MAX, sizeof *events);
-    if (events == NULL) return varve_error_set(&execute->error, VARVE_NOMEM, "out of memory");
-    outcome->events = events;
-    status = varve_cursor_open(&cursor, execute->source.store, &own, &execute->error);
-    while (status == VARVE_OK && (status = varve_cursor_next(cursor, &event, &execute->error)) == VARVE_OK) {
-        varve_uuid id = id_derive(command->id, (uint32_t)outcome->event_count);
-        if (memcmp(&id, &event->id, sizeof id) != 0) break;
-        if (!decision_copy_event(memory(execute), event, &events[outcome->event_count])) {
-            status = varve_error_set(&execute->error, VARVE_NOMEM, "out of memory");
-            break;
-        }
-        outcome->event_count++;
-    }
-    varve_cursor_close(cursor);
-    if (status < 0) return status;
-    if (outcome->event_count == 0) {
-        return varve_error_set(&execute->error, VARVE_CORRUPT,
-                               "the log has the command's first event, but not as version %" PRIu64 " of '%.*s'",
-                               version, (int)command->stream.len, command->stream.ptr);
-    }
-    outcome->version = events[outcome->event_count - 1].version;
-    outcome->first_position = events[0].position;
-    outcome->last_position = events[outcome->event_count - 1].position;
-    return VARVE_REPEATED;
-}
-
-/* OK when no event in the log has the command's ids; REPEATED with its first outcome, or a failure. */
+/* OK when nothing is known of the command; else what became of it, or a failure. */
 static varve_status look_up(struct execute *execute)
 {
-    const varve_command *command = execute->command;
-    varve_event first = { 0 };
-    varve_buf bytes = { 0 };
     varve_error error = { 0 };
-    varve_status status = varve_event_find(execute->source.store, id_derive(command->id, 0), &first, &bytes, &error);
-    if (status == VARVE_NOT_FOUND) {
-        status = VARVE_OK;
-    } else if (status < 0) {
-        execute->error = error;
-    } else if (!varve_str_eq(first.stream, command->stream)) {
-        status = varve_error_set(&execute->error, VARVE_ID_CONFLICT,
-                                 "the command's id was used before, on the stream '%.*s'", (int)first.stream.len,
-                                 first.stream.ptr);
-    } else {
-        status = read_back(execute, first.version);
-    }
-    varve_buf_fini(&bytes);
+    varve_status status =
+        first_find(&execute->first, execute->source.store, execute->command, &execute->outcome, &error);
+    if (status < 0) execute->error = error;
     return status;
 }
 
@@ -190,18 +141,27 @@ static enum execute_step decider_failed(struct execute *execute, varve_status st
     return hold(execute, failure_explain(&execute->error, status, execute->command->type, execute->command->stream));
 }
 
+/* Decided, without events. With an id of the caller's it is kept, so that the command can have no other outcome later,
+ * and by that the store agrees to it. */
+static enum execute_step settle(struct execute *execute, varve_status status)
+{
+    if (!execute->own_id) return hold(execute, status);
+    execute->decided = status;
+    return EXECUTE_APPEND;
+}
+
 /* Accepted without events: nothing to append, the stream stays as it is. */
 static enum execute_step accept_nothing(struct execute *execute)
 {
     execute->outcome.version = execute->load->version;
-    return hold(execute, VARVE_OK);
+    return settle(execute, VARVE_OK);
 }
 
 static enum execute_step reject(struct execute *execute)
 {
     execute->outcome.code = execute->decision.code;
     execute->outcome.message = execute->decision.message;
-    return hold(execute, VARVE_REJECTED);
+    return settle(execute, VARVE_REJECTED);
 }
 
 /* Puts what the decider says, such as where in its source it was, before the reason for a refusal. */
@@ -223,7 +183,8 @@ static enum execute_step decide(struct execute *execute)
     forget_outcome(execute);
     if (function == NULL) return unknown_command(execute);
     if (!expectation_holds(command, load->version)) return hold(execute, pinned_elsewhere(execute, load->version));
-    varve_status status = decision_begin(decision, memory(execute), command, &execute->error);
+    varve_status status =
+        decision_begin(decision, memory(execute), command, varve_str_of(execute->first.digest), &execute->error);
     if (status < 0) return over(execute, status);
     status = function(load->state, command, decision, &cause);
     if (decision->error.status < 0) {
@@ -279,6 +240,8 @@ static void take_answer(void *ctx, varve_status status, const varve_appended *ap
 {
     struct execute *execute = ctx;
     execute->answer = status;
+    /* A record alone that was sent twice: it is our own. */
+    if (status == VARVE_REPEATED && execute->decision.count == 0) execute->answer = VARVE_OK;
     if (status < 0) execute->answer_error = *error;
     if (status == VARVE_CONFLICT) {
         execute->current_version = appended->failed_count > 0 ? appended->failed[0].current_version : 0;
@@ -287,6 +250,21 @@ static void take_answer(void *ctx, varve_status status, const varve_appended *ap
         execute->recorded_at = appended->recorded_at;
     }
     execute->answered(execute);
+}
+
+/* What is written beside the events, or instead of them, when the command has an id that may come again. */
+static varve_status add_record(struct execute *execute, const varve_uuid *first_id, struct store_write *write,
+                               struct store_besides *besides, varve_error *error)
+{
+    if (!execute->own_id) return VARVE_OK;
+    besides->writes = write;
+    besides->write_count = 1;
+    if (execute->decision.count > 0) {
+        first_check(&execute->first, write);
+        return VARVE_OK;
+    }
+    besides->absent_id = first_id;
+    return first_keep(&execute->first, &execute->outcome, execute->retention_s, write, error);
 }
 
 /* True when the append was queued; otherwise the answer is known already. */
@@ -303,11 +281,15 @@ static bool append(struct execute *execute)
         .conditions = &unchanged,
         .condition_count = 1,
     };
+    struct store_besides besides = { .chain = execute->chain };
+    struct store_write write;
+    const varve_uuid first_id = id_derive(execute->command->id, 0);
     varve_error error = { 0 };
     execute->base = execute->load->version;
     execute->is_applied = false;
-    varve_status status =
-        store_append_chained(execute->source.store, &request, execute->chain, take_answer, execute, &error);
+    varve_status status = add_record(execute, &first_id, &write, &besides, &error);
+    if (status == VARVE_OK)
+        status = store_append_besides(execute->source.store, &request, &besides, take_answer, execute, &error);
     if (status == VARVE_OK) return true; /* and from here on the execution may be the writer's */
     execute->answer = status;
     execute->answer_error = error;
@@ -345,6 +327,7 @@ static enum execute_step accept(struct execute *execute)
 {
     struct varve_decision *decision = &execute->decision;
     varve_outcome *outcome = &execute->outcome;
+    if (decision->count == 0) return over(execute, execute->decided);
     if (!execute->is_applied && !execute_apply(execute)) load_fini(execute->load);
     for (size_t i = 0; i < decision->count; i++) {
         varve_event *event = &decision->events[i];

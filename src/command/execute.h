@@ -6,7 +6,7 @@
  * It is decided on its stream's state, which the lane keeps (line.h) and which may be ahead of the log: then its append
  * is chained to those before it, and what needs no append is held until they are durable. Whatever a state says that
  * may be out of date is only taken for true where the log confirms it: an append by its condition, anything else by
- * looking at what is new.
+ * looking at what is new. An outcome without events is appended too, as a record, when the caller gave the command's id.
  */
 #ifndef VARVE_COMMAND_EXECUTE_H
 #define VARVE_COMMAND_EXECUTE_H
@@ -14,6 +14,7 @@
 #include <varve/command.h>
 
 #include "command/decision.h"
+#include "command/first.h"
 #include "command/load.h"
 #include "command/verdict.h"
 
@@ -55,6 +56,8 @@ struct execute {
     execute_answered answered;
     struct load *load; /* the stream's state, after every command before this one; the line's */
     struct store_chain *chain;
+    uint32_t retention_s; /* how long an outcome without events is kept */
+    struct first first;   /* when it has an id of its caller's */
 
     enum execute_step step;
     bool own_id;     /* the caller's: the command may have been executed before */

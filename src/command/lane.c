@@ -297,6 +297,7 @@ static void admit(struct lane *lane, struct task *task)
     task->execute.source = load_source(lane, task);
     line->decider = task->execute.source.decider;
     task->execute.answered = answered;
+    task->execute.retention_s = lane->options->retention_s;
     task->execute.load = &line->load;
     task->execute.chain = &line->chain;
     queue_add(&line->behind, task);

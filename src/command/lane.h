@@ -38,6 +38,7 @@ struct lane_options {
     varve_store *store;
     const struct registry *registry; /* complete */
     size_t state_bytes;              /* of states that are kept for the next command on their streams, about, at most */
+    uint32_t retention_s;            /* how long an outcome without events is kept */
     struct log log;
     lane_task_over over;
     void *ctx;

@@ -305,6 +305,7 @@ varve_status lanes_open(struct lanes **lanes, varve_store *store, const struct l
         .store = store,
         .registry = &made->registry,
         .state_bytes = options->state_bytes / options->workers,
+        .retention_s = options->retention_s,
         .log = options->log,
         .over = task_over,
         .ctx = made,

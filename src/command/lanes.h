@@ -18,6 +18,7 @@ struct lanes_options {
     uint32_t workers;     /* lanes that run commands; at least 1 */
     uint32_t queue_limit; /* commands and looks under way in all lanes, from queueing to outcome; at least 1 */
     size_t state_bytes;   /* of aggregates' states that all lanes keep, about, at most */
+    uint32_t retention_s; /* how long an outcome without events is kept */
     struct log log;
 };
 

@@ -15,7 +15,7 @@
 #include "query/models.h"
 #include "store/access.h"
 
-enum { DEFAULT_WORKERS = 2, DEFAULT_COMMAND_QUEUE = 8192, DEFAULT_STATE_BYTES = 32 << 20 };
+enum { DEFAULT_WORKERS = 2, DEFAULT_COMMAND_QUEUE = 8192, DEFAULT_STATE_BYTES = 32 << 20, DEFAULT_RETENTION_S = 86400 };
 
 struct varve_engine {
     varve_store *store;
@@ -44,6 +44,7 @@ static varve_status open_lanes(varve_engine *engine, const varve_engine_options 
         .workers = options->command_workers == 0 ? DEFAULT_WORKERS : options->command_workers,
         .queue_limit = options->command_queue == 0 ? DEFAULT_COMMAND_QUEUE : options->command_queue,
         .state_bytes = options->state_bytes == 0 ? DEFAULT_STATE_BYTES : options->state_bytes,
+        .retention_s = options->outcome_retention_s == 0 ? DEFAULT_RETENTION_S : options->outcome_retention_s,
         .log = { options->log, options->log_ctx },
     };
     return lanes_open(&engine->lanes, engine->store, &lanes_options, error);

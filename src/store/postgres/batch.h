@@ -39,6 +39,7 @@ struct batch_record {
     varve_time expires_at;
     varve_str value;
     bool decided; /* to be written */
+    bool checked; /* not to be there when the batch is written */
 };
 
 /* An event that will be written at `head` + its place in the list + 1. */

@@ -77,18 +77,39 @@ static bool send_writes(struct connection *writer, const struct batch *batch)
     return sent;
 }
 
+/* Whatever was looked up without the lock is asserted under it: that nobody appended since, and that the records which
+ * must not be there still are not. */
+static bool send_assertions(struct connection *writer, const struct batch *batch)
+{
+    struct array spaces = { 0 }, keys = { 0 };
+    struct values values = { 0 };
+    bool checks = false;
+    array_begin(&spaces, TYPE_TEXT);
+    array_begin(&keys, TYPE_TEXT);
+    values_int(&values, (int64_t)batch->head.position);
+    for (size_t i = 0; i < batch->record_count; i++) {
+        const struct store_write *write = batch->records[i].write;
+        if (!batch->records[i].checked) continue;
+        array_text(&spaces, write->record.space);
+        array_text(&keys, write->record.key);
+        checks = true;
+    }
+    bool sent = !checks || (values_array(&values, &spaces) && values_array(&values, &keys));
+    sent = sent && connection_send(writer, checks ? S_ASSERT_UNUSED : S_ASSERT_HEAD, &values);
+    varve_buf_fini(&spaces.bytes);
+    varve_buf_fini(&keys.bytes);
+    return sent;
+}
+
 /* Writes what was decided and commits. Without the lock it fails with STATE_STALE when the decision is out of date.
  * When there is nothing to write, the commit still waits for everything before it to be safe. */
 static varve_status write_batch(struct store_log *log, struct batch *batch, bool locked, varve_error *error)
 {
     struct connection *writer = log->writer;
     struct rows rows = { 0 };
-    struct values head = { 0 };
     bool sent = true, nothing = batch->accepted_count + batch->write_count == 0;
-    values_int(&head, (int64_t)batch->head.position);
     if (!locked) sent = connection_send(writer, S_BEGIN, NULL);
-    if (!locked && !nothing)
-        sent = sent && connection_send(writer, S_LOCK, NULL) && connection_send(writer, S_ASSERT_HEAD, &head);
+    if (!locked && !nothing) sent = sent && connection_send(writer, S_LOCK, NULL) && send_assertions(writer, batch);
     if (nothing) sent = sent && connection_send(writer, S_WAIT_DURABLE, NULL);
     size_t place = writer->sent;
     sent = sent && send_events(writer, batch, &rows) && send_writes(writer, batch);

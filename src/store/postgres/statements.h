@@ -10,6 +10,7 @@ enum statement {
     S_ROLLBACK,
     S_LOCK,           /* takes the order lock */
     S_ASSERT_HEAD,    /* (position): fails with STATE_STALE when the head is another */
+    S_ASSERT_UNUSED,  /* (position, spaces, keys): the same, or when there is such a record */
     S_NEWS,           /* (position, limit): position, stream, version and time of what came after */
     S_CLOCK,          /* the server's time */
     S_VERSIONS,       /* (names): each stream's version */
