@@ -29,7 +29,7 @@ typedef struct varve_command {
     varve_str correlation_id;      /* default: the command's id */
     varve_str causation_id;        /* what caused the command, if known; events name the command itself */
     varve_str actor;               /* who asked */
-    varve_str traceparent;         /* W3C trace context */
+    varve_str traceparent;         /* W3C trace context, version 00; checked */
 } varve_command;
 
 /* What a decider decides; alive for one call of its decide function. */

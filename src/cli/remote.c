@@ -279,6 +279,9 @@ static struct curl_slist *make_headers(const struct curl_functions *curl, const 
         /* A large body must not wait a second for permission. */
         list = list == NULL ? NULL : curl->slist_append(list, "Expect:");
     }
+    if (list != NULL && request->traceparent != NULL) {
+        list = add_header(curl, list, "traceparent", request->traceparent);
+    }
     return list;
 }
 

@@ -6,7 +6,7 @@
  * It is decided on its stream's state, which the lane keeps (line.h) and which may be ahead of the log: then its append
  * is chained to those before it, and what needs no append is held until they are durable. Whatever a state says that
  * may be out of date is only taken for true where the log confirms it: an append by its condition, anything else by
- * looking at what is new. An outcome without events is appended too, as a record, when the caller gave the command's id.
+ * looking at what is new. An outcome without events is appended too, as a record, when the caller gave the id.
  */
 #ifndef VARVE_COMMAND_EXECUTE_H
 #define VARVE_COMMAND_EXECUTE_H

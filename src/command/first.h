@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What became of a command before, by the id that its caller gave it. With events it stands in the log: their ids
- * follow from the command's. Without (a rejection, or accepted with nothing to tell) it is a record of its own, kept for
- * a while. A command has one of the two: the append of its events asks for the record, which is only written when there
- * is no event.
+ * follow from the command's. Without (a rejection, or accepted with nothing to tell) it is a record of its own, kept
+ * for a while. A command has one of the two: the append of its events asks for the record, which is only written when
+ * there is no event.
  */
 #ifndef VARVE_COMMAND_FIRST_H
 #define VARVE_COMMAND_FIRST_H
@@ -13,7 +13,7 @@
 #include "command/content.h"
 #include "store/access.h"
 
-/* Of a command whose id its caller gave; the texts that its record is made of. Starts from {0}; ends with first_fini. */
+/* Of a command whose id its caller gave: what its record is made of. Starts from {0}; ends with first_fini. */
 struct first {
     char key[VARVE_UUID_TEXT_BYTES];
     char digest[CONTENT_DIGEST_BYTES];
@@ -35,8 +35,9 @@ varve_status first_keep(struct first *first, const varve_outcome *outcome, uint3
                         struct store_write *write, varve_error *error);
 
 /*
- * Looks for the first outcome. VARVE_OK: there is none, and `outcome` stays. VARVE_REPEATED, VARVE_REJECTED: `outcome` is
- * it, in its memory, an arena that is reset for it. VARVE_ID_CONFLICT: the id was used for another command. Otherwise as varve_event_find.
+ * Looks for the first outcome. VARVE_OK: there is none, and `outcome` stays. VARVE_REPEATED, VARVE_REJECTED: `outcome`
+ * is it, in its memory, an arena that is reset for it. VARVE_ID_CONFLICT: the id was used for another command.
+ * Otherwise as varve_event_find.
  */
 varve_status first_find(const struct first *first, varve_store *store, const varve_command *command,
                         varve_outcome *outcome, varve_error *error);
