@@ -6,6 +6,7 @@
 #include <varve/aggregate.h>
 #include <varve/command.h>
 #include <varve/engine.h>
+#include <varve/enrich.h>
 #include <varve/error.h>
 #include <varve/event.h>
 #include <varve/query.h>

@@ -29,7 +29,9 @@ typedef struct varve_command {
     varve_str correlation_id;      /* default: the command's id */
     varve_str causation_id;        /* what caused the command, if known; events name the command itself */
     varve_str actor;               /* who asked */
-    varve_str traceparent;         /* W3C trace context, version 00; checked */
+    varve_str
+        context; /* JSON: what the decider's enrich fetched, for decide; empty: nothing. Not the caller's to set */
+    varve_str traceparent; /* W3C trace context, version 00; checked */
 } varve_command;
 
 /* What a decider decides; alive for one call of its decide function. */
@@ -56,6 +58,18 @@ typedef struct varve_command_handler {
     const char *type;
     varve_decide decide;
 } varve_command_handler;
+
+/* A command being enriched, with what may be asked for it (enrich.h); alive for one call of enrich. */
+typedef struct varve_enrichment varve_enrichment;
+
+/*
+ * Fetches what the decision needs from outside, once a command (not once a try), before it, on a thread that no other
+ * stream waits for; appends it to `context` as JSON. A failure is the command's, and nothing is written:
+ * VARVE_ENRICH_FAILED when something that was asked for could not be had, else VARVE_APPLICATION. `worker` is one of
+ * its own thread.
+ */
+typedef varve_status (*varve_enrich)(void *worker, const varve_command *command, varve_enrichment *enrichment,
+                                     varve_buf *context, varve_error *error);
 
 #define VARVE_NO_SNAPSHOTS UINT32_MAX
 
@@ -92,6 +106,11 @@ typedef struct varve_decider {
      * without both there are no snapshots. `decode` gets a state fresh from `initial`. */
     varve_status (*encode)(const void *state, varve_buf *json, varve_error *error);
     varve_status (*decode)(void *state, varve_str json, varve_error *error);
+
+    varve_enrich enrich;         /* optional */
+    const char *const *enriched; /* the types of command that it is called for, ended by NULL; NULL: all */
+    uint32_t enrich_timeout_ms;  /* for all that it asks; 0 means 5000, 60000 at most */
+    bool record_context;         /* the context stands in the metadata of the command's events, as "context" */
 } varve_decider;
 
 /*
@@ -127,7 +146,8 @@ VARVE_API void varve_outcome_write_json(const varve_outcome *outcome, varve_buf 
  * durable. VARVE_REPEATED: this id was accepted before, here is the first outcome. VARVE_REJECTED: by the domain; it is
  * kept when the caller gave the id, and a repeat is told it again. VARVE_ID_CONFLICT: the id is another command's.
  * VARVE_NOT_FOUND: no decider for the category or the command. VARVE_CONFLICT: the pinned version does not hold.
- * VARVE_APPLICATION: the decider's own code failed. Otherwise as varve_append. `outcome` may be NULL.
+ * VARVE_APPLICATION: the decider's own code failed. VARVE_ENRICH_FAILED: see varve_enrich. Otherwise as varve_append.
+ * `outcome` may be NULL.
  */
 VARVE_API varve_status varve_execute(varve_engine *engine, const varve_command *command, varve_outcome *outcome,
                                      varve_error *error);

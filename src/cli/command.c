@@ -166,6 +166,10 @@ static varve_status send_one(const struct call *call, varve_error *error)
 
 varve_status run_command_send(struct call *call, varve_error *error)
 {
+    if (call->server != NULL && call_option(call, OPTION_ALLOW_PRIVATE_ADDRESSES) != NULL) {
+        return varve_error_set(error, VARVE_INVALID,
+                               "--allow-private-addresses goes with --store; a server has its own");
+    }
     if (call->argument_count == 2) {
         return send_one(call, error);
     }

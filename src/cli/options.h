@@ -52,6 +52,7 @@ enum option {
     OPTION_THROUGH,
     OPTION_DELAY_MS,
     OPTION_REASON,
+    OPTION_ALLOW_PRIVATE_ADDRESSES,
     OPTION_HELP,
     OPTION_COUNT
 };
@@ -142,9 +143,8 @@ const char *call_option_at(const struct call *call, enum option option, size_t i
 varve_str call_text(const struct call *call, enum option option);
 /* A number; `*number` stays as it is when the option was not given. VARVE_INVALID names the option. */
 varve_status call_number(const struct call *call, enum option option, uint64_t *number, varve_error *error);
-/* A time as RFC 3339, likewise. */
+/* A time as RFC 3339; "recorded" or "occurred": likewise. */
 varve_status call_time(const struct call *call, enum option option, varve_time *time, varve_error *error);
-/* "recorded" or "occurred", likewise. */
 varve_status call_clock(const struct call *call, varve_clock *clock, varve_error *error);
 
 #endif

@@ -54,6 +54,8 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [OPTION_THROUGH] = { "through", "P", NULL, false, "all that was read up to this position" },
     [OPTION_DELAY_MS] = { "delay-ms", "N", NULL, false, "not again before so long" },
     [OPTION_REASON] = { "reason", "TEXT", NULL, false, "why" },
+    [OPTION_ALLOW_PRIVATE_ADDRESSES] = { "allow-private-addresses", NULL, NULL, false,
+                                         "enrich may ask private, loopback and link-local addresses over HTTP" },
     [OPTION_HELP] = { "help", NULL, NULL, false, "this" },
 };
 
@@ -115,7 +117,7 @@ static const char park_details[] =
     "The later events of its stream wait behind it until it is retried or skipped; all others go on.";
 
 const struct verb verb_table[] = {
-    { "serve", NULL, "APP", 1, 1, USES_ANY | USES_STORE, BIT(LISTEN), run_serve,
+    { "serve", NULL, "APP", 1, 1, USES_ANY | USES_STORE, BIT(LISTEN) | BIT(ALLOW_PRIVATE_ADDRESSES), run_serve,
       "Run the application in folder APP and answer over HTTP", serve_details },
     { "append", NULL, "-|FILE", 1, 1, USES_STORE | USES_SERVER, 0, run_append,
       "Append events to several streams under conditions", append_details },
@@ -135,7 +137,7 @@ const struct verb verb_table[] = {
     { "event", "show", "ID", 1, 1, USES_STORE | USES_SERVER, 0, run_event_show, "Show one event", NULL },
     { "command", "send", "TYPE STREAM | -|FILE", 1, 2, USES_STORE | USES_APP | USES_SERVER,
       BIT(DATA) | BIT(ID) | BIT(EXPECTED_VERSION) | BIT(ACTOR) | BIT(CORRELATION_ID) | BIT(CAUSATION_ID) |
-          BIT(TRACEPARENT),
+          BIT(TRACEPARENT) | BIT(ALLOW_PRIVATE_ADDRESSES),
       run_command_send, "Execute a command, or a batch", batch_details },
     { "aggregate", "show", "STREAM", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(VERSION) | BIT(AT) | BIT(CLOCK),
       run_aggregate_show, "Show an aggregate's state, now or in the past", NULL },

@@ -283,6 +283,8 @@ void bank_start(struct bank *bank, uint32_t workers, uint32_t queue_limit)
         .queue_limit = queue_limit,
         .state_bytes = bank->state_bytes,
         .retention_s = bank->retention_s,
+        .enrich_workers = 4,
+        .asks = bank->asks,
         .log = { count_line, bank },
     };
     assert_int_equal(lanes_open(&bank->lanes, bank->store, &options, &error), VARVE_OK);

@@ -31,6 +31,7 @@ struct bank {
     varve_decider account; /* bank_account, to be changed before bank_start … */
     size_t state_bytes;    /* … and so are these, of lanes_options */
     uint32_t retention_s;
+    struct enrich_asks asks;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     /* ---- */

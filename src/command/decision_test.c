@@ -25,7 +25,8 @@ static void begin(struct fixture *fixture)
             .id = varve_uuid_new(),
         },
     };
-    assert_int_equal(decision_begin(&fixture->decision, &fixture->arena, &fixture->command, VARVE_STR(""), &error),
+    const struct decision_notes nothing = { 0 };
+    assert_int_equal(decision_begin(&fixture->decision, &fixture->arena, &fixture->command, &nothing, &error),
                      VARVE_OK);
 }
 

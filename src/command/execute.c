@@ -183,8 +183,11 @@ static enum execute_step decide(struct execute *execute)
     forget_outcome(execute);
     if (function == NULL) return unknown_command(execute);
     if (!expectation_holds(command, load->version)) return hold(execute, pinned_elsewhere(execute, load->version));
-    varve_status status =
-        decision_begin(decision, memory(execute), command, varve_str_of(execute->first.digest), &execute->error);
+    const struct decision_notes notes = {
+        .digest = varve_str_of(execute->first.digest),
+        .context = table->record_context ? command->context : (varve_str){ 0 },
+    };
+    varve_status status = decision_begin(decision, memory(execute), command, &notes, &execute->error);
     if (status < 0) return over(execute, status);
     status = function(load->state, command, decision, &cause);
     if (decision->error.status < 0) {
@@ -406,6 +409,12 @@ enum execute_pause execute_run(struct execute *execute, bool behind, uint64_t ra
             return finish(execute);
         }
     }
+}
+
+void execute_end(struct execute *execute, varve_status status)
+{
+    execute->status = status;
+    (void)finish(execute);
 }
 
 void execute_start_over(struct execute *execute)

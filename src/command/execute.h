@@ -104,6 +104,9 @@ bool execute_apply(struct execute *execute);
 /* A command before it did not come about: it is to be decided again. It is not in the store. */
 void execute_start_over(struct execute *execute);
 
+/* Over before it came to be decided, for the reason in `error`, or with the first outcome in `outcome`. */
+void execute_end(struct execute *execute, varve_status status);
+
 /* On the thread that ran the command. The outcome's memory goes too, unless it was taken (outcome zeroed). */
 void execute_fini(struct execute *execute);
 

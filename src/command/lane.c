@@ -35,7 +35,7 @@ struct lane {
     struct load_kept kept;
 };
 
-static void queue_add(struct queue *queue, struct task *task)
+void queue_add(struct queue *queue, struct task *task)
 {
     task->next = NULL;
     if (queue->last == NULL)
@@ -45,7 +45,7 @@ static void queue_add(struct queue *queue, struct task *task)
     queue->last = task;
 }
 
-static struct task *queue_take(struct queue *queue)
+struct task *queue_take(struct queue *queue)
 {
     struct task *task = queue->first;
     if (task != NULL) {

@@ -26,6 +26,7 @@ struct task {
 
     varve_command command; /* its views point into `text` */
     struct execute execute;
+    varve_buf context; /* what was fetched for it */
     varve_execute_callback callback;
     void *ctx;
     char text[];

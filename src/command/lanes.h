@@ -11,19 +11,23 @@
 #include <varve/command.h>
 
 #include "base/log.h"
+#include "command/enrich.h"
 
 struct lanes;
 
 struct lanes_options {
-    uint32_t workers;     /* lanes that run commands; at least 1 */
-    uint32_t queue_limit; /* commands and looks under way in all lanes, from queueing to outcome; at least 1 */
-    size_t state_bytes;   /* of aggregates' states that all lanes keep, about, at most */
-    uint32_t retention_s; /* how long an outcome without events is kept */
+    uint32_t workers;        /* lanes that run commands; at least 1 */
+    uint32_t queue_limit;    /* commands and looks under way in all lanes, from queueing to outcome; at least 1 */
+    size_t state_bytes;      /* of aggregates' states that all lanes keep, about, at most */
+    uint32_t retention_s;    /* how long an outcome without events is kept */
+    uint32_t enrich_workers; /* threads that fetch what decisions need; at least 1 when a decider enriches */
+    struct enrich_asks asks; /* what they may ask */
     struct log log;
 };
 
 struct lanes_stats {
     uint64_t accepted, rejected, failed, retries, queue_length;
+    struct enricher_stats enrichment;
 };
 
 /* `store` is borrowed until lanes_close. */

@@ -5,6 +5,8 @@
 
 #include "event/codec.h"
 
+enum { ENRICH_TIMEOUT_MAX_MS = 60000 };
+
 static varve_status check_commands(const varve_decider *decider, varve_error *error)
 {
     if ((decider->commands == NULL) == (decider->decide == NULL)) {
@@ -43,6 +45,10 @@ static varve_status check_decider(const varve_decider *decider, varve_error *err
     if (decider->decode != NULL && decider->encode == NULL) {
         return varve_error_set(error, VARVE_INVALID, "the decider of '%s' has decode without encode",
                                decider->category);
+    }
+    if (decider->enrich_timeout_ms > ENRICH_TIMEOUT_MAX_MS) {
+        return varve_error_set(error, VARVE_INVALID, "the decider of '%s' has an enrich_timeout_ms of more than %d",
+                               decider->category, ENRICH_TIMEOUT_MAX_MS);
     }
     return check_commands(decider, error);
 }

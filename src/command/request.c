@@ -49,6 +49,8 @@ varve_status request_check(const varve_command *command, varve_error *error)
         (status = check_optional(command->actor, "actor", error)) < 0 ||
         (status = check_traceparent(command->traceparent, error)) < 0 || (status = check_expected(command, error)) < 0)
         return status;
+    if (command->context.len > 0)
+        return varve_error_set(error, VARVE_INVALID, "a command's context is what its decider's enrich fetches");
     if (command->data.len > VARVE_DATA_BYTES_MAX) {
         return varve_error_set(error, VARVE_TOO_LARGE, "the command's data has %zu bytes, more than %u",
                                command->data.len, VARVE_DATA_BYTES_MAX);

@@ -5,6 +5,7 @@
  *   initial()               returns a new state, a table
  *   evolve.TYPE(state, e)   returns the state: the table it got, changed, or another one; never nil
  *   decide.TYPE(state, c)   returns events or a rejection, and leaves the state as it is
+ *   enrich.TYPE(c, ask)     returns the context, a value that JSON has, or nil
  *
  * A state lives in its worker's interpreter, held by a reference from the registry.
  */
@@ -13,6 +14,7 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "lua/ask.h"
 #include "lua/decision.h"
 #include "lua/document.h"
 #include "lua/fingerprint.h"
@@ -24,6 +26,7 @@
 
 struct lua_decider {
     varve_decider table;
+    char **enriched;      /* the names in the module's enrich, ended by NULL; NULL: it has none */
     struct module module; /* category and numbers; the references belong to a vm that is gone */
     char *name;
     varve_buf source;
@@ -241,6 +244,49 @@ static varve_status decide(const void *used, const varve_command *command, varve
     return status < 0 ? status : deciding.status;
 }
 
+/* ---- enrich ---- */
+
+struct enriching {
+    struct worker *worker;
+    const varve_command *command;
+    varve_buf *context;
+    struct ask ask;
+};
+
+static int run_enrich(lua_State *lua)
+{
+    struct enriching *enriching = lua_touserdata(lua, 1);
+    const varve_command *command = enriching->command;
+    const char *problem;
+
+    if (!push_function(lua, enriching->worker->module.enrich, command->type)) return 0;
+    lua_pushvalue(lua, 2);
+    view_push_command(lua, command);
+    ask_push(lua);
+    lua_call(lua, 2, LUA_MULTRET);
+    if (lua_gettop(lua) > 3)
+        vm_fail_in(lua, 2, "enrich.%s returns several values: a context is one", push_type(lua, command->type));
+    if (lua_gettop(lua) < 3 || lua_isnil(lua, 3)) return 0;
+    problem = document_write(lua, 3, enriching->context);
+    if (problem != NULL)
+        vm_fail_in(lua, 2, "enrich.%s: the context cannot be written: %s", push_type(lua, command->type), problem);
+    return 0;
+}
+
+static varve_status enrich(void *opened, const varve_command *command, varve_enrichment *enrichment, varve_buf *context,
+                           varve_error *error)
+{
+    struct enriching enriching = { opened, command, context, { .enrichment = enrichment } };
+    struct vm *vm = enriching.worker->vm;
+    varve_status status;
+
+    vm->asking = &enriching.ask;
+    status = vm_run(vm, run_enrich, &enriching, VARVE_APPLICATION, error);
+    vm->asking = NULL;
+    ask_fini(&enriching.ask);
+    return status;
+}
+
 /* ---- encode and decode ---- */
 
 struct encoding {
@@ -290,6 +336,42 @@ static varve_status decode(void *used, varve_str json, varve_error *error)
 
 /* ---- the decider ---- */
 
+struct naming {
+    const struct worker *worker;
+    struct lua_decider *decider;
+    bool failed; /* memory was out */
+};
+
+static int run_naming(lua_State *lua)
+{
+    struct naming *naming = lua_touserdata(lua, 1);
+    size_t count = 0;
+
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, naming->worker->module.enrich);
+    for (lua_pushnil(lua); lua_next(lua, -2) != 0; lua_pop(lua, 1)) count++;
+    naming->decider->enriched = calloc(count + 1, sizeof(char *));
+    naming->failed = naming->decider->enriched == NULL;
+    count = 0;
+    for (lua_pushnil(lua); !naming->failed && lua_next(lua, -2) != 0; lua_pop(lua, 1)) {
+        naming->decider->enriched[count] = strdup(lua_tostring(lua, -2));
+        naming->failed = naming->decider->enriched[count++] == NULL;
+    }
+    return 0;
+}
+
+/* Which commands are enriched has to be known without the interpreter. */
+static varve_status name_enriched(struct lua_decider *decider, const struct worker *worker, varve_error *error)
+{
+    struct naming naming = { .worker = worker, .decider = decider };
+    varve_status status;
+
+    if (worker->module.enrich == LUA_NOREF) return VARVE_OK;
+    status = vm_run(worker->vm, run_naming, &naming, VARVE_INVALID, error);
+    if (status >= 0 && naming.failed)
+        status = varve_error_set(error, VARVE_NOMEM, "%s: no memory to load it", decider->name);
+    return status;
+}
+
 /* Loads the source as a worker does, and makes and writes one state, so that mistakes show before anything runs. */
 static varve_status try_out(struct lua_decider *decider, varve_error *error)
 {
@@ -300,7 +382,8 @@ static varve_status try_out(struct lua_decider *decider, varve_error *error)
 
     if (worker != NULL) {
         decider->module = ((const struct worker *)worker)->module;
-        status = initial(worker, &state, error);
+        status = name_enriched(decider, worker, error);
+        if (status >= 0) status = initial(worker, &state, error);
     }
     if (state.worker != NULL) status = encode(&state, &json, error);
     if (status == VARVE_APPLICATION && error != NULL) error->status = VARVE_INVALID;
@@ -342,6 +425,10 @@ varve_status lua_decider_open(struct lua_decider **opened, const char *name, var
         .decide = decide,
         .encode = encode,
         .decode = decode,
+        .enrich = decider->enriched != NULL ? enrich : NULL,
+        .enriched = (const char *const *)decider->enriched,
+        .enrich_timeout_ms = decider->module.enrich_timeout_ms,
+        .record_context = decider->module.record_context,
     };
     *opened = decider;
     return VARVE_OK;
@@ -365,6 +452,8 @@ const varve_decider *lua_decider_table(const struct lua_decider *decider)
 void lua_decider_close(struct lua_decider *decider)
 {
     if (decider == NULL) return;
+    for (char **name = decider->enriched; name != NULL && *name != NULL; name++) free(*name);
+    free(decider->enriched);
     free(decider->name);
     varve_buf_fini(&decider->source);
     free(decider);

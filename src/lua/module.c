@@ -124,6 +124,26 @@ static void take_decide(struct loading *loading)
     loading->module->decide = take_functions(loading, "decide", "command");
 }
 
+static void take_enrich(struct loading *loading)
+{
+    loading->module->enrich = take_functions(loading, "enrich", "command");
+}
+
+static void take_enrich_timeout_ms(struct loading *loading)
+{
+    lua_Integer ms = lua_tointeger(loading->lua, -1);
+
+    if (!lua_isinteger(loading->lua, -1) || ms < 1 || ms > 60000)
+        fail(loading, "enrich_timeout_ms", "enrich_timeout_ms must be a number of milliseconds from 1 to 60000");
+    loading->module->enrich_timeout_ms = (uint32_t)ms;
+}
+
+static void take_record_context(struct loading *loading)
+{
+    if (!lua_isboolean(loading->lua, -1)) fail(loading, "record_context", "record_context must be true or false");
+    loading->module->record_context = lua_toboolean(loading->lua, -1);
+}
+
 static const struct {
     const char *name;
     void (*take)(struct loading *loading);
@@ -135,6 +155,9 @@ static const struct {
     { "decide", take_decide, true },
     { "snapshot_every", take_snapshot_every, false },
     { "state_version", take_state_version, false },
+    { "enrich", take_enrich, false },
+    { "enrich_timeout_ms", take_enrich_timeout_ms, false },
+    { "record_context", take_record_context, false },
 };
 
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
@@ -150,7 +173,7 @@ static void check_names(const struct loading *loading)
         if (i == FIELD_COUNT)
             fail(loading, lua_tostring(lua, -2),
                  "an aggregate has no field '%s' (they are category, initial, evolve, decide, snapshot_every, "
-                 "state_version)",
+                 "state_version, enrich, enrich_timeout_ms, record_context)",
                  lua_tostring(lua, -2));
     }
 }
@@ -176,7 +199,7 @@ void module_load(lua_State *lua, varve_str source, struct module *module)
 {
     struct loading loading = { .lua = lua, .source = source, .module = module };
 
-    *module = (struct module){ .state_version = 1, .initial = LUA_NOREF };
+    *module = (struct module){ .state_version = 1, .initial = LUA_NOREF, .enrich = LUA_NOREF };
     run_source(lua, source);
     loading.table = lua_gettop(lua);
     check_names(&loading);

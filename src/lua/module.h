@@ -12,9 +12,12 @@ struct module {
     int category_line;       /* where the file gives it */
     uint32_t snapshot_every; /* 0: the engine's default; VARVE_NO_SNAPSHOTS */
     uint32_t state_version;
-    int initial; /* a function, or LUA_NOREF */
-    int evolve;  /* a table of functions by event type */
-    int decide;  /* a table of functions by command type */
+    int initial;                /* a function, or LUA_NOREF */
+    int evolve;                 /* a table of functions by event type */
+    int decide;                 /* a table of functions by command type */
+    int enrich;                 /* the same, or LUA_NOREF */
+    uint32_t enrich_timeout_ms; /* 0: the engine's default */
+    bool record_context;
 };
 
 /*

@@ -31,6 +31,8 @@ unsigned problem_http_status(varve_status status)
         return 422;
     case VARVE_UNSUPPORTED:
         return 501;
+    case VARVE_ENRICH_FAILED:
+        return 502;
     case VARVE_BUSY:
     case VARVE_UNAVAILABLE:
     case VARVE_INDETERMINATE:

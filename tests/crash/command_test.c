@@ -194,7 +194,7 @@ static void kill_one(const struct fixture *fixture, enum point point, long delay
 
 /* ---- after it ---- */
 
-/* The command again, and once more: it is told the same. True when it was done, or judged, by the one that was killed. */
+/* The command again, and once more: it is told the same. True when the one that was killed did it, or judged it. */
 static bool repeat(const struct fixture *fixture, varve_engine *engine, bool *accepted)
 {
     const varve_command command = take_five(fixture);
