@@ -59,6 +59,17 @@ typedef struct varve_command_handler {
     varve_decide decide;
 } varve_command_handler;
 
+/* What a decision is to rest on, being put together; alive for one call of reads. */
+typedef struct varve_reading varve_reading;
+
+/* Adds an alternative (copied). VARVE_OK, or a failure that `reads` returns in turn. */
+VARVE_API varve_status varve_read_item(varve_reading *reading, const varve_query_item *item);
+
+/* For a decision over several aggregates: which events, of whatever streams, the state is folded from. Pure; called
+ * once a command. Give items tags: the append looks at what each matches. */
+typedef varve_status (*varve_reads)(void *worker, const varve_command *command, varve_reading *reading,
+                                    varve_error *error);
+
 /* A command being enriched, with what may be asked for it (enrich.h); alive for one call of enrich. */
 typedef struct varve_enrichment varve_enrichment;
 
@@ -74,11 +85,14 @@ typedef varve_status (*varve_enrich)(void *worker, const varve_command *command,
 #define VARVE_NO_SNAPSHOTS UINT32_MAX
 
 /*
- * An aggregate's decider: a constant table. A state is `state_size` zeroed bytes, made ready by `initial` and released
+ * A decider: a constant table, of an aggregate or over a query. With `reads` in place of a category it decides the
+ * types in `commands`, on whatever stream: the state is folded from what matches, the events go to the command's stream
+ * as ever, and only if nothing new matches by then; else it is decided again. It has no snapshots.
+ * A state is `state_size` zeroed bytes, made ready by `initial` and released
  * by `fini`, both optional. A state is only ever used by the worker that made it.
  */
 typedef struct varve_decider {
-    const char *category;    /* streams "category-…" are this decider's */
+    const char *category;    /* streams "category-…" are this decider's; NULL with `reads` */
     size_t state_size;       /* bytes, at least 1 */
     uint32_t snapshot_every; /* events; 0 means 50; VARVE_NO_SNAPSHOTS */
     uint32_t state_version;  /* change it when the encoded state changes its meaning: older snapshots are ignored */
@@ -107,6 +121,7 @@ typedef struct varve_decider {
     varve_status (*encode)(const void *state, varve_buf *json, varve_error *error);
     varve_status (*decode)(void *state, varve_str json, varve_error *error);
 
+    varve_reads reads;           /* in place of `category`; then `commands` is the table of handlers */
     varve_enrich enrich;         /* optional */
     const char *const *enriched; /* the types of command that it is called for, ended by NULL; NULL: all */
     uint32_t enrich_timeout_ms;  /* for all that it asks; 0 means 5000, 60000 at most */

@@ -289,6 +289,7 @@ void bank_start(struct bank *bank, uint32_t workers, uint32_t queue_limit)
     };
     assert_int_equal(lanes_open(&bank->lanes, bank->store, &options, &error), VARVE_OK);
     assert_int_equal(lanes_add(bank->lanes, &bank->account, bank, &error), VARVE_OK);
+    if (bank->second != NULL) assert_int_equal(lanes_add(bank->lanes, bank->second, bank, &error), VARVE_OK);
     assert_int_equal(lanes_start(bank->lanes, &error), VARVE_OK);
 }
 

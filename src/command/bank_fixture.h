@@ -32,6 +32,7 @@ struct bank {
     size_t state_bytes;    /* … and so are these, of lanes_options */
     uint32_t retention_s;
     struct enrich_asks asks;
+    const varve_decider *second; /* beside it, with the bank for its ctx; NULL: none */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     /* ---- */

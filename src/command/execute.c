@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/id.h"
 #include "command/failure.h"
+#include "command/registry.h"
 #include "store/access.h"
 
 static struct arena *memory(struct execute *execute)
@@ -32,6 +33,8 @@ void execute_fini(struct execute *execute)
 {
     varve_buf_fini(&execute->snapshot);
     first_fini(&execute->first);
+    if (execute->reading != NULL) reading_fini(execute->reading);
+    free(execute->reading);
     varve_outcome_fini(&execute->outcome);
 }
 
@@ -115,7 +118,7 @@ static enum execute_step unknown_command(struct execute *execute)
 {
     varve_str type = execute->command->type;
     return hold(execute, varve_error_set(&execute->error, VARVE_NOT_FOUND, "'%s' has no command '%.*s'",
-                                         execute->source.decider->table->category, (int)type.len, type.ptr));
+                                         registry_name(execute->source.decider->table), (int)type.len, type.ptr));
 }
 
 /* A decider's failure, in the caller's terms. */
@@ -200,10 +203,28 @@ static enum execute_step decide(struct execute *execute)
     return decision->count == 0 ? accept_nothing(execute) : EXECUTE_APPEND;
 }
 
+/* Decides on what matches the query by now. The version is the stream's, for whoever pinned it and for the outcome. */
+static enum execute_step read_and_decide(struct execute *execute)
+{
+    varve_error *error = &execute->error;
+    varve_str stream = execute->command->stream;
+    if (execute->reading == NULL) execute->reading = calloc(1, sizeof *execute->reading);
+    forget_outcome(execute);
+    execute->is_current = true;
+    if (execute->reading == NULL) return over(execute, varve_error_set(error, VARVE_NOMEM, "out of memory"));
+    varve_status status = reading_load(execute->reading, &execute->source, execute->command, error);
+    if (status >= 0)
+        status = varve_stream_get_version(execute->source.store, stream, &execute->reading->load.version, error);
+    if (status < 0) return hold(execute, status);
+    execute->load = &execute->reading->load;
+    return decide(execute);
+}
+
 /* Decides on the state as it is kept, which is loaded when there is none, or it is known to be out of date. */
 static enum execute_step load_and_decide(struct execute *execute, bool behind)
 {
     struct load *load = execute->load;
+    if (execute_is_alone(execute)) return read_and_decide(execute);
     execute->is_current = behind;
     if (!load_is_usable(load, &execute->source)) {
         varve_status status = load_newest(load, &execute->source, execute->command->stream, &execute->error);
@@ -248,9 +269,12 @@ static void take_answer(void *ctx, varve_status status, const varve_appended *ap
     if (status < 0) execute->answer_error = *error;
     if (status == VARVE_CONFLICT) {
         execute->current_version = appended->failed_count > 0 ? appended->failed[0].current_version : 0;
+        execute->is_outread = appended->failed_count > 0 && appended->failed[0].position > 0;
     } else if (status == VARVE_OK) {
         execute->first_position = appended->first_position;
         execute->recorded_at = appended->recorded_at;
+        if (appended->stream_count > 0)
+            execute->base = appended->streams[0].version - execute->decision.count; /* known before, but over a query */
     }
     execute->answered(execute);
 }
@@ -270,19 +294,36 @@ static varve_status add_record(struct execute *execute, const varve_uuid *first_
     return first_keep(&execute->first, &execute->outcome, execute->retention_s, write, error);
 }
 
+/* What the decision rests on has not changed; returns how many. */
+static size_t make_conditions(const struct execute *execute, varve_condition conditions[2])
+{
+    const varve_command *command = execute->command;
+    if (!execute_is_alone(execute)) {
+        conditions[0] = (varve_condition){
+            .kind = VARVE_STREAM_AT,
+            .stream = command->stream,
+            .version = execute->load->version,
+        };
+        return 1;
+    }
+    conditions[0] = reading_condition(execute->reading);
+    conditions[1] = (varve_condition){
+        .kind = command->expected,
+        .stream = command->stream,
+        .version = command->expected_version,
+    };
+    return command->expected == VARVE_STREAM_ANY ? 1 : 2;
+}
+
 /* True when the append was queued; otherwise the answer is known already. */
 static bool append(struct execute *execute)
 {
-    varve_condition unchanged = {
-        .kind = VARVE_STREAM_AT,
-        .stream = execute->command->stream,
-        .version = execute->load->version,
-    };
+    varve_condition conditions[2];
     varve_append_request request = {
         .events = execute->decision.events,
         .event_count = execute->decision.count,
-        .conditions = &unchanged,
-        .condition_count = 1,
+        .conditions = conditions,
+        .condition_count = make_conditions(execute, conditions),
     };
     struct store_besides besides = { .chain = execute->chain };
     struct store_write write;
@@ -331,7 +372,7 @@ static enum execute_step accept(struct execute *execute)
     struct varve_decision *decision = &execute->decision;
     varve_outcome *outcome = &execute->outcome;
     if (decision->count == 0) return over(execute, execute->decided);
-    if (!execute->is_applied && !execute_apply(execute)) load_fini(execute->load);
+    if (!execute_is_alone(execute) && !execute->is_applied && !execute_apply(execute)) load_fini(execute->load);
     for (size_t i = 0; i < decision->count; i++) {
         varve_event *event = &decision->events[i];
         event->version = execute->base + 1 + i;
@@ -352,7 +393,9 @@ static enum execute_step accept(struct execute *execute)
 
 static enum execute_step heed_answer(struct execute *execute, uint64_t random)
 {
-    switch (verdict_of(execute->answer, execute->command->expected, &execute->tries, random, &execute->delay_ms)) {
+    /* What matches now is no version that anybody pinned. */
+    varve_condition_kind expected = execute->is_outread ? VARVE_STREAM_ANY : execute->command->expected;
+    switch (verdict_of(execute->answer, expected, &execute->tries, random, &execute->delay_ms)) {
     case VERDICT_ACCEPTED:
         return accept(execute);
     case VERDICT_READ_BACK:

@@ -16,6 +16,7 @@
 #include "command/decision.h"
 #include "command/first.h"
 #include "command/load.h"
+#include "command/reading.h"
 #include "command/verdict.h"
 
 /*
@@ -54,7 +55,8 @@ struct execute {
     const varve_command *command; /* complete; borrowed */
     struct load_source source;    /* this and the next three: set before the first execute_run */
     execute_answered answered;
-    struct load *load; /* the stream's state, after every command before this one; the line's */
+    struct load *load;             /* the stream's state, after every command before this one; the line's */
+    struct varve_reading *reading; /* of a decider over a query; else NULL */
     struct store_chain *chain;
     uint32_t retention_s; /* how long an outcome without events is kept */
     struct first first;   /* when it has an id of its caller's */
@@ -75,6 +77,7 @@ struct execute {
     varve_error answer_error;
     uint64_t first_position;
     uint64_t current_version;
+    bool is_outread; /* with CONFLICT: an event matches the query by now */
     varve_time recorded_at;
 
     /* What varve_execute returns; `error` is empty unless the status is negative. */
@@ -82,6 +85,12 @@ struct execute {
     varve_error error;
     varve_outcome outcome;
 };
+
+/* Decided over a query: when nothing is ahead of it, and nothing behind it before it is over. */
+static inline bool execute_is_alone(const struct execute *execute)
+{
+    return execute->source.decider->table->reads != NULL;
+}
 
 /*
  * Prepares a command whose defaults are filled in. `own_id`: the id is the caller's, so the command may have been

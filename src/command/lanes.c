@@ -170,7 +170,7 @@ static varve_status make_task(struct lanes *lanes, const varve_command *command,
     if (status < 0) return status;
     status = request_check(command, error);
     if (status < 0) return status;
-    status = registry_find(&lanes->registry, command->stream, &decider, error);
+    status = registry_find_command(&lanes->registry, command, &decider, error);
     if (status < 0) return status;
     *task = command_task(command, error);
     if (*task == NULL) return VARVE_NOMEM;

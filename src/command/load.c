@@ -26,8 +26,7 @@ void load_fini(struct load *load)
     *load = (struct load){ 0 };
 }
 
-/* The initial state at version 0. */
-static varve_status begin(struct load *load, const struct load_decider *decider, varve_str stream, varve_error *error)
+varve_status load_begin(struct load *load, const struct load_decider *decider, varve_str stream, varve_error *error)
 {
     const varve_decider *table = decider->table;
     void *state = calloc(1, table->state_size);
@@ -50,7 +49,7 @@ static varve_status begin_from_snapshot(struct load *load, const struct load_sou
     varve_buf json = { 0 };
     varve_error cause = { 0 };
     uint64_t version = 0;
-    varve_status status = begin(&begun, source->decider, stream, error);
+    varve_status status = load_begin(&begun, source->decider, stream, error);
     if (status < 0 || !takes_snapshots(table)) goto done;
     status = store_snapshot_get(source->store, stream, table->state_version, max_version, &version, &json, &cause);
     if (status == VARVE_NOT_FOUND) {
@@ -66,7 +65,7 @@ static varve_status begin_from_snapshot(struct load *load, const struct load_sou
         log_line(&source->log, VARVE_LOG_WARNING, "snapshot %" PRIu64 " of %.*s is not used: %s", version,
                  (int)stream.len, stream.ptr, cause.message);
         load_fini(&begun);
-        status = begin(&begun, source->decider, stream, error);
+        status = load_begin(&begun, source->decider, stream, error);
         goto done;
     }
     begun.version = version;
@@ -167,7 +166,7 @@ static varve_status load_at_occurred(struct load *load, const struct load_source
                                      varve_time at, varve_error *error)
 {
     varve_read_options occurred = { .stream = stream, .until_time = at, .clock = VARVE_CLOCK_OCCURRED };
-    varve_status status = begin(load, source->decider, stream, error);
+    varve_status status = load_begin(load, source->decider, stream, error);
     if (status == VARVE_OK) status = fold(load, source->store, &occurred, error);
     return status;
 }

@@ -124,6 +124,15 @@ static void take_decide(struct loading *loading)
     loading->module->decide = take_functions(loading, "decide", "command");
 }
 
+static void take_reads(struct loading *loading)
+{
+    if (!lua_isfunction(loading->lua, -1))
+        fail(loading, "reads", "reads must be a function that returns what to read for a command");
+    lua_pushvalue(loading->lua, -1);
+    loading->module->reads = luaL_ref(loading->lua, LUA_REGISTRYINDEX);
+    loading->module->category_line = line_of(loading->source, "reads");
+}
+
 static void take_enrich(struct loading *loading)
 {
     loading->module->enrich = take_functions(loading, "enrich", "command");
@@ -149,7 +158,8 @@ static const struct {
     void (*take)(struct loading *loading);
     bool required;
 } fields[] = {
-    { "category", take_category, true },
+    { "category", take_category, false },
+    { "reads", take_reads, false },
     { "initial", take_initial, false },
     { "evolve", take_evolve, true },
     { "decide", take_decide, true },
@@ -172,7 +182,7 @@ static void check_names(const struct loading *loading)
         while (i < FIELD_COUNT && strcmp(fields[i].name, lua_tostring(lua, -2)) != 0) i++;
         if (i == FIELD_COUNT)
             fail(loading, lua_tostring(lua, -2),
-                 "an aggregate has no field '%s' (they are category, initial, evolve, decide, snapshot_every, "
+                 "an aggregate has no field '%s' (they are category or reads, initial, evolve, decide, snapshot_every, "
                  "state_version, enrich, enrich_timeout_ms, record_context)",
                  lua_tostring(lua, -2));
     }
@@ -195,11 +205,24 @@ static void run_source(lua_State *lua, varve_str source)
         luaL_error(lua, "%s:1: the file must return a table { category, evolve, decide, … }", name);
 }
 
+/* Of an aggregate, or over a query. */
+static void check_kind(const struct loading *loading)
+{
+    const struct module *module = loading->module;
+
+    if (module->category[0] == '\0' && module->reads == LUA_NOREF)
+        fail(loading, "category", "an aggregate needs the field category, or reads");
+    if (module->category[0] != '\0' && module->reads != LUA_NOREF)
+        fail(loading, "reads", "category and reads exclude each other");
+    if (module->reads != LUA_NOREF && module->snapshot_every != 0)
+        fail(loading, "snapshot_every", "a decider over a query has no snapshots");
+}
+
 void module_load(lua_State *lua, varve_str source, struct module *module)
 {
     struct loading loading = { .lua = lua, .source = source, .module = module };
 
-    *module = (struct module){ .state_version = 1, .initial = LUA_NOREF, .enrich = LUA_NOREF };
+    *module = (struct module){ .state_version = 1, .initial = LUA_NOREF, .reads = LUA_NOREF, .enrich = LUA_NOREF };
     run_source(lua, source);
     loading.table = lua_gettop(lua);
     check_names(&loading);
@@ -211,4 +234,5 @@ void module_load(lua_State *lua, varve_str source, struct module *module)
             fail(&loading, "category", "an aggregate needs the field %s", fields[i].name);
         lua_pop(lua, 1);
     }
+    check_kind(&loading);
 }
