@@ -209,20 +209,20 @@ varve_status enricher_take(struct enricher *enricher, struct task *task, bool *t
 {
     varve_status status = VARVE_OK;
     pthread_mutex_lock(&enricher->mutex);
-    struct gate **at = place_of(enricher, task);
-    bool is_first = *at == NULL;
+    struct gate **at = place_of(enricher, task), *gate = *at;
+    bool is_first = gate == NULL;
     *taken = !is_first || is_wanted(decider_of(enricher, task), task->command.type);
     if (enricher->stopping) {
         status = varve_error_set(error, VARVE_UNAVAILABLE, "the engine is stopping");
     } else if (*taken && is_first) {
-        *at = calloc(1, sizeof **at);
-        if (*at == NULL) status = varve_error_set(error, VARVE_NOMEM, "out of memory");
+        *at = gate = calloc(1, sizeof *gate);
+        if (gate == NULL) status = varve_error_set(error, VARVE_NOMEM, "out of memory");
     }
-    if (status >= 0 && *taken) {
+    if (status >= 0 && *taken && gate != NULL) {
         enricher->waiting++;
-        (*at)->hash = task->hash;
-        queue_add(&(*at)->tasks, task);
-        if (is_first) make_ready(enricher, *at);
+        gate->hash = task->hash;
+        queue_add(&gate->tasks, task);
+        if (is_first) make_ready(enricher, gate);
     }
     pthread_mutex_unlock(&enricher->mutex);
     return status;
@@ -316,8 +316,9 @@ varve_status enricher_open(struct enricher **out, const struct enricher_options 
     pthread_mutex_init(&enricher->mutex, NULL);
     pthread_cond_init(&enricher->wake, NULL);
     enricher->workers = calloc(options->workers, sizeof *enricher->workers);
-    varve_status status = enricher->workers != NULL ? VARVE_OK : varve_error_set(error, VARVE_NOMEM, "out of memory");
-    for (uint32_t i = 0; i < options->workers && status >= 0; i++)
+    varve_status status = VARVE_OK;
+    if (enricher->workers == NULL) status = varve_error_set(error, VARVE_NOMEM, "out of memory");
+    for (uint32_t i = 0; enricher->workers != NULL && i < options->workers && status >= 0; i++)
         status = start(&enricher->workers[i], enricher, error);
     if (status < 0) {
         enricher_close(enricher);

@@ -81,7 +81,7 @@ static void wait_until_due(struct lane *lane, struct line *line, uint32_t delay_
 static bool can_decide(const struct line *line)
 {
     if (line->behind.first == NULL || line->is_broken || line->is_listed) return false;
-    if (line->ahead_count > 0 &&
+    if (line->ahead.first != NULL &&
         (execute_is_alone(&line->behind.first->execute) || execute_is_alone(&line->ahead.first->execute)))
         return false;
     return line->ahead_count < (line->is_stuck ? 1 : AHEAD_MAX);

@@ -288,7 +288,7 @@ static bool is_worth_another(varve_status status, const varve_http_response *res
 /* Longer each time, half of it by chance, so that those who were refused together do not come back together. */
 static uint32_t pause_ms(int tries)
 {
-    uint32_t most = FIRST_PAUSE_MS << (tries < PAUSE_DOUBLINGS_MAX ? tries : PAUSE_DOUBLINGS_MAX);
+    uint32_t most = (uint32_t)FIRST_PAUSE_MS << (tries < PAUSE_DOUBLINGS_MAX ? tries : PAUSE_DOUBLINGS_MAX);
     return most / 2 + (uint32_t)(clock_ns() / 1000 % (most / 2));
 }
 
