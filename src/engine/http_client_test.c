@@ -122,17 +122,17 @@ static int stop_server(void **state)
 
 static atomic_bool stopping;
 
-static varve_status fetch(bool allow_private, const char *path, varve_http_request *request, uint32_t ms,
+static varve_status fetch(bool allow_private, const char *path, varve_http_request request, uint32_t ms,
                           varve_http_response *response, varve_error *error)
 {
     struct http_client *client = NULL;
     char url[128];
     const struct http_until until = { clock_ns() + ms * UINT64_C(1000000), &stopping };
     snprintf(url, sizeof url, "http://127.0.0.1:%u%s", server.port, path);
-    request->url = varve_str_of(url);
+    request.url = varve_str_of(url);
     server.requests = 0;
     assert_int_equal(http_client_open(&client, allow_private, error), VARVE_OK);
-    varve_status status = http_client_fetch(client, request, &until, response, error);
+    varve_status status = http_client_fetch(client, &request, &until, response, error);
     http_client_close(client);
     return status;
 }
@@ -140,7 +140,7 @@ static varve_status fetch(bool allow_private, const char *path, varve_http_reque
 static varve_status get(const char *path, uint32_t ms, varve_http_response *response, varve_error *error)
 {
     varve_http_request request = { 0 };
-    return fetch(true, path, &request, ms, response, error);
+    return fetch(true, path, request, ms, response, error);
 }
 
 static void an_answer_is_told_whatever_it_is(void **state)
@@ -166,13 +166,13 @@ static void what_is_sent_arrives(void **state)
     varve_error error = { 0 };
     const varve_http_header header = { VARVE_STR("X-Key"), VARVE_STR("a b") };
     varve_http_request request = { .headers = &header, .header_count = 1, .body = VARVE_STR("{\"sku\":1}") };
-    assert_int_equal(fetch(true, "/echo", &request, 10000, &response, &error), VARVE_OK);
+    assert_int_equal(fetch(true, "/echo", request, 10000, &response, &error), VARVE_OK);
     assert_non_null(memmem(response.body.ptr, response.body.len, "POST /echo", 10));
     assert_non_null(memmem(response.body.ptr, response.body.len, "X-Key: a b\r\n", 12));
     assert_non_null(memmem(response.body.ptr, response.body.len, "\r\n\r\n{\"sku\":1}", 13));
     varve_http_response_fini(&response);
     request = (varve_http_request){ .method = VARVE_STR("PUT") };
-    assert_int_equal(fetch(true, "/echo", &request, 10000, &response, &error), VARVE_OK);
+    assert_int_equal(fetch(true, "/echo", request, 10000, &response, &error), VARVE_OK);
     assert_memory_equal(response.body.ptr, "PUT /echo", 9);
     varve_http_response_fini(&response);
 }
@@ -208,7 +208,7 @@ static void private_addresses_are_for_those_that_may(void **state)
     varve_http_response response = { 0 };
     varve_error error = { 0 };
     varve_http_request request = { 0 };
-    assert_int_equal(fetch(false, "/ok", &request, 10000, &response, &error), VARVE_DENIED);
+    assert_int_equal(fetch(false, "/ok", request, 10000, &response, &error), VARVE_DENIED);
     assert_non_null(strstr(error.message, "127.0.0.1"));
     assert_int_equal(server.requests, 0);
 }
@@ -223,9 +223,9 @@ static void redirects_are_followed_and_not_for_ever(void **state)
     assert_int_equal(response.status, 200);
     assert_int_equal(server.requests, 2);
     varve_http_response_fini(&response);
-    assert_int_equal(fetch(true, "/round", &once, 10000, &response, &error), VARVE_UNAVAILABLE);
+    assert_int_equal(fetch(true, "/round", once, 10000, &response, &error), VARVE_UNAVAILABLE);
     assert_int_equal(server.requests, 4);
-    assert_true(fetch(true, "/away", &once, 10000, &response, &error) < 0);
+    assert_true(fetch(true, "/away", once, 10000, &response, &error) < 0);
     assert_int_equal(server.requests, 1);
 }
 
@@ -245,7 +245,7 @@ static void what_may_pass_is_tried_again(void **state)
     assert_int_equal(server.requests, 3);
     varve_http_response_fini(&response);
     varve_http_request request = { .body = VARVE_STR("x") }; /* it may have been done */
-    assert_int_equal(fetch(true, "/busy", &request, 10000, &response, &error), VARVE_OK);
+    assert_int_equal(fetch(true, "/busy", request, 10000, &response, &error), VARVE_OK);
     assert_int_equal(server.requests, 1);
     varve_http_response_fini(&response);
     server.busy = 0;
@@ -260,7 +260,7 @@ static void everything_is_bounded(void **state)
     assert_int_equal(get("/large", 10000, &response, &error), VARVE_TOO_LARGE);
     assert_int_equal(get("/silent", 300, &response, &error), VARVE_TIMEOUT);
     varve_http_request request = { .timeout_ms = 50 };
-    assert_int_equal(fetch(true, "/silent", &request, 10000, &response, &error), VARVE_TIMEOUT);
+    assert_int_equal(fetch(true, "/silent", request, 10000, &response, &error), VARVE_TIMEOUT);
     assert_int_equal(server.requests, 3);
     assert_int_equal(get("/ok", 0, &response, &error), VARVE_TIMEOUT);
     assert_true(clock_ns() - begun < UINT64_C(20000000000));
