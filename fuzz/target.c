@@ -4,6 +4,7 @@
  * for the value of a header that decides whether the request is let in.
  */
 #include "server/target.h"
+#include "base/traceparent.h"
 
 #include <stdlib.h>
 
@@ -121,7 +122,7 @@ static void check_header(varve_str value)
         ASSERT(named && value.len <= strlen("127.0.0.1:65535"));
         ASSERT(!has_nul(value) && (colon == NULL || (size_t)(value.ptr + value.len - colon) <= sizeof ":65535"));
     }
-    if (admit_traceparent(value)) ASSERT(value.len == 55 && begins(value, "00-") && utf8_printable(value));
+    if (traceparent_is_valid(value)) ASSERT(value.len == 55 && begins(value, "00-") && utf8_printable(value));
     if (admit_event_stream(value)) ASSERT(value.len >= strlen("text/event-stream"));
     enum media_type type = admit_media_type(value);
     ASSERT(type == MEDIA_OTHER || value.len >= strlen("application/json"));

@@ -3,8 +3,10 @@
 #ifndef VARVE_H
 #define VARVE_H
 
+#include <varve/aggregate.h>
 #include <varve/command.h>
 #include <varve/engine.h>
+#include <varve/enrich.h>
 #include <varve/error.h>
 #include <varve/event.h>
 #include <varve/query.h>

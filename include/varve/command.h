@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command side: deciders, executing commands, looking at aggregates.
+ * The command side: deciders and executing commands. Looking at aggregates is in aggregate.h.
  *
  * Threads: every function that takes an engine may be called from any thread. A decider's functions run on the engine's
  * workers: one stream's commands in one of them, looks in one more.
@@ -8,6 +8,7 @@
 #ifndef VARVE_COMMAND_H
 #define VARVE_COMMAND_H
 
+#include <varve/aggregate.h>
 #include <varve/read.h>
 
 #ifdef __cplusplus
@@ -28,7 +29,9 @@ typedef struct varve_command {
     varve_str correlation_id;      /* default: the command's id */
     varve_str causation_id;        /* what caused the command, if known; events name the command itself */
     varve_str actor;               /* who asked */
-    varve_str traceparent;         /* W3C trace context */
+    varve_str
+        context; /* JSON: what the decider's enrich fetched, for decide; empty: nothing. Not the caller's to set */
+    varve_str traceparent; /* W3C trace context, version 00; checked */
 } varve_command;
 
 /* What a decider decides; alive for one call of its decide function. */
@@ -56,14 +59,40 @@ typedef struct varve_command_handler {
     varve_decide decide;
 } varve_command_handler;
 
+/* What a decision is to rest on, being put together; alive for one call of reads. */
+typedef struct varve_reading varve_reading;
+
+/* Adds an alternative (copied). VARVE_OK, or a failure that `reads` returns in turn. */
+VARVE_API varve_status varve_read_item(varve_reading *reading, const varve_query_item *item);
+
+/* For a decision over several aggregates: which events, of whatever streams, the state is folded from. Pure; called
+ * once a command. Give items tags: the append looks at what each matches. */
+typedef varve_status (*varve_reads)(void *worker, const varve_command *command, varve_reading *reading,
+                                    varve_error *error);
+
+/* A command being enriched, with what may be asked for it (enrich.h); alive for one call of enrich. */
+typedef struct varve_enrichment varve_enrichment;
+
+/*
+ * Fetches what the decision needs from outside, once a command (not once a try), before it, on a thread that no other
+ * stream waits for; appends it to `context` as JSON. A failure is the command's, and nothing is written:
+ * VARVE_ENRICH_FAILED when something that was asked for could not be had, else VARVE_APPLICATION. `worker` is one of
+ * its own thread.
+ */
+typedef varve_status (*varve_enrich)(void *worker, const varve_command *command, varve_enrichment *enrichment,
+                                     varve_buf *context, varve_error *error);
+
 #define VARVE_NO_SNAPSHOTS UINT32_MAX
 
 /*
- * An aggregate's decider: a constant table. A state is `state_size` zeroed bytes, made ready by `initial` and released
+ * A decider: a constant table, of an aggregate or over a query. With `reads` in place of a category it decides the
+ * types in `commands`, on whatever stream: the state is folded from what matches, the events go to the command's stream
+ * as ever, and only if nothing new matches by then; else it is decided again. It has no snapshots.
+ * A state is `state_size` zeroed bytes, made ready by `initial` and released
  * by `fini`, both optional. A state is only ever used by the worker that made it.
  */
 typedef struct varve_decider {
-    const char *category;    /* streams "category-…" are this decider's */
+    const char *category;    /* streams "category-…" are this decider's; NULL with `reads` */
     size_t state_size;       /* bytes, at least 1 */
     uint32_t snapshot_every; /* events; 0 means 50; VARVE_NO_SNAPSHOTS */
     uint32_t state_version;  /* change it when the encoded state changes its meaning: older snapshots are ignored */
@@ -91,6 +120,12 @@ typedef struct varve_decider {
      * without both there are no snapshots. `decode` gets a state fresh from `initial`. */
     varve_status (*encode)(const void *state, varve_buf *json, varve_error *error);
     varve_status (*decode)(void *state, varve_str json, varve_error *error);
+
+    varve_reads reads;           /* in place of `category`; then `commands` is the table of handlers */
+    varve_enrich enrich;         /* optional */
+    const char *const *enriched; /* the types of command that it is called for, ended by NULL; NULL: all */
+    uint32_t enrich_timeout_ms;  /* for all that it asks; 0 means 5000, 60000 at most */
+    bool record_context;         /* the context stands in the metadata of the command's events, as "context" */
 } varve_decider;
 
 /*
@@ -112,18 +147,22 @@ typedef struct varve_outcome {
     varve_str message;        /* … and its explanation */
     uint64_t current_version; /* VARVE_CONFLICT: the stream's */
     varve_uuid id;            /* the command's */
+    bool repeated;            /* the first outcome of a command that was sent before */
     void *memory;             /* holds all of the above */
 } varve_outcome;
 
 VARVE_API void varve_outcome_fini(varve_outcome *outcome);
-/* Appends {"stream","version","first_position","last_position","events":[…]}, or for a rejection {"code","message"}. */
+/* Appends {"stream","version","first_position","last_position","events":[…]}, or for a rejection {"code","message"};
+ * with "repeated":true when it is a repeat. */
 VARVE_API void varve_outcome_write_json(const varve_outcome *outcome, varve_buf *out);
 
 /*
  * Executes a command, again when somebody else was faster (bounded), and waits; not from a callback. VARVE_OK: it is
- * durable. VARVE_REPEATED: this id was accepted before, here is the first outcome. VARVE_REJECTED: by the domain.
+ * durable. VARVE_REPEATED: this id was accepted before, here is the first outcome. VARVE_REJECTED: by the domain; it is
+ * kept when the caller gave the id, and a repeat is told it again. VARVE_ID_CONFLICT: the id is another command's.
  * VARVE_NOT_FOUND: no decider for the category or the command. VARVE_CONFLICT: the pinned version does not hold.
- * VARVE_APPLICATION: the decider's own code failed. Otherwise as varve_append. `outcome` may be NULL.
+ * VARVE_APPLICATION: the decider's own code failed. VARVE_ENRICH_FAILED: see varve_enrich. Otherwise as varve_append.
+ * `outcome` may be NULL.
  */
 VARVE_API varve_status varve_execute(varve_engine *engine, const varve_command *command, varve_outcome *outcome,
                                      varve_error *error);
@@ -154,95 +193,6 @@ VARVE_API varve_status varve_command_json_parse(varve_command_json **parsed, var
 /* Borrowed from `parsed`; may be changed before use. */
 VARVE_API varve_command *varve_command_json_command(varve_command_json *parsed);
 VARVE_API void varve_command_json_free(varve_command_json *parsed);
-
-/* ---- looking at an aggregate ---- */
-
-typedef struct varve_aggregate_options {
-    uint64_t version; /* as of this version; 0: the newest */
-    varve_time at;    /* as of this time; 0: now */
-    varve_clock clock;
-} varve_aggregate_options;
-
-/* An aggregate's state; start from {0}, end with varve_aggregate_fini. */
-typedef struct varve_aggregate {
-    varve_str stream;
-    varve_str state;           /* JSON, as the decider encodes it */
-    uint64_t version;          /* of the newest event in it */
-    uint64_t snapshot_version; /* of the snapshot the fold began with; 0: none */
-    uint64_t events_replayed;
-    void *memory;
-} varve_aggregate;
-
-VARVE_API void varve_aggregate_fini(varve_aggregate *aggregate);
-/* Appends {"stream","version","state","snapshot_version","events_replayed"}. */
-VARVE_API void varve_aggregate_write_json(const varve_aggregate *aggregate, varve_buf *out);
-
-/*
- * The state of an aggregate, now or in the past (`options` may be NULL). VARVE_NOT_FOUND: no decider
- * for the category, or the stream has no event by then; a version beyond the newest is
- * VARVE_NOT_FOUND too. Waits for a worker; not from a callback.
- */
-VARVE_API varve_status varve_aggregate_show(varve_engine *engine, varve_str stream,
-                                            const varve_aggregate_options *options, varve_aggregate *aggregate,
-                                            varve_error *error);
-
-#define VARVE_HISTORY_MAX 1000u
-
-typedef struct varve_history_options {
-    uint64_t from_version; /* of the first entry; 0: the beginning */
-    uint64_t limit;        /* entries at most; 0 means 100; VARVE_HISTORY_MAX at most */
-} varve_history_options;
-
-/* An event, and the difference it made to the state. */
-typedef struct varve_history_entry {
-    varve_event event; /* who did it and why are in its metadata */
-    varve_str patch;   /* JSON Patch (RFC 6902) from the state before to the state after; "[]": no difference */
-} varve_history_entry;
-
-/* A page of an aggregate's history; start from {0}, end with varve_history_fini. */
-typedef struct varve_history {
-    varve_str stream;
-    const varve_history_entry *entries;
-    size_t count;
-    uint64_t next; /* from_version of the next page; 0: there is none */
-    void *memory;
-} varve_history;
-
-VARVE_API void varve_history_fini(varve_history *history);
-/* Appends {"version","position","type","event_id","occurred_at","recorded_at","metadata","patch":[…]}. */
-VARVE_API void varve_history_entry_write_json(const varve_history_entry *entry, varve_buf *out);
-/* Appends {"stream","entries":[…],"next":VERSION|null}. */
-VARVE_API void varve_history_write_json(const varve_history *history, varve_buf *out);
-
-/*
- * A page of what happened to an aggregate and what each event changed, oldest first (`options` may be NULL). The
- * page holds fewer entries than asked for when they are large; `next` says where to go on. Errors as
- * varve_aggregate_show; VARVE_INVALID also when the limit is too high. Waits for a worker; not from a callback.
- */
-VARVE_API varve_status varve_aggregate_history(varve_engine *engine, varve_str stream,
-                                               const varve_history_options *options, varve_history *history,
-                                               varve_error *error);
-
-/* What makes one state of an aggregate out of another; start from {0}, end with varve_difference_fini. */
-typedef struct varve_difference {
-    varve_str stream;
-    uint64_t from, to; /* versions; 0: the state before the first event */
-    varve_str patch;   /* JSON Patch (RFC 6902); "[]" when the states are equal */
-    void *memory;
-} varve_difference;
-
-VARVE_API void varve_difference_fini(varve_difference *difference);
-/* Appends {"stream","from","to","patch":[…]}. */
-VARVE_API void varve_difference_write_json(const varve_difference *difference, varve_buf *out);
-
-/*
- * The difference between an aggregate at two versions or times, in either order. `from` NULL is the state before the
- * first event, and so is a time at which there was none yet; `to` NULL is the newest. Otherwise, and for errors, as
- * varve_aggregate_show. Waits for a worker; not from a callback.
- */
-VARVE_API varve_status varve_aggregate_diff(varve_engine *engine, varve_str stream, const varve_aggregate_options *from,
-                                            const varve_aggregate_options *to, varve_difference *difference,
-                                            varve_error *error);
 
 #ifdef __cplusplus
 }

@@ -26,34 +26,35 @@ extern "C" {
 #endif
 
 /* X(name, value, word, meaning). The word is stable: it is the last part of the HTTP problem type. */
-#define VARVE_STATUS_TABLE(X)                                                                                \
-    X(VARVE_OK, 0, "ok", "success")                                                                          \
-    X(VARVE_DONE, 1, "done", "there is nothing more")                                                        \
-    X(VARVE_CAUGHT_UP, 2, "caught-up", "the backlog is through, what follows is live")                       \
-    X(VARVE_IDLE, 3, "idle", "nothing new came within the waiting time")                                     \
-    X(VARVE_REJECTED, 4, "command-rejected", "the domain rejected the command")                              \
-    X(VARVE_REPEATED, 5, "repeated", "this was done before; the first result is returned")                   \
-    X(VARVE_SKIPPED, 6, "skipped", "much was passed over by the filters and more is left to look at")        \
-    X(VARVE_INVALID, -1, "invalid", "the input is wrong")                                                    \
-    X(VARVE_NOT_FOUND, -2, "not-found", "there is no such thing")                                            \
-    X(VARVE_CONFLICT, -3, "version-conflict", "a condition does not hold")                                   \
-    X(VARVE_ID_CONFLICT, -4, "id-conflict", "an event id is already in use for something else")              \
-    X(VARVE_TOO_LARGE, -5, "too-large", "a limit on size is exceeded")                                       \
-    X(VARVE_UNSUPPORTED, -6, "unsupported", "designed, but not built yet")                                   \
-    X(VARVE_BUSY, -7, "busy", "a queue is full; try again")                                                  \
-    X(VARVE_UNAVAILABLE, -8, "unavailable", "the service is stopping or cannot be reached")                  \
-    X(VARVE_TIMEOUT, -9, "timeout", "it did not happen within the time limit")                               \
-    X(VARVE_INDETERMINATE, -10, "outcome-unknown", "it may have happened; repeat with the same ids")         \
-    X(VARVE_LOCKED, -11, "locked", "another process holds it")                                               \
-    X(VARVE_DENIED, -12, "denied", "not allowed")                                                            \
-    X(VARVE_FULL, -13, "disk-full", "the disk is full; nothing was written")                                 \
-    X(VARVE_IO, -14, "io-error", "the operating system reported an input or output error")                   \
-    X(VARVE_CORRUPT, -15, "corrupt", "stored data fails its integrity check")                                \
-    X(VARVE_NOMEM, -16, "out-of-memory", "memory could not be allocated")                                    \
-    X(VARVE_APPLICATION, -17, "application-error", "the application's own code or SQL failed")               \
-    X(VARVE_INCOMPATIBLE, -18, "incompatible", "not a varve store, or one of another format version")        \
-    X(VARVE_REWOUND, -19, "history-changed", "the checkpoint belongs to another incarnation of the log")     \
-    X(VARVE_KEY_CONFLICT, -20, "idempotency-key-reused", "the idempotency key was used for another request") \
+#define VARVE_STATUS_TABLE(X)                                                                                   \
+    X(VARVE_OK, 0, "ok", "success")                                                                             \
+    X(VARVE_DONE, 1, "done", "there is nothing more")                                                           \
+    X(VARVE_CAUGHT_UP, 2, "caught-up", "the backlog is through, what follows is live")                          \
+    X(VARVE_IDLE, 3, "idle", "nothing new came within the waiting time")                                        \
+    X(VARVE_REJECTED, 4, "command-rejected", "the domain rejected the command")                                 \
+    X(VARVE_REPEATED, 5, "repeated", "this was done before; the first result is returned")                      \
+    X(VARVE_SKIPPED, 6, "skipped", "much was passed over by the filters and more is left to look at")           \
+    X(VARVE_INVALID, -1, "invalid", "the input is wrong")                                                       \
+    X(VARVE_NOT_FOUND, -2, "not-found", "there is no such thing")                                               \
+    X(VARVE_CONFLICT, -3, "version-conflict", "a condition does not hold")                                      \
+    X(VARVE_ID_CONFLICT, -4, "id-conflict", "an event id is already in use for something else")                 \
+    X(VARVE_TOO_LARGE, -5, "too-large", "a limit on size is exceeded")                                          \
+    X(VARVE_UNSUPPORTED, -6, "unsupported", "designed, but not built yet")                                      \
+    X(VARVE_BUSY, -7, "busy", "a queue is full; try again")                                                     \
+    X(VARVE_UNAVAILABLE, -8, "unavailable", "the service is stopping or cannot be reached")                     \
+    X(VARVE_TIMEOUT, -9, "timeout", "it did not happen within the time limit")                                  \
+    X(VARVE_INDETERMINATE, -10, "outcome-unknown", "it may have happened; repeat with the same ids")            \
+    X(VARVE_LOCKED, -11, "locked", "another process holds it")                                                  \
+    X(VARVE_DENIED, -12, "denied", "not allowed")                                                               \
+    X(VARVE_FULL, -13, "disk-full", "the disk is full; nothing was written")                                    \
+    X(VARVE_IO, -14, "io-error", "the operating system reported an input or output error")                      \
+    X(VARVE_CORRUPT, -15, "corrupt", "stored data fails its integrity check")                                   \
+    X(VARVE_NOMEM, -16, "out-of-memory", "memory could not be allocated")                                       \
+    X(VARVE_APPLICATION, -17, "application-error", "the application's own code or SQL failed")                  \
+    X(VARVE_INCOMPATIBLE, -18, "incompatible", "not a varve store, or one of another format version")           \
+    X(VARVE_REWOUND, -19, "history-changed", "the checkpoint belongs to another incarnation of the log")        \
+    X(VARVE_KEY_CONFLICT, -20, "idempotency-key-reused", "the idempotency key was used for another request")    \
+    X(VARVE_ENRICH_FAILED, -21, "enrichment-failed", "what the decision needs could not be fetched; try again") \
     X(VARVE_SCHEMA_MISMATCH, -22, "schema-mismatch", "an event's data does not fit the schema for its type")
 
 typedef enum varve_status {

@@ -38,27 +38,30 @@ typedef struct varve_candidate {
 typedef struct varve_trial_options {
     size_t size; /* sizeof(varve_trial_options), or 0 for this version's */
     varve_candidate candidate;
-    varve_str stream; /* the aggregate, of the decider's category; copied */
+    varve_str stream; /* the aggregate, of the decider's category; over a query, where events go; copied */
 } varve_trial_options;
 
 /*
- * Begins with the aggregate in its initial state, at version 0. VARVE_INVALID when the decider's table is incomplete, an
- * upcaster or a schema would not be taken by an engine, or the stream has no name, VARVE_NOT_FOUND when the stream is not of its category, VARVE_APPLICATION when the decider
- * fails, VARVE_NOMEM.
+ * Begins with the aggregate in its initial state, at version 0; with a decider over a query each command begins with
+ * what it asks for of all that was applied. VARVE_INVALID when the decider's table is incomplete, an upcaster or a
+ * schema would not be taken by an engine, or the stream has no name, VARVE_NOT_FOUND when the stream is not of the
+ * decider's category, VARVE_APPLICATION when the decider fails, VARVE_NOMEM.
  */
 VARVE_API varve_status varve_trial_open(varve_trial **trial, const varve_trial_options *options, varve_error *error);
 
 /*
  * An event that happened before: applied to the state, as one that was read from the log. Its stream is the trial's
- * when it is empty, and its version the next one. VARVE_INVALID, VARVE_TOO_LARGE when the log would not take the event;
- * the state is as it was. VARVE_APPLICATION when `evolve` fails: then the trial can only be closed.
+ * when it is empty (over a query it may be any), and its version the next one. VARVE_INVALID, VARVE_TOO_LARGE when the
+ * log would not take the event; the state is as it was. VARVE_APPLICATION when `evolve` fails: then the trial can only
+ * be closed.
  */
 VARVE_API varve_status varve_trial_apply(varve_trial *trial, const varve_event *event, varve_error *error);
 
 /*
  * Executes a command as varve_execute does, and applies the events. Its stream is the trial's when it is empty; what
  * else is left out is the default of varve_execute, but for the time, which is VARVE_TRIAL_TIME, and the id, which
- * counts the trial's commands. A trial remembers no ids: no command is a repeat.
+ * counts the trial's commands. `enrich` is not called: the command's context is what it would have given. A trial
+ * remembers no ids: no command is a repeat.
  *
  * VARVE_OK, VARVE_REJECTED, or what varve_execute answers, with the same outcome, in which no event has a position or a
  * time of recording. VARVE_APPLICATION also when `evolve` fails on the command's own events: then the trial can only be
@@ -68,8 +71,9 @@ VARVE_API varve_status varve_trial_execute(varve_trial *trial, const varve_comma
                                            varve_error *error);
 
 /*
- * Replaces `json` by the state, as the decider encodes it. VARVE_UNSUPPORTED when it has no `encode`,
- * VARVE_APPLICATION when that fails, VARVE_NOMEM.
+ * Replaces `json` by the state, as the decider encodes it; over a query, what the latest command was decided on.
+ * VARVE_UNSUPPORTED when it has no `encode`, VARVE_NOT_FOUND when there was no command yet, VARVE_APPLICATION when
+ * `encode` fails, VARVE_NOMEM.
  */
 VARVE_API varve_status varve_trial_show(const varve_trial *trial, varve_buf *json, varve_error *error);
 

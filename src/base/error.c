@@ -37,6 +37,7 @@ static unsigned flags_of(varve_status status)
     case VARVE_BUSY:
     case VARVE_UNAVAILABLE:
     case VARVE_TIMEOUT:
+    case VARVE_ENRICH_FAILED:
     case VARVE_LOCKED:
     case VARVE_FULL:
     case VARVE_NOMEM:

@@ -20,11 +20,12 @@ void answers_write_rejection(varve_str json, varve_buf *out)
     varve_str message = VARVE_STR("null");
     varve_json_raw(json, "code", &code, NULL);
     varve_json_raw(json, "message", &message, NULL);
+    bool repeated = varve_json_raw(json, "repeated", &(varve_str){ 0 }, NULL) == VARVE_OK;
     varve_buf_str(out, VARVE_STR("{\"code\":"));
     varve_buf_str(out, code);
     varve_buf_str(out, VARVE_STR(",\"message\":"));
     varve_buf_str(out, message);
-    varve_buf_str(out, VARVE_STR("}"));
+    varve_buf_str(out, repeated ? VARVE_STR(",\"repeated\":true}") : VARVE_STR("}"));
 }
 
 static void write_failure(const varve_error *failure, varve_buf *out)

@@ -146,6 +146,7 @@ static void send_line(struct local *local, const struct call *call, struct slot 
     if (status == VARVE_OK) {
         varve_command *command = varve_command_json_command(parsed);
         command->actor = call_text(call, OPTION_ACTOR);
+        command->traceparent = call_text(call, OPTION_TRACEPARENT);
         status = varve_execute_async(local->engine, command, on_outcome, slot, &slot->failure);
     }
     varve_command_json_free(parsed);
@@ -281,6 +282,7 @@ static varve_status send_remote(const struct call *call, struct lines *lines, st
             .body = varve_buf_view(&body),
             .content_type = "application/x-ndjson",
             .accept = "application/x-ndjson",
+            .traceparent = call_option(call, OPTION_TRACEPARENT),
             .line = take_answer,
             .ctx = &exchange,
         };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json.h"
+#include "base/traceparent.h"
 #include "cli/answers.h"
 #include "cli/batch.h"
 #include "cli/input.h"
@@ -30,6 +31,25 @@ static varve_status refuse_actor(varve_error *error)
                            "--actor through a server is not built yet: it will know who asks by their token");
 }
 
+static void add_text(varve_buf *body, const char *name, varve_str value)
+{
+    if (value.len > 0) {
+        varve_buf_printf(body, ",\"%s\":", name);
+        varve_buf_json_string(body, value);
+    }
+}
+
+static varve_status ask(const char *server, const struct remote_request *request, varve_buf *answer, varve_error *error)
+{
+    struct remote *remote = NULL;
+    varve_status status = remote_open(&remote, server, error);
+    if (status == VARVE_OK) {
+        status = remote_send(remote, request, answer, error);
+    }
+    remote_close(remote);
+    return status;
+}
+
 static varve_status send_remote(const struct call *call, const varve_command *command, const char *expected,
                                 varve_buf *answer, varve_error *error)
 {
@@ -39,6 +59,10 @@ static varve_status send_remote(const struct call *call, const varve_command *co
     varve_status status = VARVE_OK;
     if (command->actor.len > 0) {
         return refuse_actor(error);
+    }
+    /* A server leaves a header that is no trace context alone. Who types one should learn of it. */
+    if (command->traceparent.len > 0 && !traceparent_is_valid(command->traceparent)) {
+        return varve_error_set(error, VARVE_INVALID, "--traceparent: not 00-TRACE-PARENT-FLAGS");
     }
     varve_uuid_format(command->id, id);
     varve_buf_str(&path, VARVE_STR("/commands"));
@@ -59,10 +83,17 @@ static varve_status send_remote(const struct call *call, const varve_command *co
             varve_buf_printf(&body, "%s\"", expected);
         }
     }
+    add_text(&body, "correlation_id", command->correlation_id);
+    add_text(&body, "causation_id", command->causation_id);
     varve_buf_str(&body, VARVE_STR("}"));
+    struct remote_request request = {
+        .path = varve_buf_view(&path),
+        .body = varve_buf_view(&body),
+        .content_type = "application/json",
+        .traceparent = call_option(call, OPTION_TRACEPARENT),
+    };
     status = path.failed || body.failed ? varve_error_set(error, VARVE_NOMEM, "out of memory for a request")
-                                        : remote_ask(call->server, varve_buf_view(&path), "application/json",
-                                                     varve_buf_view(&body), answer, error);
+                                        : ask(call->server, &request, answer, error);
     varve_buf_fini(&body);
     varve_buf_fini(&path);
     return status;
@@ -92,6 +123,9 @@ static varve_status make_command(const struct call *call, varve_buf *data, varve
     command->stream = varve_str_of(call->arguments[1]);
     command->data = varve_buf_view(data);
     command->actor = call_text(call, OPTION_ACTOR);
+    command->correlation_id = call_text(call, OPTION_CORRELATION_ID);
+    command->causation_id = call_text(call, OPTION_CAUSATION_ID);
+    command->traceparent = call_text(call, OPTION_TRACEPARENT);
     if (status == VARVE_OK && expected != NULL) {
         status =
             varve_expected_version_parse(varve_str_of(expected), &command->expected, &command->expected_version, error);
@@ -132,10 +166,15 @@ static varve_status send_one(const struct call *call, varve_error *error)
 
 varve_status run_command_send(struct call *call, varve_error *error)
 {
+    if (call->server != NULL && call_option(call, OPTION_ALLOW_PRIVATE_ADDRESSES) != NULL) {
+        return varve_error_set(error, VARVE_INVALID,
+                               "--allow-private-addresses goes with --store; a server has its own");
+    }
     if (call->argument_count == 2) {
         return send_one(call, error);
     }
-    static const enum option of_one[] = { OPTION_DATA, OPTION_ID, OPTION_EXPECTED_VERSION };
+    static const enum option of_one[] = { OPTION_DATA, OPTION_ID, OPTION_EXPECTED_VERSION, OPTION_CORRELATION_ID,
+                                          OPTION_CAUSATION_ID };
     for (size_t i = 0; i < sizeof(of_one) / sizeof(of_one[0]); i++) {
         if (call_option(call, of_one[i]) != NULL) {
             return varve_error_set(error, VARVE_INVALID,

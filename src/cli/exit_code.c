@@ -27,6 +27,7 @@ int exit_code(varve_status status)
     case VARVE_BUSY:
     case VARVE_UNAVAILABLE:
     case VARVE_TIMEOUT:
+    case VARVE_ENRICH_FAILED:
     case VARVE_LOCKED:
         return EXIT_UNAVAILABLE;
     case VARVE_DENIED:

@@ -36,7 +36,11 @@ static varve_status open_engine(struct local *local, const struct call *call, bo
                                 varve_error *error)
 {
     varve_engine_options options = {
-        .store = call->store, .read_only = read_only, .must_exist = must_exist, .log = local_log
+        .store = call->store,
+        .read_only = read_only,
+        .must_exist = must_exist,
+        .allow_private_addresses = call_option(call, OPTION_ALLOW_PRIVATE_ADDRESSES) != NULL,
+        .log = local_log,
     };
     local->read_only = read_only;
     return varve_engine_open(&local->engine, &options, error);

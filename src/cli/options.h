@@ -1,72 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What can be typed, and a command line read against it. The table itself is in verbs.c. */
+/* What can be typed, and a command line read against it. The tables are in verbs.c. */
 #ifndef VARVE_CLI_OPTIONS_H
 #define VARVE_CLI_OPTIONS_H
 
 #include <varve/command.h>
 #include <varve/read.h>
 
+#include "cli/option.h"
 #include "cli/output.h"
-
-enum option {
-    OPTION_STORE,
-    OPTION_APP,
-    OPTION_SERVER,
-    OPTION_LISTEN,
-    OPTION_OUTPUT,
-    OPTION_QUIET,
-    OPTION_ACTOR,
-    OPTION_TYPE,
-    OPTION_CATEGORY,
-    OPTION_CORRELATION_ID,
-    OPTION_DATA,
-    OPTION_METADATA,
-    OPTION_TAG,
-    OPTION_ID,
-    OPTION_OCCURRED_AT,
-    OPTION_EXPECTED_VERSION,
-    OPTION_FROM,
-    OPTION_FROM_AT,
-    OPTION_TO,
-    OPTION_TO_AT,
-    OPTION_UNTIL_VERSION,
-    OPTION_DIRECTION,
-    OPTION_AFTER,
-    OPTION_INCARNATION,
-    OPTION_LIMIT,
-    OPTION_FOLLOW,
-    OPTION_VERSION,
-    OPTION_AT,
-    OPTION_CLOCK,
-    OPTION_CURSOR,
-    OPTION_AFTER_POSITION,
-    OPTION_WAIT,
-    OPTION_MEMBERS,
-    OPTION_MAX_ATTEMPTS,
-    OPTION_MEMBER,
-    OPTION_CONSUMER,
-    OPTION_WAIT_MS,
-    OPTION_LEASE_MS,
-    OPTION_THROUGH,
-    OPTION_DELAY_MS,
-    OPTION_REASON,
-    OPTION_FILTER,
-    OPTION_AGAINST,
-    OPTION_WORKERS,
-    OPTION_HELP,
-    OPTION_COUNT
-};
-
-struct option_spec {
-    const char *name;        /* without "--" */
-    const char *value;       /* what help calls its value; NULL: it has none */
-    const char *environment; /* the variable that stands in for it; NULL: none */
-    bool repeatable;
-    const char *help;
-};
-
-/* By enum option. */
-extern const struct option_spec option_specs[OPTION_COUNT];
 
 /* What a verb works on; an option or environment variable of another kind does not apply to it. */
 enum {
@@ -143,9 +84,8 @@ const char *call_option_at(const struct call *call, enum option option, size_t i
 varve_str call_text(const struct call *call, enum option option);
 /* A number; `*number` stays as it is when the option was not given. VARVE_INVALID names the option. */
 varve_status call_number(const struct call *call, enum option option, uint64_t *number, varve_error *error);
-/* A time as RFC 3339, likewise. */
+/* A time as RFC 3339; "recorded" or "occurred": likewise. */
 varve_status call_time(const struct call *call, enum option option, varve_time *time, varve_error *error);
-/* "recorded" or "occurred", likewise. */
 varve_status call_clock(const struct call *call, varve_clock *clock, varve_error *error);
 
 #endif

@@ -2,28 +2,13 @@
 #include "cli/remote.h"
 
 #include <ctype.h>
-#include <curl/curl.h>
-#include <dlfcn.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/curl.h"
+
 /* How long an answer that does not come line by line may take. */
 enum { CONNECT_SECONDS = 5, ANSWER_SECONDS = 120, SILENT_SECONDS = 60 };
-
-/* What is used of libcurl. */
-struct curl_functions {
-    CURLcode (*global_init)(long flags);
-    void (*global_cleanup)(void);
-    CURL *(*easy_init)(void);
-    void (*easy_cleanup)(CURL *handle);
-    void (*easy_reset)(CURL *handle);
-    CURLcode (*easy_setopt)(CURL *handle, CURLoption option, ...);
-    CURLcode (*easy_getinfo)(CURL *handle, CURLINFO info, ...);
-    CURLcode (*easy_perform)(CURL *handle);
-    const char *(*easy_strerror)(CURLcode code);
-    struct curl_slist *(*slist_append)(struct curl_slist *list, const char *text);
-    void (*slist_free_all)(struct curl_slist *list);
-};
 
 struct remote {
     const char *url;
@@ -56,39 +41,6 @@ static bool is_loopback(varve_str host)
     return false;
 }
 
-/* Finds the functions; the library stays open, since what it registers cannot be undone safely. */
-static bool load_curl(struct curl_functions *curl, varve_error *error)
-{
-    void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL) {
-        library = dlopen("libcurl-gnutls.so.4", RTLD_NOW | RTLD_LOCAL);
-    }
-    if (library == NULL) {
-        varve_error_set(error, VARVE_UNAVAILABLE, "--server needs libcurl, which is not installed (Debian: libcurl4)");
-        return false;
-    }
-    const struct {
-        const char *name;
-        void *function;
-    } wanted[] = {
-        { "curl_global_init", &curl->global_init },       { "curl_global_cleanup", &curl->global_cleanup },
-        { "curl_easy_init", &curl->easy_init },           { "curl_easy_cleanup", &curl->easy_cleanup },
-        { "curl_easy_reset", &curl->easy_reset },         { "curl_easy_setopt", &curl->easy_setopt },
-        { "curl_easy_getinfo", &curl->easy_getinfo },     { "curl_easy_perform", &curl->easy_perform },
-        { "curl_easy_strerror", &curl->easy_strerror },   { "curl_slist_append", &curl->slist_append },
-        { "curl_slist_free_all", &curl->slist_free_all },
-    };
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        void *symbol = dlsym(library, wanted[i].name);
-        if (symbol == NULL) {
-            varve_error_set(error, VARVE_UNAVAILABLE, "the installed libcurl has no %s", wanted[i].name);
-            return false;
-        }
-        memcpy(wanted[i].function, &symbol, sizeof(symbol));
-    }
-    return true;
-}
-
 varve_status remote_open(struct remote **out, const char *url, varve_error *error)
 {
     *out = NULL;
@@ -104,7 +56,7 @@ varve_status remote_open(struct remote **out, const char *url, varve_error *erro
     while (url[remote->url_len - 1] == '/') {
         remote->url_len--;
     }
-    if (!load_curl(&remote->curl, error)) {
+    if (curl_load(&remote->curl, "--server", error) < 0) {
         free(remote);
         return VARVE_UNAVAILABLE;
     }
@@ -278,6 +230,9 @@ static struct curl_slist *make_headers(const struct curl_functions *curl, const 
         list = add_header(curl, list, "Content-Type", request->content_type);
         /* A large body must not wait a second for permission. */
         list = list == NULL ? NULL : curl->slist_append(list, "Expect:");
+    }
+    if (list != NULL && request->traceparent != NULL) {
+        list = add_header(curl, list, "traceparent", request->traceparent);
     }
     return list;
 }

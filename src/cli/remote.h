@@ -24,6 +24,7 @@ struct remote_request {
     varve_str body;
     const char *content_type; /* of the body; NULL: a GET without one */
     const char *accept;       /* NULL: application/json */
+    const char *traceparent;  /* a header; NULL: none */
 
     /* When set, a successful answer comes here line by line, without line ends, as it arrives, and not into
      * `answer`. Anything but VARVE_OK ends the request and is returned. */

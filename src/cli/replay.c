@@ -44,7 +44,7 @@ static varve_status open_version(struct app **app, const char *option, const cha
     if (status < 0) {
         return varve_error_set(error, status, "--%s: %s", option, cause.message);
     }
-    return app_find_aggregate(*app, varve_str_of(category), candidate)
+    return app_find_decider(*app, varve_str_of(category), (varve_str){ 0 }, candidate)
                ? VARVE_OK
                : varve_error_set(error, VARVE_NOT_FOUND, "--%s: %s has no aggregate of category '%s'", option, folder,
                                  category);

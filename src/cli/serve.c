@@ -84,6 +84,8 @@ varve_status run_serve(struct call *call, varve_error *error)
     sigset_t waited;
     sigset_t before;
     varve_engine_options options = { .store = call->store == NULL ? default_store : call->store,
+                                     .allow_private_addresses =
+                                         call_option(call, OPTION_ALLOW_PRIVATE_ADDRESSES) != NULL,
                                      .log = log_line_out,
                                      .log_ctx = call };
     raise_file_limit();

@@ -142,7 +142,7 @@ static varve_status check_stream(const struct suite *suite, const struct spec_fi
 {
     varve_str category = varve_stream_category(example->stream);
     varve_candidate candidate = { 0 };
-    if (app_find_aggregate(suite->app, category, &candidate)) {
+    if (app_find_decider(suite->app, example->stream, example->command.type, &candidate)) {
         return VARVE_OK;
     }
     return varve_error_set(error, VARVE_INVALID, "%s:%u:%u: the application has no aggregate of category '%.*s'",
@@ -176,7 +176,7 @@ static varve_status run_example(struct suite *suite, const struct spec_file *fil
 {
     struct spec_result result = { 0 };
     varve_candidate candidate = { 0 };
-    (void)app_find_aggregate(suite->app, varve_stream_category(example->stream), &candidate); /* as was checked */
+    (void)app_find_decider(suite->app, example->stream, example->command.type, &candidate); /* as was checked */
     varve_status status = spec_run(example, &candidate, &result, error);
     if (status == VARVE_OK) {
         status = test_report_add(&suite->report, file->name, example, &result, error);

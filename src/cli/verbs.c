@@ -15,7 +15,10 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [OPTION_TYPE] = { "type", "TYPE", NULL, true, "the event's type, such as OrderPlaced" },
     [OPTION_CATEGORY] = { "category", "NAME", NULL, true,
                           "streams of this category: what stands before the first '-'" },
-    [OPTION_CORRELATION_ID] = { "correlation-id", "ID", NULL, false, "events with this correlation id" },
+    [OPTION_CORRELATION_ID] = { "correlation-id", "ID", NULL, false,
+                                "of which the events are that are wanted, or that come of the command" },
+    [OPTION_CAUSATION_ID] = { "causation-id", "ID", NULL, false, "what caused the command" },
+    [OPTION_TRACEPARENT] = { "traceparent", "TEXT", NULL, false, "the W3C trace context, for the events' metadata" },
     [OPTION_DATA] = { "data", "JSON", NULL, false, "the payload; @FILE reads it from a file, - from standard input" },
     [OPTION_METADATA] = { "metadata", "JSON", NULL, false, "the event's metadata, an object" },
     [OPTION_TAG] = { "tag", "TAG", NULL, true, "a tag" },
@@ -54,6 +57,8 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [OPTION_FILTER] = { "filter", "TEXT", NULL, false, "only examples whose name has this in it" },
     [OPTION_AGAINST] = { "against", "DIR", NULL, false, "the folder of the version to compare the states with" },
     [OPTION_WORKERS] = { "workers", "N", NULL, false, "streams folded at once, 16 at most; default: one a processor" },
+    [OPTION_ALLOW_PRIVATE_ADDRESSES] = { "allow-private-addresses", NULL, NULL, false,
+                                         "enrich may ask private, loopback and link-local addresses over HTTP" },
     [OPTION_HELP] = { "help", NULL, NULL, false, "this" },
 };
 
@@ -125,7 +130,7 @@ static const char park_details[] =
     "The later events of its stream wait behind it until it is retried or skipped; all others go on.";
 
 const struct verb verb_table[] = {
-    { "serve", NULL, "APP", 1, 1, USES_ANY | USES_STORE, BIT(LISTEN), run_serve,
+    { "serve", NULL, "APP", 1, 1, USES_ANY | USES_STORE, BIT(LISTEN) | BIT(ALLOW_PRIVATE_ADDRESSES), run_serve,
       "Run the application in folder APP and answer over HTTP", serve_details },
     { "test", NULL, "APP [FILE...]", 1, SIZE_MAX, 0, BIT(FILTER), run_test,
       "Run the examples of the application in folder APP", test_details },
@@ -146,8 +151,9 @@ const struct verb verb_table[] = {
       run_log_read, "Show all events in order of position", log_details },
     { "event", "show", "ID", 1, 1, USES_STORE | USES_SERVER, 0, run_event_show, "Show one event", NULL },
     { "command", "send", "TYPE STREAM | -|FILE", 1, 2, USES_STORE | USES_APP | USES_SERVER,
-      BIT(DATA) | BIT(ID) | BIT(EXPECTED_VERSION) | BIT(ACTOR), run_command_send, "Execute a command, or a batch",
-      batch_details },
+      BIT(DATA) | BIT(ID) | BIT(EXPECTED_VERSION) | BIT(ACTOR) | BIT(CORRELATION_ID) | BIT(CAUSATION_ID) |
+          BIT(TRACEPARENT) | BIT(ALLOW_PRIVATE_ADDRESSES),
+      run_command_send, "Execute a command, or a batch", batch_details },
     { "aggregate", "show", "STREAM", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(VERSION) | BIT(AT) | BIT(CLOCK),
       run_aggregate_show, "Show an aggregate's state, now or in the past", NULL },
     { "aggregate", "history", "STREAM", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(FROM) | BIT(LIMIT),

@@ -238,7 +238,9 @@ static void count_line(void *ctx, varve_log_level level, const char *line)
 
 static void prepare(struct bank *bank)
 {
-    *bank = (struct bank){ .folder = "/tmp/varve-bank-XXXXXX", .account = bank_account, .state_bytes = 1 << 20 };
+    *bank = (struct bank){
+        .folder = "/tmp/varve-bank-XXXXXX", .account = bank_account, .state_bytes = 1 << 20, .retention_s = 86400
+    };
     pthread_mutex_init(&bank->mutex, NULL);
     pthread_cond_init(&bank->changed, NULL);
     assert_non_null(mkdtemp(bank->folder));
@@ -277,10 +279,17 @@ void bank_start(struct bank *bank, uint32_t workers, uint32_t queue_limit)
 {
     varve_error error = { 0 };
     struct lanes_options options = {
-        .workers = workers, .queue_limit = queue_limit, .state_bytes = bank->state_bytes, .log = { count_line, bank }
+        .workers = workers,
+        .queue_limit = queue_limit,
+        .state_bytes = bank->state_bytes,
+        .retention_s = bank->retention_s,
+        .enrich_workers = 4,
+        .asks = bank->asks,
+        .log = { count_line, bank },
     };
     assert_int_equal(lanes_open(&bank->lanes, bank->store, &options, &error), VARVE_OK);
     assert_int_equal(lanes_add(bank->lanes, &bank->account, bank, &error), VARVE_OK);
+    if (bank->second != NULL) assert_int_equal(lanes_add(bank->lanes, bank->second, bank, &error), VARVE_OK);
     assert_int_equal(lanes_start(bank->lanes, &error), VARVE_OK);
 }
 

@@ -29,7 +29,10 @@ struct bank {
     varve_store *store;
     struct lanes *lanes;
     varve_decider account; /* bank_account, to be changed before bank_start … */
-    size_t state_bytes;    /* … and so is this, of lanes_options */
+    size_t state_bytes;    /* … and so are these, of lanes_options */
+    uint32_t retention_s;
+    struct enrich_asks asks;
+    const varve_decider *second; /* beside it, with the bank for its ctx; NULL: none */
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     /* ---- */

@@ -15,8 +15,9 @@ struct candidate {
 };
 
 /*
- * Checks the table and the upcasters, and opens a worker for one thread at a time. VARVE_INVALID when one is incomplete,
- * or what the table's worker_open returns. `error` is not NULL. {0}, or what was opened, ends with candidate_close.
+ * Checks the table and the upcasters, and opens a worker for one thread at a time. VARVE_INVALID when one is
+ * incomplete, or what the table's worker_open returns. `error` is not NULL. {0}, or what was opened, ends with
+ * candidate_close.
  */
 varve_status candidate_open(struct candidate *candidate, const varve_candidate *given, varve_error *error);
 void candidate_close(struct candidate *candidate);

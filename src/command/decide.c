@@ -2,6 +2,7 @@
 #include "command/decide.h"
 
 #include "command/failure.h"
+#include "command/registry.h"
 
 varve_decide decide_find(const varve_decider *table, varve_str type)
 {
@@ -27,7 +28,7 @@ bool decide_is_expected(const varve_command *command, uint64_t version)
 
 static varve_status refuse_unknown(const varve_decider *table, varve_str type, varve_error *error)
 {
-    return varve_error_set(error, VARVE_NOT_FOUND, "'%s' has no command '%.*s'", table->category, (int)type.len,
+    return varve_error_set(error, VARVE_NOT_FOUND, "'%s' has no command '%.*s'", registry_name(table), (int)type.len,
                            type.ptr);
 }
 

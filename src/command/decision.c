@@ -22,7 +22,7 @@ static void add_member(varve_buf *json, const char *name, varve_str value)
  * What every event says about where it came from. Its cause is the command; a command is not
  * stored, so what caused the command stands here too, or the chain would end at it.
  */
-static void write_metadata(const varve_command *command, varve_buf *json)
+static void write_metadata(const varve_command *command, const struct decision_notes *notes, varve_buf *json)
 {
     char id[VARVE_UUID_TEXT_BYTES];
     varve_uuid_format(command->id, id);
@@ -30,18 +30,23 @@ static void write_metadata(const varve_command *command, varve_buf *json)
     add_member(json, "correlation_id", command->correlation_id);
     add_member(json, "causation_id", varve_str_of(id));
     add_member(json, "command_causation_id", command->causation_id);
+    add_member(json, "command_digest", notes->digest);
     add_member(json, "actor", command->actor);
     add_member(json, "traceparent", command->traceparent);
+    if (notes->context.len > 0) {
+        varve_buf_str(json, VARVE_STR(",\"context\":"));
+        varve_buf_str(json, notes->context);
+    }
     varve_buf_str(json, VARVE_STR("}"));
 }
 
 varve_status decision_begin(struct varve_decision *decision, struct arena *arena, const varve_command *command,
-                            varve_error *error)
+                            const struct decision_notes *notes, varve_error *error)
 {
     varve_buf metadata = { 0 };
     arena_reset(arena);
     *decision = (struct varve_decision){ .arena = arena, .command_id = command->id };
-    write_metadata(command, &metadata);
+    write_metadata(command, notes, &metadata);
     bool copied = !metadata.failed && arena_copy(arena, varve_buf_view(&metadata), &decision->metadata) &&
                   arena_copy(arena, command->stream, &decision->stream);
     varve_buf_fini(&metadata);

@@ -24,12 +24,18 @@ struct varve_decision {
     varve_error error; /* the first failure of varve_emit or varve_reject; it outweighs what the decider returns */
 };
 
+/* What the metadata says besides; each may be empty. */
+struct decision_notes {
+    varve_str digest;  /* of a command whose id may come again */
+    varve_str context; /* JSON, to be recorded */
+};
+
 /*
  * Makes an empty decision about `command` (complete: id and correlation id are set). `arena` is reset, borrowed, and
  * holds everything that the decision holds. VARVE_NOMEM.
  */
 varve_status decision_begin(struct varve_decision *decision, struct arena *arena, const varve_command *command,
-                            varve_error *error);
+                            const struct decision_notes *notes, varve_error *error);
 
 /* Copies an event with all it points to; false when memory is out. */
 bool decision_copy_event(struct arena *arena, const varve_event *event, varve_event *copy);

@@ -25,7 +25,9 @@ static void begin(struct fixture *fixture)
             .id = varve_uuid_new(),
         },
     };
-    assert_int_equal(decision_begin(&fixture->decision, &fixture->arena, &fixture->command, &error), VARVE_OK);
+    const struct decision_notes nothing = { 0 };
+    assert_int_equal(decision_begin(&fixture->decision, &fixture->arena, &fixture->command, &nothing, &error),
+                     VARVE_OK);
 }
 
 static void test_events_are_copied_and_complete(void **state)

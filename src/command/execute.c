@@ -24,12 +24,16 @@ varve_status execute_init(struct execute *execute, const varve_command *command,
         .own_id = own_id,
         .outcome = { .memory = arena },
     };
+    if (own_id) first_init(&execute->first, command);
     return VARVE_OK;
 }
 
 void execute_fini(struct execute *execute)
 {
     varve_buf_fini(&execute->snapshot);
+    first_fini(&execute->first);
+    if (execute->reading != NULL) reading_fini(execute->reading);
+    free(execute->reading);
     varve_outcome_fini(&execute->outcome);
 }
 
@@ -64,71 +68,25 @@ static void forget_outcome(struct execute *execute)
 
 /* ---- seen before? ---- */
 
-/* Adds the command's events to the outcome: those with its derived ids, which stand together from `version` on. */
-static varve_status read_back(struct execute *execute, uint64_t version)
-{
-    const varve_command *command = execute->command;
-    varve_outcome *outcome = &execute->outcome;
-    varve_cursor *cursor = NULL;
-    const varve_event *event = NULL;
-    varve_read_options own = { .stream = command->stream, .from_version = version, .limit = VARVE_APPEND_EVENTS_MAX };
-    varve_status status = VARVE_OK;
-
-    forget_outcome(execute);
-    arena_reset(memory(execute));
-    varve_event *events = arena_array(memory(execute), VARVE_APPEND_EVENTS_MAX, sizeof *events);
-    if (events == NULL) return varve_error_set(&execute->error, VARVE_NOMEM, "out of memory");
-    outcome->events = events;
-    status = varve_cursor_open(&cursor, execute->source.store, &own, &execute->error);
-    while (status == VARVE_OK && (status = varve_cursor_next(cursor, &event, &execute->error)) == VARVE_OK) {
-        varve_uuid id = id_derive(command->id, (uint32_t)outcome->event_count);
-        if (memcmp(&id, &event->id, sizeof id) != 0) break;
-        if (!decision_copy_event(memory(execute), event, &events[outcome->event_count])) {
-            status = varve_error_set(&execute->error, VARVE_NOMEM, "out of memory");
-            break;
-        }
-        outcome->event_count++;
-    }
-    varve_cursor_close(cursor);
-    if (status < 0) return status;
-    if (outcome->event_count == 0) {
-        return varve_error_set(&execute->error, VARVE_CORRUPT,
-                               "the log has the command's first event, but not as version %" PRIu64 " of '%.*s'",
-                               version, (int)command->stream.len, command->stream.ptr);
-    }
-    outcome->version = events[outcome->event_count - 1].version;
-    outcome->first_position = events[0].position;
-    outcome->last_position = events[outcome->event_count - 1].position;
-    return VARVE_REPEATED;
-}
-
-/* OK when no event in the log has the command's ids; REPEATED with its first outcome, or a failure. */
+/* OK when nothing is known of the command; else what became of it, or a failure. */
 static varve_status look_up(struct execute *execute)
 {
-    const varve_command *command = execute->command;
-    varve_event first = { 0 };
-    varve_buf bytes = { 0 };
     varve_error error = { 0 };
-    varve_status status = varve_event_find(execute->source.store, id_derive(command->id, 0), &first, &bytes, &error);
-    if (status == VARVE_NOT_FOUND) {
-        status = VARVE_OK;
-    } else if (status < 0) {
-        execute->error = error;
-    } else if (!varve_str_eq(first.stream, command->stream)) {
-        status = varve_error_set(&execute->error, VARVE_ID_CONFLICT,
-                                 "the command's id was used before, on the stream '%.*s'", (int)first.stream.len,
-                                 first.stream.ptr);
-    } else {
-        status = read_back(execute, first.version);
-    }
-    varve_buf_fini(&bytes);
+    varve_status status =
+        first_find(&execute->first, execute->source.store, execute->command, &execute->outcome, &error);
+    if (status < 0) execute->error = error;
     return status;
 }
 
-/* The store said that ids of the command are in the log. */
+/* The store said that the command's id was used. What was kept under it may have expired since: then, once, it is
+ * decided again. */
 static enum execute_step find_first_outcome(struct execute *execute)
 {
     varve_status status = look_up(execute);
+    if (status == VARVE_OK && execute->own_id && !execute->was_forgotten) {
+        execute->was_forgotten = true;
+        return EXECUTE_DECIDE;
+    }
     if (status == VARVE_OK)
         status = varve_error_set(&execute->error, VARVE_ID_CONFLICT,
                                  "an event id that follows from the command's id is taken");
@@ -137,18 +95,27 @@ static enum execute_step find_first_outcome(struct execute *execute)
 
 /* ---- decide ---- */
 
+/* Decided, without events. With an id of the caller's it is kept, so that the command can have no other outcome later,
+ * and by that the store agrees to it. */
+static enum execute_step settle(struct execute *execute, varve_status status)
+{
+    if (!execute->own_id) return hold(execute, status);
+    execute->decided = status;
+    return EXECUTE_APPEND;
+}
+
 /* Accepted without events: nothing to append, the stream stays as it is. */
 static enum execute_step accept_nothing(struct execute *execute)
 {
     execute->outcome.version = execute->load->version;
-    return hold(execute, VARVE_OK);
+    return settle(execute, VARVE_OK);
 }
 
 static enum execute_step reject(struct execute *execute)
 {
     execute->outcome.code = execute->decision.code;
     execute->outcome.message = execute->decision.message;
-    return hold(execute, VARVE_REJECTED);
+    return settle(execute, VARVE_REJECTED);
 }
 
 static enum execute_step decide(struct execute *execute)
@@ -161,7 +128,11 @@ static enum execute_step decide(struct execute *execute)
     forget_outcome(execute);
     if (is_known && !decide_is_expected(command, load->version))
         return hold(execute, pinned_elsewhere(execute, load->version));
-    varve_status status = decision_begin(decision, memory(execute), command, &execute->error);
+    const struct decision_notes notes = {
+        .digest = varve_str_of(execute->first.digest),
+        .context = table->record_context ? command->context : (varve_str){ 0 },
+    };
+    varve_status status = decision_begin(decision, memory(execute), command, &notes, &execute->error);
     if (status < 0) return over(execute, status);
     decision->schemas = execute->schemas;
     status = decide_run(table, load->state, command, decision, &execute->error);
@@ -170,10 +141,28 @@ static enum execute_step decide(struct execute *execute)
     return decision->count == 0 ? accept_nothing(execute) : EXECUTE_APPEND;
 }
 
+/* Decides on what matches the query by now. The version is the stream's, for whoever pinned it and for the outcome. */
+static enum execute_step read_and_decide(struct execute *execute)
+{
+    varve_error *error = &execute->error;
+    varve_str stream = execute->command->stream;
+    if (execute->reading == NULL) execute->reading = calloc(1, sizeof *execute->reading);
+    forget_outcome(execute);
+    execute->is_current = true;
+    if (execute->reading == NULL) return over(execute, varve_error_set(error, VARVE_NOMEM, "out of memory"));
+    varve_status status = reading_load(execute->reading, &execute->source, execute->command, error);
+    if (status >= 0)
+        status = varve_stream_get_version(execute->source.store, stream, &execute->reading->load.version, error);
+    if (status < 0) return hold(execute, status);
+    execute->load = &execute->reading->load;
+    return decide(execute);
+}
+
 /* Decides on the state as it is kept, which is loaded when there is none, or it is known to be out of date. */
 static enum execute_step load_and_decide(struct execute *execute, bool behind)
 {
     struct load *load = execute->load;
+    if (execute_is_alone(execute)) return read_and_decide(execute);
     execute->is_current = behind;
     if (!load_is_usable(load, &execute->source)) {
         varve_status status = load_newest(load, &execute->source, execute->command->stream, &execute->error);
@@ -213,35 +202,76 @@ static void take_answer(void *ctx, varve_status status, const varve_appended *ap
 {
     struct execute *execute = ctx;
     execute->answer = status;
+    /* A record alone that was sent twice: it is our own. */
+    if (status == VARVE_REPEATED && execute->decision.count == 0) execute->answer = VARVE_OK;
     if (status < 0) execute->answer_error = *error;
     if (status == VARVE_CONFLICT) {
         execute->current_version = appended->failed_count > 0 ? appended->failed[0].current_version : 0;
+        execute->is_outread = appended->failed_count > 0 && appended->failed[0].position > 0;
     } else if (status == VARVE_OK) {
         execute->first_position = appended->first_position;
         execute->recorded_at = appended->recorded_at;
+        if (appended->stream_count > 0)
+            execute->base = appended->streams[0].version - execute->decision.count; /* known before, but over a query */
     }
     execute->answered(execute);
+}
+
+/* What is written beside the events, or instead of them, when the command has an id that may come again. */
+static varve_status add_record(struct execute *execute, const varve_uuid *first_id, struct store_write *write,
+                               struct store_besides *besides, varve_error *error)
+{
+    if (!execute->own_id) return VARVE_OK;
+    besides->writes = write;
+    besides->write_count = 1;
+    if (execute->decision.count > 0) {
+        first_check(&execute->first, write);
+        return VARVE_OK;
+    }
+    besides->absent_id = first_id;
+    return first_keep(&execute->first, &execute->outcome, execute->retention_s, write, error);
+}
+
+/* What the decision rests on has not changed; returns how many. */
+static size_t make_conditions(const struct execute *execute, varve_condition conditions[2])
+{
+    const varve_command *command = execute->command;
+    if (!execute_is_alone(execute)) {
+        conditions[0] = (varve_condition){
+            .kind = VARVE_STREAM_AT,
+            .stream = command->stream,
+            .version = execute->load->version,
+        };
+        return 1;
+    }
+    conditions[0] = reading_condition(execute->reading);
+    conditions[1] = (varve_condition){
+        .kind = command->expected,
+        .stream = command->stream,
+        .version = command->expected_version,
+    };
+    return command->expected == VARVE_STREAM_ANY ? 1 : 2;
 }
 
 /* True when the append was queued; otherwise the answer is known already. */
 static bool append(struct execute *execute)
 {
-    varve_condition unchanged = {
-        .kind = VARVE_STREAM_AT,
-        .stream = execute->command->stream,
-        .version = execute->load->version,
-    };
+    varve_condition conditions[2];
     varve_append_request request = {
         .events = execute->decision.events,
         .event_count = execute->decision.count,
-        .conditions = &unchanged,
-        .condition_count = 1,
+        .conditions = conditions,
+        .condition_count = make_conditions(execute, conditions),
     };
+    struct store_besides besides = { .chain = execute->chain };
+    struct store_write write;
+    const varve_uuid first_id = id_derive(execute->command->id, 0);
     varve_error error = { 0 };
     execute->base = execute->load->version;
     execute->is_applied = false;
-    varve_status status =
-        store_append_chained(execute->source.store, &request, execute->chain, take_answer, execute, &error);
+    varve_status status = add_record(execute, &first_id, &write, &besides, &error);
+    if (status == VARVE_OK)
+        status = store_append_besides(execute->source.store, &request, &besides, take_answer, execute, &error);
     if (status == VARVE_OK) return true; /* and from here on the execution may be the writer's */
     execute->answer = status;
     execute->answer_error = error;
@@ -279,7 +309,8 @@ static enum execute_step accept(struct execute *execute)
 {
     struct varve_decision *decision = &execute->decision;
     varve_outcome *outcome = &execute->outcome;
-    if (!execute->is_applied && !execute_apply(execute)) load_fini(execute->load);
+    if (decision->count == 0) return over(execute, execute->decided);
+    if (!execute_is_alone(execute) && !execute->is_applied && !execute_apply(execute)) load_fini(execute->load);
     for (size_t i = 0; i < decision->count; i++) {
         varve_event *event = &decision->events[i];
         event->version = execute->base + 1 + i;
@@ -300,7 +331,9 @@ static enum execute_step accept(struct execute *execute)
 
 static enum execute_step heed_answer(struct execute *execute, uint64_t random)
 {
-    switch (verdict_of(execute->answer, execute->command->expected, &execute->tries, random, &execute->delay_ms)) {
+    /* What matches now is no version that anybody pinned. */
+    varve_condition_kind expected = execute->is_outread ? VARVE_STREAM_ANY : execute->command->expected;
+    switch (verdict_of(execute->answer, expected, &execute->tries, random, &execute->delay_ms)) {
     case VERDICT_ACCEPTED:
         return accept(execute);
     case VERDICT_READ_BACK:
@@ -352,11 +385,18 @@ enum execute_pause execute_run(struct execute *execute, bool behind, uint64_t ra
             break;
         case EXECUTE_LOOK_UP:
             execute->step = find_first_outcome(execute);
+            if (execute->step == EXECUTE_DECIDE) return EXECUTE_HAS_TO_WAIT;
             break;
         case EXECUTE_OVER:
             return finish(execute);
         }
     }
+}
+
+void execute_end(struct execute *execute, varve_status status)
+{
+    execute->status = status;
+    (void)finish(execute);
 }
 
 void execute_start_over(struct execute *execute)

@@ -6,7 +6,7 @@
  * It is decided on its stream's state, which the lane keeps (line.h) and which may be ahead of the log: then its append
  * is chained to those before it, and what needs no append is held until they are durable. Whatever a state says that
  * may be out of date is only taken for true where the log confirms it: an append by its condition, anything else by
- * looking at what is new.
+ * looking at what is new. An outcome without events is appended too, as a record, when the caller gave the id.
  */
 #ifndef VARVE_COMMAND_EXECUTE_H
 #define VARVE_COMMAND_EXECUTE_H
@@ -14,7 +14,9 @@
 #include <varve/command.h>
 
 #include "command/decision.h"
+#include "command/first.h"
 #include "command/load.h"
+#include "command/reading.h"
 #include "command/verdict.h"
 
 /*
@@ -54,8 +56,11 @@ struct execute {
     struct load_source source;    /* this and the next three: set before the first execute_run; schemas may be NULL */
     const struct schemas *schemas;
     execute_answered answered;
-    struct load *load; /* the stream's state, after every command before this one; the line's */
+    struct load *load;             /* the stream's state, after every command before this one; the line's */
+    struct varve_reading *reading; /* of a decider over a query; else NULL */
     struct store_chain *chain;
+    uint32_t retention_s; /* how long an outcome without events is kept */
+    struct first first;   /* when it has an id of its caller's */
 
     enum execute_step step;
     bool own_id;     /* the caller's: the command may have been executed before */
@@ -73,6 +78,8 @@ struct execute {
     varve_error answer_error;
     uint64_t first_position;
     uint64_t current_version;
+    bool was_forgotten; /* what was kept of its first outcome expired while it was looked for */
+    bool is_outread;    /* with CONFLICT: an event matches the query by now */
     varve_time recorded_at;
 
     /* What varve_execute returns; `error` is empty unless the status is negative. */
@@ -80,6 +87,12 @@ struct execute {
     varve_error error;
     varve_outcome outcome;
 };
+
+/* Decided over a query: when nothing is ahead of it, and nothing behind it before it is over. */
+static inline bool execute_is_alone(const struct execute *execute)
+{
+    return execute->source.decider->table->reads != NULL;
+}
 
 /*
  * Prepares a command whose defaults are filled in. `own_id`: the id is the caller's, so the command may have been
@@ -101,6 +114,9 @@ bool execute_apply(struct execute *execute);
 
 /* A command before it did not come about: it is to be decided again. It is not in the store. */
 void execute_start_over(struct execute *execute);
+
+/* Over before it came to be decided, for the reason in `error`, or with the first outcome in `outcome`. */
+void execute_end(struct execute *execute, varve_status status);
 
 /* On the thread that ran the command. The outcome's memory goes too, unless it was taken (outcome zeroed). */
 void execute_fini(struct execute *execute);

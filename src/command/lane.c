@@ -36,7 +36,7 @@ struct lane {
     struct load_kept kept;
 };
 
-static void queue_add(struct queue *queue, struct task *task)
+void queue_add(struct queue *queue, struct task *task)
 {
     task->next = NULL;
     if (queue->last == NULL)
@@ -46,7 +46,7 @@ static void queue_add(struct queue *queue, struct task *task)
     queue->last = task;
 }
 
-static struct task *queue_take(struct queue *queue)
+struct task *queue_take(struct queue *queue)
 {
     struct task *task = queue->first;
     if (task != NULL) {
@@ -82,6 +82,9 @@ static void wait_until_due(struct lane *lane, struct line *line, uint32_t delay_
 static bool can_decide(const struct line *line)
 {
     if (line->behind.first == NULL || line->is_broken || line->is_listed) return false;
+    if (line->ahead.first != NULL &&
+        (execute_is_alone(&line->behind.first->execute) || execute_is_alone(&line->ahead.first->execute)))
+        return false;
     return line->ahead_count < (line->is_stuck ? 1 : AHEAD_MAX);
 }
 
@@ -142,7 +145,7 @@ static void add_ahead(struct line *line, struct task *task)
 {
     queue_add(&line->ahead, task);
     line->ahead_count++;
-    if (line->unapplied == NULL) line->unapplied = task;
+    if (line->unapplied == NULL && !execute_is_alone(&task->execute)) line->unapplied = task;
 }
 
 static struct task *take_ahead(struct line *line)
@@ -166,6 +169,32 @@ static bool apply_ahead(struct line *line)
     return true;
 }
 
+/* What it appends, the stream's state knows nothing of. */
+static void over_alone(struct lane *lane, struct line *line, struct task *task)
+{
+    line->load.is_behind = true;
+    over(lane, task);
+}
+
+static void run_alone(struct lane *lane, struct line *line, struct task *task)
+{
+    line->is_stuck = false;
+    switch (execute_run(&task->execute, false, next_random(lane))) {
+    case EXECUTE_IS_OVER:
+        queue_take(&line->behind);
+        over_alone(lane, line, task);
+        break;
+    case EXECUTE_IN_STORE:
+        queue_take(&line->behind);
+        add_ahead(line, task);
+        break;
+    case EXECUTE_IS_HELD: /* nothing is ahead of it to be held for */
+    case EXECUTE_HAS_TO_WAIT:
+        break;
+    }
+    settle_down(lane, line);
+}
+
 /* Decides the line's next command on the state as it will be. */
 static void decide_next(struct lane *lane, struct line *line)
 {
@@ -174,6 +203,10 @@ static void decide_next(struct lane *lane, struct line *line)
     if (task->execute.delay_ms > 0) {
         wait_until_due(lane, line, task->execute.delay_ms);
         task->execute.delay_ms = 0;
+        return;
+    }
+    if (execute_is_alone(&task->execute)) {
+        run_alone(lane, line, task);
         return;
     }
     bool is_usable = apply_ahead(line) && load_is_usable(&line->load, &task->execute.source);
@@ -229,7 +262,10 @@ static void run_foremost(struct lane *lane, struct line *line)
         return;
     }
     if (!line->is_broken && !is_held(task) && task->execute.answer != VARVE_OK) break_off(line, task);
-    if (execute_run(&task->execute, false, next_random(lane)) == EXECUTE_IS_OVER)
+    bool is_over = execute_run(&task->execute, false, next_random(lane)) == EXECUTE_IS_OVER;
+    if (is_over && execute_is_alone(&task->execute))
+        over_alone(lane, line, task);
+    else if (is_over)
         over(lane, task);
     else
         queue_add(&line->again, task);
@@ -299,6 +335,7 @@ static void admit(struct lane *lane, struct task *task)
     line->decider = task->execute.source.decider;
     task->execute.schemas = lane->options->schemas;
     task->execute.answered = answered;
+    task->execute.retention_s = lane->options->retention_s;
     task->execute.load = &line->load;
     task->execute.chain = &line->chain;
     queue_add(&line->behind, task);

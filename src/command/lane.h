@@ -26,6 +26,7 @@ struct task {
 
     varve_command command; /* its views point into `text` */
     struct execute execute;
+    varve_buf context; /* what was fetched for it */
     varve_execute_callback callback;
     void *ctx;
     char text[];
@@ -39,7 +40,8 @@ struct lane_options {
     const struct registry *registry;   /* complete */
     const struct schemas *schemas;     /* complete; NULL: there are none */
     const struct upcasters *upcasters; /* complete; NULL: there are none */
-    size_t state_bytes; /* of states that are kept for the next command on their streams, about, at most */
+    size_t state_bytes;   /* of states that are kept for the next command on their streams, about, at most */
+    uint32_t retention_s; /* how long an outcome without events is kept */
     struct log log;
     lane_task_over over;
     void *ctx;

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "command/enrich.h"
 #include "command/lane.h"
 #include "command/look.h"
 #include "command/request.h"
@@ -19,7 +20,10 @@ struct lanes {
     struct lane **lanes; /* `workers` that run commands, and one more that only looks */
     size_t lane_count;
     uint32_t workers;
-    bool started; /* set once, before anybody executes */
+    uint32_t enrich_workers;
+    struct enrich_asks asks;
+    struct enricher *enricher; /* NULL: no decider enriches */
+    bool started;              /* set once, before anybody executes */
     atomic_uint_fast64_t under_way, accepted, rejected, failed, retries;
 };
 
@@ -39,6 +43,7 @@ struct caller {
 static void task_free(struct task *task)
 {
     execute_fini(&task->execute);
+    varve_buf_fini(&task->context);
     free(task);
 }
 
@@ -122,7 +127,24 @@ static struct lane *choose_lane(const struct lanes *lanes, const struct task *ta
     return lanes->lanes[task->look != NULL ? lanes->workers : task->hash % lanes->workers];
 }
 
-/* Hands a task to its lane. After a failure it is still the caller's. */
+/* To its lane, when what it needs is fetched. */
+static bool enriched(void *ctx, struct task *task)
+{
+    return lane_push(choose_lane(ctx, task), task);
+}
+
+static varve_status send_task(struct lanes *lanes, struct task *task, varve_error *error)
+{
+    bool taken = false;
+    if (task->look == NULL && lanes->registry.entries[task->decider].decider->enrich != NULL) {
+        varve_status status = enricher_take(lanes->enricher, task, &taken, error);
+        if (status < 0 || taken) return status;
+    }
+    if (lane_push(choose_lane(lanes, task), task)) return VARVE_OK;
+    return varve_error_set(error, VARVE_UNAVAILABLE, "the engine is stopping");
+}
+
+/* Hands a task on its way. After a failure it is still the caller's. */
 static varve_status queue_task(struct lanes *lanes, struct task *task, varve_error *error)
 {
     if (++lanes->under_way > lanes->queue_limit) {
@@ -130,11 +152,9 @@ static varve_status queue_task(struct lanes *lanes, struct task *task, varve_err
         return varve_error_set(error, VARVE_BUSY, "%u commands and looks are under way, which is the limit",
                                lanes->queue_limit);
     }
-    if (!lane_push(choose_lane(lanes, task), task)) {
-        lanes->under_way--;
-        return varve_error_set(error, VARVE_UNAVAILABLE, "the engine is stopping");
-    }
-    return VARVE_OK;
+    varve_status status = send_task(lanes, task, error);
+    if (status < 0) lanes->under_way--;
+    return status;
 }
 
 static varve_status check_started(const struct lanes *lanes, varve_error *error)
@@ -150,7 +170,7 @@ static varve_status make_task(struct lanes *lanes, const varve_command *command,
     if (status < 0) return status;
     status = request_check(command, error);
     if (status < 0) return status;
-    status = registry_find(&lanes->registry, command->stream, &decider, error);
+    status = registry_find_command(&lanes->registry, command, &decider, error);
     if (status < 0) return status;
     *task = command_task(command, error);
     if (*task == NULL) return VARVE_NOMEM;
@@ -301,12 +321,15 @@ varve_status lanes_open(struct lanes **lanes, varve_store *store, const struct l
         return varve_error_set(error, VARVE_NOMEM, "out of memory");
     }
     made->queue_limit = options->queue_limit;
+    made->enrich_workers = options->enrich_workers;
+    made->asks = options->asks;
     made->options = (struct lane_options){
         .store = store,
         .registry = &made->registry,
         .schemas = options->schemas,
         .upcasters = options->upcasters,
         .state_bytes = options->state_bytes / options->workers,
+        .retention_s = options->retention_s,
         .log = options->log,
         .over = task_over,
         .ctx = made,
@@ -321,6 +344,22 @@ varve_status lanes_add(struct lanes *lanes, const varve_decider *decider, void *
     return registry_add(&lanes->registry, decider, ctx, error);
 }
 
+static varve_status start_enricher(struct lanes *lanes, varve_error *error)
+{
+    const struct enricher_options options = {
+        .store = lanes->options.store,
+        .registry = &lanes->registry,
+        .workers = lanes->enrich_workers,
+        .asks = lanes->asks,
+        .enriched = enriched,
+        .over = task_over,
+        .ctx = lanes,
+    };
+    for (size_t i = 0; i < lanes->registry.count; i++)
+        if (lanes->registry.entries[i].decider->enrich != NULL) return enricher_open(&lanes->enricher, &options, error);
+    return VARVE_OK;
+}
+
 varve_status lanes_start(struct lanes *lanes, varve_error *error)
 {
     ASSERT(!lanes->started);
@@ -332,8 +371,9 @@ varve_status lanes_start(struct lanes *lanes, varve_error *error)
         varve_status status = lane_start(lanes->lanes[i], error);
         if (status < 0) return status;
     }
-    lanes->started = true;
-    return VARVE_OK;
+    varve_status status = start_enricher(lanes, error);
+    lanes->started = status >= 0;
+    return status;
 }
 
 void lanes_get_stats(struct lanes *lanes, struct lanes_stats *stats)
@@ -345,11 +385,13 @@ void lanes_get_stats(struct lanes *lanes, struct lanes_stats *stats)
         .retries = lanes->retries,
         .queue_length = lanes->under_way,
     };
+    if (lanes->enricher != NULL) enricher_get_stats(lanes->enricher, &stats->enrichment);
 }
 
 void lanes_close(struct lanes *lanes)
 {
     if (lanes == NULL) return;
+    enricher_close(lanes->enricher); /* first: what it has goes on to the lanes */
     for (size_t i = 0; i < lanes->lane_count; i++)
         if (lanes->lanes[i] != NULL) lane_stop(lanes->lanes[i]);
     for (size_t i = 0; i < lanes->lane_count; i++) lane_close(lanes->lanes[i]);

@@ -11,6 +11,7 @@
 #include <varve/command.h>
 
 #include "base/log.h"
+#include "command/enrich.h"
 #include "command/schemas.h"
 #include "event/upcasters.h"
 
@@ -20,6 +21,9 @@ struct lanes_options {
     uint32_t workers;              /* lanes that run commands; at least 1 */
     uint32_t queue_limit;          /* commands and looks under way in all lanes, from queueing to outcome; at least 1 */
     size_t state_bytes;            /* of aggregates' states that all lanes keep, about, at most */
+    uint32_t retention_s;          /* how long an outcome without events is kept */
+    uint32_t enrich_workers;       /* threads that fetch what decisions need; at least 1 when a decider enriches */
+    struct enrich_asks asks;       /* what they may ask */
     const struct schemas *schemas; /* as upcasters */
     const struct upcasters *upcasters; /* filled before lanes_start, borrowed until lanes_close; NULL: none */
     struct log log;
@@ -27,6 +31,7 @@ struct lanes_options {
 
 struct lanes_stats {
     uint64_t accepted, rejected, failed, retries, queue_length;
+    struct enricher_stats enrichment;
 };
 
 /* `store` is borrowed until lanes_close. */

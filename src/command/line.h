@@ -22,6 +22,10 @@ struct queue {
     struct task *last;
 };
 
+void queue_add(struct queue *queue, struct task *task);
+/* NULL when it is empty. */
+struct task *queue_take(struct queue *queue);
+
 struct line {
     struct line *in_bucket;
     struct line *older, *newer; /* while it rests */

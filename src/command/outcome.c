@@ -23,12 +23,13 @@ void varve_outcome_fini(varve_outcome *outcome)
 
 void varve_outcome_write_json(const varve_outcome *outcome, varve_buf *out)
 {
+    varve_str end = outcome->repeated ? VARVE_STR(",\"repeated\":true}") : VARVE_STR("}");
     if (outcome->code.len > 0) {
         varve_buf_str(out, VARVE_STR("{\"code\":"));
         varve_buf_json_string(out, outcome->code);
         varve_buf_str(out, VARVE_STR(",\"message\":"));
         varve_buf_json_string(out, outcome->message);
-        varve_buf_str(out, VARVE_STR("}"));
+        varve_buf_str(out, end);
         return;
     }
     varve_buf_str(out, VARVE_STR("{\"stream\":"));
@@ -40,7 +41,8 @@ void varve_outcome_write_json(const varve_outcome *outcome, varve_buf *out)
         if (i > 0) varve_buf_str(out, VARVE_STR(","));
         varve_event_write_json(&outcome->events[i], out);
     }
-    varve_buf_str(out, VARVE_STR("]}"));
+    varve_buf_str(out, VARVE_STR("]"));
+    varve_buf_str(out, end);
 }
 
 void varve_aggregate_fini(varve_aggregate *aggregate)

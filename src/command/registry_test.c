@@ -96,6 +96,52 @@ static void test_incomplete_tables_are_refused(void **state)
     bad = good;
     bad.decode = decode;
     assert_refused(&bad, "decode without encode");
+    bad = good;
+    bad.enrich_timeout_ms = 60001;
+    assert_refused(&bad, "enrich_timeout_ms");
+}
+
+static varve_status reads(void *worker, const varve_command *command, varve_reading *reading, varve_error *error)
+{
+    (void)worker, (void)command, (void)reading, (void)error;
+    return VARVE_OK;
+}
+
+static void test_deciders_over_queries_are_found_by_type(void **state)
+{
+    (void)state;
+    static const varve_command_handler place[] = { { "Place", decide }, { NULL, NULL } };
+    static const varve_command_handler use[] = { { "Use", decide }, { NULL, NULL } };
+    struct registry registry = { 0 };
+    varve_error error = { 0 };
+    size_t index = 9;
+    varve_decider aggregate = good, over_query = good;
+    aggregate.decide = NULL;
+    aggregate.commands = place;
+    over_query.category = NULL;
+    over_query.reads = reads;
+    assert_refused(&over_query, "table of its commands");
+    over_query.decide = NULL;
+    over_query.commands = use;
+    over_query.snapshot_every = 7;
+    assert_refused(&over_query, "no snapshots");
+    over_query.snapshot_every = 0;
+    over_query.category = "voucher";
+    assert_refused(&over_query, "not both");
+    over_query.category = NULL;
+    assert_int_equal(registry_add(&registry, &aggregate, NULL, &error), VARVE_OK);
+    assert_int_equal(registry_add(&registry, &over_query, NULL, &error), VARVE_OK);
+    varve_command command = { .type = VARVE_STR("Use"), .stream = VARVE_STR("order-1") };
+    assert_int_equal(registry_find_command(&registry, &command, &index, &error), VARVE_OK);
+    assert_int_equal(index, 1);
+    command.type = VARVE_STR("Place");
+    assert_int_equal(registry_find_command(&registry, &command, &index, &error), VARVE_OK);
+    assert_int_equal(index, 0);
+    varve_decider second = over_query;
+    second.commands = place;
+    assert_int_equal(registry_add(&registry, &second, NULL, &error), VARVE_INVALID);
+    assert_non_null(strstr(error.message, "'Place' is decided by two"));
+    registry_fini(&registry);
 }
 
 int main(void)
@@ -103,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deciders_are_found_by_category),
         cmocka_unit_test(test_incomplete_tables_are_refused),
+        cmocka_unit_test(test_deciders_over_queries_are_found_by_type),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/traceparent.h"
 #include "event/codec.h"
 
 /* ---- checks ---- */
@@ -14,6 +15,14 @@
 static varve_status check_optional(varve_str name, const char *what, varve_error *error)
 {
     return name.len == 0 ? VARVE_OK : event_check_name(name, what, error);
+}
+
+static varve_status check_traceparent(varve_str text, varve_error *error)
+{
+    if (text.len == 0 || traceparent_is_valid(text)) return VARVE_OK;
+    return varve_error_set(error, VARVE_INVALID,
+                           "'%.*s' is no traceparent, which is 00-TRACE-PARENT-FLAGS (W3C Trace Context, version 00)",
+                           (int)(text.len < 80 ? text.len : 80), text.ptr);
 }
 
 static varve_status check_expected(const varve_command *command, varve_error *error)
@@ -38,9 +47,10 @@ varve_status request_check(const varve_command *command, varve_error *error)
         (status = check_optional(command->correlation_id, "correlation_id", error)) < 0 ||
         (status = check_optional(command->causation_id, "causation_id", error)) < 0 ||
         (status = check_optional(command->actor, "actor", error)) < 0 ||
-        (status = check_optional(command->traceparent, "traceparent", error)) < 0 ||
-        (status = check_expected(command, error)) < 0)
+        (status = check_traceparent(command->traceparent, error)) < 0 || (status = check_expected(command, error)) < 0)
         return status;
+    if (command->context.len > 0)
+        return varve_error_set(error, VARVE_INVALID, "a command's context is what its decider's enrich fetches");
     if (command->data.len > VARVE_DATA_BYTES_MAX) {
         return varve_error_set(error, VARVE_TOO_LARGE, "the command's data has %zu bytes, more than %u",
                                command->data.len, VARVE_DATA_BYTES_MAX);

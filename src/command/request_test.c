@@ -60,6 +60,11 @@ static void test_the_least(void **state)
     assert_true(varve_uuid_is_nil(command->id));
     command->actor = VARVE_STR("zoe"); /* who parses may add what the connection knows */
     assert_int_equal(request_check(command, &error), VARVE_OK);
+    command->traceparent = VARVE_STR("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    assert_int_equal(request_check(command, &error), VARVE_OK);
+    command->traceparent = VARVE_STR("00-0af7651916cd43dd8448eb211c80319c");
+    assert_int_equal(request_check(command, &error), VARVE_INVALID);
+    assert_non_null(strstr(error.message, "traceparent"));
     varve_command_json_free(parsed);
 }
 

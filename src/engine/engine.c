@@ -16,16 +16,24 @@
 #include "command/lanes.h"
 #include "engine/covered.h"
 #include "engine/drivers.h"
+#include "engine/http_client.h"
 #include "event/upcast.h"
 #include "query/models.h"
 #include "store/access.h"
 
-enum { DEFAULT_WORKERS = 2, DEFAULT_COMMAND_QUEUE = 8192, DEFAULT_STATE_BYTES = 32 << 20 };
+enum {
+    DEFAULT_WORKERS = 2,
+    DEFAULT_COMMAND_QUEUE = 8192,
+    DEFAULT_STATE_BYTES = 32 << 20,
+    DEFAULT_RETENTION_S = 86400,
+    DEFAULT_ENRICH_WORKERS = 8
+};
 
 struct varve_engine {
     varve_store *store;
     struct lanes *lanes;
     struct models *models;
+    struct http_client *http;
     struct upcasters upcasters;
     struct schemas schemas;
     bool read_only;
@@ -45,6 +53,18 @@ static varve_status open_store(varve_engine *engine, const varve_engine_options 
     return varve_store_open(&engine->store, &store_options, error);
 }
 
+static varve_status ask_query(void *ctx, const varve_query_request *request, varve_answer *answer, varve_error *error)
+{
+    return models_query(((varve_engine *)ctx)->models, request, answer, error);
+}
+
+static varve_status ask_http(void *ctx, const varve_http_request *request, uint64_t deadline_ns,
+                             const atomic_bool *stopping, varve_http_response *response, varve_error *error)
+{
+    const struct http_until until = { deadline_ns, stopping };
+    return http_client_fetch(((varve_engine *)ctx)->http, request, &until, response, error);
+}
+
 static varve_status open_lanes(varve_engine *engine, const varve_engine_options *options, varve_error *error)
 {
     const struct lanes_options lanes_options = {
@@ -53,6 +73,9 @@ static varve_status open_lanes(varve_engine *engine, const varve_engine_options 
         .state_bytes = options->state_bytes == 0 ? DEFAULT_STATE_BYTES : options->state_bytes,
         .schemas = &engine->schemas,
         .upcasters = &engine->upcasters,
+        .enrich_workers = options->enrich_workers == 0 ? DEFAULT_ENRICH_WORKERS : options->enrich_workers,
+        .asks = { .ctx = engine, .query = ask_query, .http = ask_http },
+        .retention_s = options->outcome_retention_s == 0 ? DEFAULT_RETENTION_S : options->outcome_retention_s,
         .log = { options->log, options->log_ctx },
     };
     return lanes_open(&engine->lanes, engine->store, &lanes_options, error);
@@ -89,6 +112,7 @@ varve_status varve_engine_open(varve_engine **out, const varve_engine_options *o
     if (engine == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for an engine");
     engine->read_only = options->read_only;
     varve_status status = open_store(engine, options, error);
+    if (status >= 0) status = http_client_open(&engine->http, options->allow_private_addresses, error);
     if (status >= 0) status = open_lanes(engine, options, error);
     if (status >= 0) status = open_models(engine, options, error);
     if (status < 0) {
@@ -113,6 +137,7 @@ void varve_engine_close(varve_engine *engine)
     if (engine == NULL) return;
     lanes_close(engine->lanes); /* first: what commands append, projections may still see */
     models_close(engine->models);
+    http_client_close(engine->http);
     varve_store_close(engine->store);
     upcasters_fini(&engine->upcasters);
     schemas_fini(&engine->schemas);
@@ -141,6 +166,10 @@ void varve_engine_get_stats(varve_engine *engine, varve_engine_stats *stats)
         .commands_failed = commands.failed,
         .command_retries = commands.retries,
         .command_queue = commands.queue_length,
+        .enrichments = commands.enrichment.done,
+        .enrichments_failed = commands.enrichment.failed,
+        .enrichment_ms = commands.enrichment.total_ms,
+        .enrichment_queue = commands.enrichment.waiting,
         .writable = appends.writable,
     };
 }

@@ -56,12 +56,14 @@ struct kind {
 /* Without an engine nobody else sees that a category has two aggregates. */
 static varve_status refuse_second(const struct app *app, const char *name, varve_error *error)
 {
-    varve_str category = varve_str_of(lua_decider_table(app->aggregates->decider)->category);
+    const char *category = lua_decider_table(app->aggregates->decider)->category;
 
-    for (const struct aggregate *other = app->aggregates->next; other != NULL; other = other->next) {
-        if (varve_str_is(category, lua_decider_table(other->decider)->category))
-            return varve_error_set(error, VARVE_INVALID, "%s: the category '%.*s' has a decider already", name,
-                                   (int)category.len, category.ptr);
+    for (const struct aggregate *other = app->aggregates->next; category != NULL && other != NULL;
+         other = other->next) {
+        const char *its = lua_decider_table(other->decider)->category;
+
+        if (its != NULL && strcmp(category, its) == 0)
+            return varve_error_set(error, VARVE_INVALID, "%s: the category '%s' has a decider already", name, category);
     }
     return VARVE_OK;
 }
@@ -359,23 +361,44 @@ varve_status app_open_aggregates(struct app **opened, const char *folder, varve_
     return open_app(opened, NULL, folder, TRIED_KINDS, "aggregates", error);
 }
 
-bool app_find_aggregate(const struct app *app, varve_str category, varve_candidate *candidate)
+/* Whether it is a decider over a query, and decides this type of command. */
+static bool decides(const varve_decider *table, varve_str command)
 {
+    if (table->reads == NULL) return false;
+    for (const varve_command_handler *handler = table->commands; handler->type != NULL; handler++) {
+        if (varve_str_is(command, handler->type)) return true;
+    }
+    return false;
+}
+
+static const struct aggregate *find_decider(const struct app *app, varve_str stream, varve_str command)
+{
+    varve_str category = varve_stream_category(stream);
+    const struct aggregate *found = NULL;
+
     for (const struct aggregate *aggregate = app->aggregates; aggregate != NULL; aggregate = aggregate->next) {
         const varve_decider *table = lua_decider_table(aggregate->decider);
 
-        if (!varve_str_is(category, table->category)) continue;
-        *candidate = (varve_candidate){
-            .decider = table,
-            .ctx = aggregate->decider,
-            .upcasters = app->upcaster_items,
-            .upcaster_count = app->upcaster_count,
-            .schemas = app->schema_items,
-            .schema_count = app->schema_count,
-        };
-        return true;
+        if (decides(table, command)) return aggregate;
+        if (table->category != NULL && varve_str_is(category, table->category)) found = aggregate;
     }
-    return false;
+    return found;
+}
+
+bool app_find_decider(const struct app *app, varve_str stream, varve_str command, varve_candidate *candidate)
+{
+    const struct aggregate *aggregate = find_decider(app, stream, command);
+
+    if (aggregate == NULL) return false;
+    *candidate = (varve_candidate){
+        .decider = lua_decider_table(aggregate->decider),
+        .ctx = aggregate->decider,
+        .upcasters = app->upcaster_items,
+        .upcaster_count = app->upcaster_count,
+        .schemas = app->schema_items,
+        .schema_count = app->schema_count,
+    };
+    return true;
 }
 
 void app_close(struct app *app)

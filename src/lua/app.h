@@ -29,8 +29,9 @@ varve_status app_open(struct app **app, varve_engine *engine, const char *folder
  */
 varve_status app_open_aggregates(struct app **app, const char *folder, varve_error *error);
 
-/* The aggregate of a category, borrowed until app_close; false when there is none. */
-bool app_find_aggregate(const struct app *app, varve_str category, varve_candidate *candidate);
+/* What decides a command, over a query, or a stream, by its category; borrowed until app_close. False: nothing does. An
+ * empty command is of no type. */
+bool app_find_decider(const struct app *app, varve_str stream, varve_str command, varve_candidate *candidate);
 
 /* Frees what the engine borrows: after varve_engine_close. NULL is allowed. */
 void app_close(struct app *app);

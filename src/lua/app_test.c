@@ -160,10 +160,10 @@ static void aggregates_are_loaded_without_an_engine(void **state)
     put(house, "aggregates/other.lua", OTHER);
     put(house, "projections/a.sql", "this is not looked at");
     assert_int_equal(app_open_aggregates(&house->app, house->scratch.folder, &house->error), VARVE_OK);
-    assert_true(app_find_aggregate(house->app, VARVE_STR("thing"), &candidate));
+    assert_true(app_find_decider(house->app, VARVE_STR("thing-1"), (varve_str){ 0 }, &candidate));
     assert_string_equal(candidate.decider->category, "thing");
     assert_non_null(candidate.ctx);
-    assert_false(app_find_aggregate(house->app, VARVE_STR("thin"), &candidate));
+    assert_false(app_find_decider(house->app, VARVE_STR("thin"), (varve_str){ 0 }, &candidate));
     app_close(house->app);
 
     put(house, "aggregates/zing.lua", THING);

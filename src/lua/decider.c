@@ -5,6 +5,8 @@
  *   initial()               returns a new state, a table
  *   evolve.TYPE(state, e)   returns the state: the table it got, changed, or another one; never nil
  *   decide.TYPE(state, c)   returns events or a rejection, and leaves the state as it is
+ *   reads(c)                returns what the state is folded from, in place of a category
+ *   enrich.TYPE(c, ask)     returns the context, a value that JSON has, or nil
  *
  * A state lives in its worker's interpreter, held by a reference from the registry.
  */
@@ -13,10 +15,12 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+#include "lua/ask.h"
 #include "lua/decision.h"
 #include "lua/document.h"
 #include "lua/fingerprint.h"
 #include "lua/module.h"
+#include "lua/reads.h"
 #include "lua/view.h"
 #include "lua/vm.h"
 
@@ -24,7 +28,10 @@
 
 struct lua_decider {
     varve_decider table;
-    struct module module; /* category and numbers; the references belong to a vm that is gone */
+    char **enriched;                 /* the names in the module's enrich, ended by NULL; NULL: it has none */
+    char **decided;                  /* the same of its decide, when it has reads */
+    varve_command_handler *commands; /* one for each of those */
+    struct module module;            /* category and numbers; the references belong to a vm that is gone */
     char *name;
     varve_buf source;
 };
@@ -241,6 +248,76 @@ static varve_status decide(const void *used, const varve_command *command, varve
     return status < 0 ? status : deciding.status;
 }
 
+/* ---- reads ---- */
+
+struct asking {
+    struct worker *worker;
+    const varve_command *command;
+    varve_reading *reading;
+};
+
+static int run_reads(lua_State *lua)
+{
+    struct asking *asking = lua_touserdata(lua, 1);
+
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, asking->worker->module.reads);
+    lua_pushvalue(lua, 2);
+    view_push_command(lua, asking->command);
+    lua_call(lua, 1, 1);
+    reads_take(lua, 3, 2, asking->reading);
+    return 0;
+}
+
+static varve_status reads(void *opened, const varve_command *command, varve_reading *reading, varve_error *error)
+{
+    struct asking asking = { opened, command, reading };
+
+    return vm_run(asking.worker->vm, run_reads, &asking, VARVE_APPLICATION, error);
+}
+
+/* ---- enrich ---- */
+
+struct enriching {
+    struct worker *worker;
+    const varve_command *command;
+    varve_buf *context;
+    struct ask ask;
+};
+
+static int run_enrich(lua_State *lua)
+{
+    struct enriching *enriching = lua_touserdata(lua, 1);
+    const varve_command *command = enriching->command;
+    const char *problem;
+
+    if (!push_function(lua, enriching->worker->module.enrich, command->type)) return 0;
+    lua_pushvalue(lua, 2);
+    view_push_command(lua, command);
+    ask_push(lua);
+    lua_call(lua, 2, LUA_MULTRET);
+    if (lua_gettop(lua) > 3)
+        vm_fail_in(lua, 2, "enrich.%s returns several values: a context is one", push_type(lua, command->type));
+    if (lua_gettop(lua) < 3 || lua_isnil(lua, 3)) return 0;
+    problem = document_write(lua, 3, enriching->context);
+    if (problem != NULL)
+        vm_fail_in(lua, 2, "enrich.%s: the context cannot be written: %s", push_type(lua, command->type), problem);
+    return 0;
+}
+
+static varve_status enrich(void *opened, const varve_command *command, varve_enrichment *enrichment, varve_buf *context,
+                           varve_error *error)
+{
+    struct enriching enriching = { opened, command, context, { .enrichment = enrichment } };
+    struct vm *vm = enriching.worker->vm;
+    varve_status status;
+
+    vm->asking = &enriching.ask;
+    status = vm_run(vm, run_enrich, &enriching, VARVE_APPLICATION, error);
+    vm->asking = NULL;
+    ask_fini(&enriching.ask);
+    return status;
+}
+
 /* ---- encode and decode ---- */
 
 struct encoding {
@@ -290,6 +367,61 @@ static varve_status decode(void *used, varve_str json, varve_error *error)
 
 /* ---- the decider ---- */
 
+struct naming {
+    int reference;
+    char **names;
+    bool failed; /* memory was out */
+};
+
+static int run_naming(lua_State *lua)
+{
+    struct naming *naming = lua_touserdata(lua, 1);
+    size_t count = 0;
+
+    lua_rawgeti(lua, LUA_REGISTRYINDEX, naming->reference);
+    for (lua_pushnil(lua); lua_next(lua, -2) != 0; lua_pop(lua, 1)) count++;
+    naming->names = calloc(count + 1, sizeof(char *));
+    naming->failed = naming->names == NULL;
+    count = 0;
+    for (lua_pushnil(lua); !naming->failed && lua_next(lua, -2) != 0; lua_pop(lua, 1)) {
+        naming->names[count] = strdup(lua_tostring(lua, -2));
+        naming->failed = naming->names[count++] == NULL;
+    }
+    return 0;
+}
+
+/* The names in the table at `reference`, which have to be known without the interpreter; NULL when there is none. */
+static varve_status take_names(const struct lua_decider *decider, const struct worker *worker, int reference,
+                               char ***names, varve_error *error)
+{
+    struct naming naming = { .reference = reference };
+    varve_status status;
+
+    if (reference == LUA_NOREF) return VARVE_OK;
+    status = vm_run(worker->vm, run_naming, &naming, VARVE_INVALID, error);
+    *names = naming.names;
+    if (status >= 0 && naming.failed)
+        status = varve_error_set(error, VARVE_NOMEM, "%s: no memory to load it", decider->name);
+    return status;
+}
+
+/* A decider over a query is found by the types that it decides. */
+static varve_status list_commands(struct lua_decider *decider, const struct worker *worker, varve_error *error)
+{
+    size_t count = 0;
+    varve_status status;
+
+    if (worker->module.reads == LUA_NOREF) return VARVE_OK;
+    status = take_names(decider, worker, worker->module.decide, &decider->decided, error);
+    if (status < 0) return status;
+    while (decider->decided[count] != NULL) count++;
+    decider->commands = calloc(count + 1, sizeof *decider->commands);
+    if (decider->commands == NULL)
+        return varve_error_set(error, VARVE_NOMEM, "%s: no memory to load it", decider->name);
+    for (size_t i = 0; i < count; i++) decider->commands[i] = (varve_command_handler){ decider->decided[i], decide };
+    return VARVE_OK;
+}
+
 /* Loads the source as a worker does, and makes and writes one state, so that mistakes show before anything runs. */
 static varve_status try_out(struct lua_decider *decider, varve_error *error)
 {
@@ -300,7 +432,9 @@ static varve_status try_out(struct lua_decider *decider, varve_error *error)
 
     if (worker != NULL) {
         decider->module = ((const struct worker *)worker)->module;
-        status = initial(worker, &state, error);
+        status = take_names(decider, worker, decider->module.enrich, &decider->enriched, error);
+        if (status >= 0) status = list_commands(decider, worker, error);
+        if (status >= 0) status = initial(worker, &state, error);
     }
     if (state.worker != NULL) status = encode(&state, &json, error);
     if (status == VARVE_APPLICATION && error != NULL) error->status = VARVE_INVALID;
@@ -329,7 +463,7 @@ varve_status lua_decider_open(struct lua_decider **opened, const char *name, var
         return status;
     }
     decider->table = (varve_decider){
-        .category = decider->module.category,
+        .category = decider->commands == NULL ? decider->module.category : NULL,
         .state_size = sizeof(struct state),
         .snapshot_every = decider->module.snapshot_every,
         .state_version = decider->module.state_version,
@@ -339,9 +473,15 @@ varve_status lua_decider_open(struct lua_decider **opened, const char *name, var
         .initial = initial,
         .fini = fini,
         .evolve = evolve,
-        .decide = decide,
+        .commands = decider->commands,
+        .decide = decider->commands == NULL ? decide : NULL,
+        .reads = decider->commands == NULL ? NULL : reads,
         .encode = encode,
         .decode = decode,
+        .enrich = decider->enriched != NULL ? enrich : NULL,
+        .enriched = (const char *const *)decider->enriched,
+        .enrich_timeout_ms = decider->module.enrich_timeout_ms,
+        .record_context = decider->module.record_context,
     };
     *opened = decider;
     return VARVE_OK;
@@ -362,9 +502,18 @@ const varve_decider *lua_decider_table(const struct lua_decider *decider)
     return &decider->table;
 }
 
+static void free_names(char **names)
+{
+    for (char **name = names; name != NULL && *name != NULL; name++) free(*name);
+    free(names);
+}
+
 void lua_decider_close(struct lua_decider *decider)
 {
     if (decider == NULL) return;
+    free_names(decider->enriched);
+    free_names(decider->decided);
+    free(decider->commands);
     free(decider->name);
     varve_buf_fini(&decider->source);
     free(decider);

@@ -68,8 +68,17 @@ static void mistakes_name_file_and_line(void **state)
     is_refused("return 7", "lua:1: the file must return a table");
     is_refused("local x\nreturn x.y", "lua:2: attempt to index a nil value");
     is_refused("\nwhile true do end", "lua:2: ran longer than");
-    is_refused("return { evolve = {}, decide = {} }", "an aggregate needs the field category");
+    is_refused("return { evolve = {}, decide = {} }", "an aggregate needs the field category, or reads");
     is_refused("return {\ncategory = 'a', decide = {} }", "lua:2: an aggregate needs the field evolve");
+    is_refused("return { category = 'a', reads = 1, evolve = {}, decide = {} }", "reads must be a function");
+    is_refused("return { category = 'a',\n reads = type, evolve = {}, decide = {} }", "lua:2: category and reads");
+    is_refused("return { reads = type, evolve = {}, decide = { A = type },\n snapshot_every = 5 }",
+               "lua:2: a decider over");
+    is_refused("return { category = 'a', evolve = {}, decide = {},\n enrich = { A = 1 } }",
+               "enrich.A must be a function");
+    is_refused("return { category = 'a', evolve = {}, decide = {},\n enrich_timeout_ms = 0 }",
+               "lua:2: enrich_timeout_ms");
+    is_refused("return { category = 'a', evolve = {}, decide = {},\n record_context = 1 }", "lua:2: record_context");
     is_refused("return { category = 'a', evolve = {} }", "an aggregate needs the field decide");
     is_refused(MODULE("\ncategory = 7"), "lua:1: category must be a text");
     is_refused(MODULE("\nevovle = {}"), "lua:2: an aggregate has no field 'evovle'");

@@ -123,17 +123,50 @@ static void take_decide(struct loading *loading)
     loading->module->decide = take_functions(loading, "decide", "command");
 }
 
+static void take_reads(struct loading *loading)
+{
+    if (!lua_isfunction(loading->lua, -1))
+        fail(loading, "reads", "reads must be a function that returns what to read for a command");
+    lua_pushvalue(loading->lua, -1);
+    loading->module->reads = luaL_ref(loading->lua, LUA_REGISTRYINDEX);
+    loading->module->category_line = module_line_of(loading->source, "reads");
+}
+
+static void take_enrich(struct loading *loading)
+{
+    loading->module->enrich = take_functions(loading, "enrich", "command");
+}
+
+static void take_enrich_timeout_ms(struct loading *loading)
+{
+    lua_Integer ms = lua_tointeger(loading->lua, -1);
+
+    if (!lua_isinteger(loading->lua, -1) || ms < 1 || ms > 60000)
+        fail(loading, "enrich_timeout_ms", "enrich_timeout_ms must be a number of milliseconds from 1 to 60000");
+    loading->module->enrich_timeout_ms = (uint32_t)ms;
+}
+
+static void take_record_context(struct loading *loading)
+{
+    if (!lua_isboolean(loading->lua, -1)) fail(loading, "record_context", "record_context must be true or false");
+    loading->module->record_context = lua_toboolean(loading->lua, -1);
+}
+
 static const struct {
     const char *name;
     void (*take)(struct loading *loading);
     bool required;
 } fields[] = {
-    { "category", take_category, true },
+    { "category", take_category, false },
+    { "reads", take_reads, false },
     { "initial", take_initial, false },
     { "evolve", take_evolve, true },
     { "decide", take_decide, true },
     { "snapshot_every", take_snapshot_every, false },
     { "state_version", take_state_version, false },
+    { "enrich", take_enrich, false },
+    { "enrich_timeout_ms", take_enrich_timeout_ms, false },
+    { "record_context", take_record_context, false },
 };
 
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
@@ -148,8 +181,8 @@ static void check_names(const struct loading *loading)
         while (i < FIELD_COUNT && strcmp(fields[i].name, lua_tostring(lua, -2)) != 0) i++;
         if (i == FIELD_COUNT)
             fail(loading, lua_tostring(lua, -2),
-                 "an aggregate has no field '%s' (they are category, initial, evolve, decide, snapshot_every, "
-                 "state_version)",
+                 "an aggregate has no field '%s' (they are category or reads, initial, evolve, decide, snapshot_every, "
+                 "state_version, enrich, enrich_timeout_ms, record_context)",
                  lua_tostring(lua, -2));
     }
 }
@@ -169,11 +202,24 @@ void module_run(lua_State *lua, varve_str source, const char *returns)
     if (!lua_istable(lua, -1)) luaL_error(lua, "%s:1: the file must return a table %s", name, returns);
 }
 
+/* Of an aggregate, or over a query. */
+static void check_kind(const struct loading *loading)
+{
+    const struct module *module = loading->module;
+
+    if (module->category[0] == '\0' && module->reads == LUA_NOREF)
+        fail(loading, "category", "an aggregate needs the field category, or reads");
+    if (module->category[0] != '\0' && module->reads != LUA_NOREF)
+        fail(loading, "reads", "category and reads exclude each other");
+    if (module->reads != LUA_NOREF && module->snapshot_every != 0)
+        fail(loading, "snapshot_every", "a decider over a query has no snapshots");
+}
+
 void module_load(lua_State *lua, varve_str source, struct module *module)
 {
     struct loading loading = { .lua = lua, .source = source, .module = module };
 
-    *module = (struct module){ .state_version = 1, .initial = LUA_NOREF };
+    *module = (struct module){ .state_version = 1, .initial = LUA_NOREF, .reads = LUA_NOREF, .enrich = LUA_NOREF };
     module_run(lua, source, "{ category, evolve, decide, … }");
     loading.table = lua_gettop(lua);
     check_names(&loading);
@@ -185,4 +231,5 @@ void module_load(lua_State *lua, varve_str source, struct module *module)
             fail(&loading, "category", "an aggregate needs the field %s", fields[i].name);
         lua_pop(lua, 1);
     }
+    check_kind(&loading);
 }

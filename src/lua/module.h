@@ -8,13 +8,17 @@
 
 /* The functions are references into the registry of the interpreter that loaded them. */
 struct module {
-    char category[VARVE_NAME_BYTES_MAX + 1];
-    int category_line;       /* where the file gives it */
-    uint32_t snapshot_every; /* 0: the engine's default; VARVE_NO_SNAPSHOTS */
+    char category[VARVE_NAME_BYTES_MAX + 1]; /* "": it has `reads` */
+    int category_line;                       /* where the file gives one or the other */
+    uint32_t snapshot_every;                 /* 0: the engine's default; VARVE_NO_SNAPSHOTS */
     uint32_t state_version;
-    int initial; /* a function, or LUA_NOREF */
-    int evolve;  /* a table of functions by event type */
-    int decide;  /* a table of functions by command type */
+    int initial;                /* a function, or LUA_NOREF */
+    int evolve;                 /* a table of functions by event type */
+    int decide;                 /* a table of functions by command type */
+    int reads;                  /* a function, or LUA_NOREF */
+    int enrich;                 /* the same, or LUA_NOREF */
+    uint32_t enrich_timeout_ms; /* 0: the engine's default */
+    bool record_context;
 };
 
 /*

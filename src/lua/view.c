@@ -174,16 +174,22 @@ static void command_correlation_id(lua_State *lua, const void *subject)
     push_optional(lua, ((const varve_command *)subject)->correlation_id);
 }
 
+static void command_context(lua_State *lua, const void *subject)
+{
+    varve_str context = ((const varve_command *)subject)->context;
+
+    if (context.len == 0)
+        lua_pushnil(lua);
+    else
+        push_document(lua, context, "command.context");
+}
+
 static const struct field command_fields[] = {
-    { "data", command_data },
-    { "type", command_type },
-    { "stream", command_stream },
-    { "aggregate_id", command_aggregate_id },
-    { "id", command_id },
-    { "time", command_time },
-    { "actor", command_actor },
-    { "correlation_id", command_correlation_id },
-    { NULL, NULL },
+    { "data", command_data },       { "type", command_type },
+    { "stream", command_stream },   { "aggregate_id", command_aggregate_id },
+    { "id", command_id },           { "time", command_time },
+    { "actor", command_actor },     { "correlation_id", command_correlation_id },
+    { "context", command_context }, { NULL, NULL },
 };
 
 /* ---- the views ---- */

@@ -34,6 +34,7 @@ struct vm {
     uint64_t cpu_ns;     /* the thread's processor time when the call was first seen; 0: not yet */
     uint64_t look_ns;    /* before then (CLOCK_MONOTONIC) the call cannot have used up its time */
     varve_buf text;      /* scratch that a Lua error does not leak; free for any use between two Lua calls */
+    void *asking;        /* the enrichment under way; see ask.h */
     const void *subject; /* the event or command under way; see view.h */
 };
 

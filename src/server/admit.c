@@ -83,15 +83,3 @@ bool admit_event_stream(varve_str accept)
     }
     return false;
 }
-
-bool admit_traceparent(varve_str traceparent)
-{
-    static const char form[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
-    if (traceparent.len != sizeof form - 1) return false;
-    for (size_t i = 0; i < traceparent.len; i++) {
-        char c = traceparent.ptr[i];
-        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-        if (form[i] == 'x' ? !hex : c != form[i]) return false;
-    }
-    return true;
-}

@@ -25,9 +25,6 @@ enum media_type admit_media_type(varve_str content_type);
 /* True when an Accept header asks for text/event-stream (without weighing alternatives). */
 bool admit_event_stream(varve_str accept);
 
-/* True for a version-00 traceparent header (W3C Trace Context, section 3.2); another one is not ours to forward. */
-bool admit_traceparent(varve_str traceparent);
-
 /* ASCII comparison without regard to case, as header names and media types have it. */
 bool admit_same(varve_str text, const char *lower);
 

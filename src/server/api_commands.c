@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One command. A batch of commands is batch.c. */
+#include "base/traceparent.h"
 #include "server/api.h"
 #include "server/problem.h"
 
@@ -24,7 +25,7 @@ void api_command(struct request *request)
     varve_status status = varve_command_json_parse(&parsed, varve_buf_view(&request->body), type, &error);
     if (status >= 0) {
         varve_command *command = varve_command_json_command(parsed);
-        if (admit_traceparent(request->headers.traceparent)) command->traceparent = request->headers.traceparent;
+        if (traceparent_is_valid(request->headers.traceparent)) command->traceparent = request->headers.traceparent;
         nothing.id = command->id;
         status = varve_execute_async(request->backend->engine, command, on_executed, request, &error);
     }

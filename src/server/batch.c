@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/traceparent.h"
 #include "server/api.h"
 #include "server/problem.h"
 
@@ -119,7 +120,7 @@ static bool begin_line(struct batch *batch, struct slot *slot, varve_str line, b
     varve_buf_reset(&slot->answer);
     if (status >= 0) {
         varve_command *command = varve_command_json_command(parsed);
-        if (admit_traceparent(batch->traceparent)) command->traceparent = batch->traceparent;
+        if (traceparent_is_valid(batch->traceparent)) command->traceparent = batch->traceparent;
         nothing.id = command->id;
         pthread_mutex_lock(&batch->lock);
         batch->references++;

@@ -146,6 +146,11 @@ void metrics_write_engine(varve_engine *engine, varve_buf *out)
     labelled("commands_total", "result", "failed", stats.commands_failed, out);
     single("command_retries_total", "counter", "Commands decided again after a conflict.", stats.command_retries, out);
     single("command_queue_length", "gauge", "Commands waiting for a worker.", stats.command_queue, out);
+    family("enrichments_total", "counter", "Enrichments of commands, by result.", out);
+    labelled("enrichments_total", "result", "done", stats.enrichments - stats.enrichments_failed, out);
+    labelled("enrichments_total", "result", "failed", stats.enrichments_failed, out);
+    single("enrichment_milliseconds_total", "counter", "Time that enrichments took.", stats.enrichment_ms, out);
+    single("enrichment_queue_length", "gauge", "Commands waiting for their enrichment.", stats.enrichment_queue, out);
     if (varve_store_head(varve_engine_store(engine), &head, NULL) >= 0) {
         single("log_position", "gauge", "The head of the log; also the number of events.", head, out);
     }

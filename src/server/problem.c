@@ -32,6 +32,8 @@ unsigned problem_http_status(varve_status status)
         return 422;
     case VARVE_UNSUPPORTED:
         return 501;
+    case VARVE_ENRICH_FAILED:
+        return 502;
     case VARVE_BUSY:
     case VARVE_UNAVAILABLE:
     case VARVE_INDETERMINATE:
@@ -173,6 +175,7 @@ void problem_write_command(varve_status status, const varve_outcome *outcome, co
     if (status == VARVE_REJECTED) {
         write_member("code", outcome->code, out);
         write_member("message", outcome->message, out);
+        if (outcome->repeated) varve_buf_str(out, VARVE_STR(",\"repeated\":true"));
     } else if (in_batch) {
         write_member("code", varve_str_of(varve_status_word(status)), out);
         write_member("message", varve_str_of(error->message), out);

@@ -46,9 +46,9 @@ void problem_write_append(varve_status status, const varve_appended *appended, c
 
 /*
  * Appends what became of a command that was not accepted. A rejection is {"type","title","status":422,
- * "code","message"}; a failure carries its "detail", and a pinned version that does not hold its
- * "current_version". With `in_batch` failures too have "code" (the status's word) and "message"
- * instead of "detail", so that every line that is no result reads alike. The command's "id" comes last
+ * "code","message"}, with "repeated":true when it was told before; a failure carries its "detail", and a pinned
+ * version that does not hold its "current_version". With `in_batch` failures too have "code" (the status's word) and
+ * "message" instead of "detail", so that every line that is no result reads alike. The command's "id" comes last
  * when `outcome` has one: the same command repeated with it is not executed twice.
  */
 void problem_write_command(varve_status status, const varve_outcome *outcome, const varve_error *error, bool in_batch,

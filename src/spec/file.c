@@ -206,7 +206,7 @@ static varve_status take_data(struct reading *reading, const struct yaml_node *n
 static varve_status take_event(struct reading *reading, const struct yaml_node *node, bool is_expected,
                                struct spec_event *event)
 {
-    enum { SCHEMA_VERSION = DATA + 1, TAGS, OCCURRED_AT, METADATA_OR_PART };
+    enum { SCHEMA_VERSION = DATA + 1, TAGS, OCCURRED_AT, METADATA_OR_PART, STREAM };
     struct member members[] = {
         [TYPE] = { "type", NULL },
         [DATA] = { "data", NULL },
@@ -214,6 +214,7 @@ static varve_status take_event(struct reading *reading, const struct yaml_node *
         [TAGS] = { "tags", NULL },
         [OCCURRED_AT] = { "occurred_at", NULL },
         [METADATA_OR_PART] = { is_expected ? "data_has" : "metadata", NULL },
+        [STREAM] = { is_expected ? NULL : "stream", NULL }, /* what is decided goes to the example's */
         { NULL, NULL },
     };
     event->place = place_of(node);
@@ -236,6 +237,8 @@ static varve_status take_event(struct reading *reading, const struct yaml_node *
         status = take_time(reading, members[OCCURRED_AT].value, "occurred_at", &event->event.occurred_at);
     if (status == VARVE_OK && metadata != NULL)
         status = take_object(reading, metadata, "metadata", &event->event.metadata);
+    if (status == VARVE_OK && members[STREAM].value != NULL)
+        status = take_name(reading, members[STREAM].value, "a stream", &event->event.stream);
     return status;
 }
 
@@ -260,16 +263,13 @@ static varve_status take_command(struct reading *reading, const struct yaml_node
         [ACTOR] = { "actor", NULL }, [CONTEXT] = { "context", NULL }, { NULL, NULL },
     };
     varve_status status = take_typed(reading, node, "a command", members, &command->type);
-    if (status == VARVE_OK && members[CONTEXT].value != NULL) {
-        REFUSE(reading, members[CONTEXT].value, "context, what enrich would have given, is not built yet");
-        status = VARVE_UNSUPPORTED;
-        if (reading->error != NULL) reading->error->status = status;
-    }
     if (status == VARVE_OK) status = take_data(reading, members[DATA].value, &command->data);
     if (status == VARVE_OK && members[TIME].value != NULL)
         status = take_time(reading, members[TIME].value, "time", &command->time);
     if (status == VARVE_OK && members[ACTOR].value != NULL)
         status = take_name(reading, members[ACTOR].value, "actor", &command->actor);
+    if (status == VARVE_OK && members[CONTEXT].value != NULL)
+        status = take_json(reading, members[CONTEXT].value, &command->context);
     return status;
 }
 

@@ -23,10 +23,19 @@ bool store_is_read_only(const varve_store *store);
  * been. */
 uint64_t store_history(varve_store *store);
 
-/* As varve_append_async, but unless every append of the chain before it is OK it is refused with CONFLICT, no condition
- * named, if it is no repeat. One thread at a time appends to a chain. */
-varve_status store_append_chained(varve_store *store, const varve_append_request *request, struct store_chain *chain,
-                                  varve_append_callback callback, void *ctx, varve_error *error);
+/* What a command's append has besides. Borrowed for the call. */
+struct store_besides {
+    struct store_chain *chain; /* unless every append of it before this one is OK, this one is refused with CONFLICT, no
+                                  condition named, if it is no repeat; one thread at a time appends to it; NULL: none */
+    const struct store_write *writes; /* records that change with it; without events, alone */
+    size_t write_count;
+    const varve_uuid *absent_id; /* without events: ID_CONFLICT when an event of this id is in the log; NULL: none */
+};
+
+/* As varve_append_async, with what stands in `besides`. */
+varve_status store_append_besides(varve_store *store, const varve_append_request *request,
+                                  const struct store_besides *besides, varve_append_callback callback, void *ctx,
+                                  varve_error *error);
 
 /*
  * Changes records, all or none, in one of the writer's transactions; returns when that is durable. Each key once.

@@ -261,6 +261,16 @@ static varve_status take_writes(struct append *append, const varve_append_reques
     return keep_key(append, request, options->idempotency_retention_s, &work->writes[count - 1], error);
 }
 
+static varve_status take_absent_id(struct append *append, const struct append_options *options, varve_error *error)
+{
+    if (options->absent_id == NULL) return VARVE_OK;
+    varve_uuid *id = arena_alloc(&append->memory, sizeof *id);
+    if (id == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for an append");
+    *id = *options->absent_id;
+    append->work.absent_id = id;
+    return VARVE_OK;
+}
+
 static varve_status check_counts(const varve_append_request *request, const struct append_options *options,
                                  varve_error *error)
 {
@@ -291,6 +301,7 @@ varve_status append_new(struct append **out, const varve_append_request *request
         status = take_events(append, request, options->copy, error);
     if (status >= 0) status = take_conditions(append, request, options->copy, error);
     if (status >= 0) status = take_writes(append, request, options, error);
+    if (status >= 0) status = take_absent_id(append, options, error);
     if (status < 0) {
         append_free(append);
         return status;

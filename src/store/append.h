@@ -28,6 +28,7 @@ struct append_options {
     const struct store_write *writes; /* records to be changed with it; without events: alone. Copied or borrowed as
                                          the payload; their new revisions are in `work` */
     size_t write_count;
+    const varve_uuid *absent_id; /* as in struct store_append; copied */
 };
 
 struct append {

@@ -52,10 +52,32 @@ void append_refuse_behind(struct store_append *append)
         varve_error_set(&append->error, VARVE_CONFLICT, "an append that this one was decided on did not come about");
 }
 
+void append_refuse_known(struct store_append *append)
+{
+    append->status =
+        varve_error_set(&append->error, VARVE_ID_CONFLICT, "an event that must not be there is in the log");
+}
+
+bool write_finds_expected(const struct store_write *write, bool there, uint64_t revision)
+{
+    switch (write->expect) {
+    case STORE_EXPECT_ANY:
+        return true;
+    case STORE_EXPECT_NONE:
+    case STORE_EXPECT_UNUSED:
+        return !there;
+    case STORE_EXPECT_REVISION:
+        break;
+    }
+    return there && revision == write->expected;
+}
+
 void append_refuse_write(struct store_append *append, size_t i)
 {
     const struct store_record *record = &append->writes[i].record;
+    bool used = append->writes[i].expect == STORE_EXPECT_UNUSED;
     append->failed_write = i + 1;
-    append->status = varve_error_set(&append->error, VARVE_CONFLICT, "the record %.*s of %.*s is not as expected",
-                                     (int)record->key.len, record->key.ptr, (int)record->space.len, record->space.ptr);
+    append->status = varve_error_set(&append->error, used ? VARVE_ID_CONFLICT : VARVE_CONFLICT,
+                                     "the record %.*s of %.*s is not as expected", (int)record->key.len,
+                                     record->key.ptr, (int)record->space.len, record->space.ptr);
 }

@@ -17,6 +17,12 @@ void append_settle_conditions(struct store_append *append);
 /* Refuses the append with CONFLICT because one that it was decided on did not come about. */
 void append_refuse_behind(struct store_append *append);
 
+/* Refuses the append with ID_CONFLICT because its absent_id is in the log. */
+void append_refuse_known(struct store_append *append);
+
+/* Does a write find what it expects? `there`: its record is, not expired, at `revision`. */
+bool write_finds_expected(const struct store_write *write, bool there, uint64_t revision);
+
 /* Refuses the append because its i-th write does not find what it expects. */
 void append_refuse_write(struct store_append *append, size_t i);
 

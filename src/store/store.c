@@ -166,15 +166,22 @@ varve_status varve_append(varve_store *store, const varve_append_request *reques
     return status;
 }
 
-varve_status store_append_chained(varve_store *store, const varve_append_request *request, struct store_chain *chain,
-                                  varve_append_callback callback, void *ctx, varve_error *error)
+varve_status store_append_besides(varve_store *store, const varve_append_request *request,
+                                  const struct store_besides *besides, varve_append_callback callback, void *ctx,
+                                  varve_error *error)
 {
     struct append *append = NULL;
     varve_status status = refuse_read_only(store, error);
-    const struct append_options options = { .copy = true, .idempotency_retention_s = store->idempotency_retention_s };
+    const struct append_options options = {
+        .copy = true,
+        .idempotency_retention_s = store->idempotency_retention_s,
+        .writes = besides->writes,
+        .write_count = besides->write_count,
+        .absent_id = besides->absent_id,
+    };
     if (status >= 0) status = append_new(&append, request, &options, error);
     if (status < 0) return status;
-    append->chain = chain;
+    append->chain = besides->chain;
     append->callback = callback;
     append->ctx = ctx;
     status = writer_put(store->writer, append, false, error);
@@ -185,8 +192,9 @@ varve_status store_append_chained(varve_store *store, const varve_append_request
 varve_status varve_append_async(varve_store *store, const varve_append_request *request, varve_append_callback callback,
                                 void *ctx, varve_error *error)
 {
+    static const struct store_besides nothing;
     varve_status status = check_events(store, request, error);
-    return status < 0 ? status : store_append_chained(store, request, NULL, callback, ctx, error);
+    return status < 0 ? status : store_append_besides(store, request, &nothing, callback, ctx, error);
 }
 
 /* ---- records ---- */

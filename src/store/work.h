@@ -40,17 +40,16 @@ struct store_location {
 };
 
 /*
- * A record: what a module above the log keeps in the log's own database, changed in the same transactions. `space`
- * says whose it is, `key` orders it there, `value` is JSON. Each write gives it a new revision, which only grows.
- */
+ * A record: what a module above the log keeps in the log's database, changed in the same transactions. `space` says
+ * whose it is, `key` orders it there, `value` is JSON. Each write gives it a new revision, which only grows. */
 struct store_record {
     varve_str space, key, value;
     uint64_t revision;
     varve_time expires_at; /* from then on it is as good as gone; 0: never */
 };
 
-/* What a write expects to find; otherwise it is refused. */
-enum store_expectation { STORE_EXPECT_ANY, STORE_EXPECT_NONE, STORE_EXPECT_REVISION };
+/* What a write expects to find; otherwise it is refused: with CONFLICT, UNUSED (as NONE) with ID_CONFLICT. */
+enum store_expectation { STORE_EXPECT_ANY, STORE_EXPECT_NONE, STORE_EXPECT_REVISION, STORE_EXPECT_UNUSED };
 
 struct store_write {
     struct store_record record; /* its revision is set when it is written */
@@ -58,6 +57,7 @@ struct store_write {
     uint64_t expected;     /* STORE_EXPECT_REVISION */
     varve_time expires_in; /* not 0: expires_at is this much after it is written, by the clock that judges it */
     bool remove;           /* takes the record away instead */
+    bool only_check;       /* with NONE and UNUSED: looks, and writes nothing */
     uint64_t tried;        /* the driver's: the revision that an earlier try, of unknown outcome, gave it */
 };
 
@@ -82,6 +82,7 @@ struct store_append {
     size_t condition_count;
     const uint32_t *condition_stream; /* for each condition on a stream, its place in `streams` */
     bool ids_are_new;                 /* just made by us: no use looking for a repeat */
+    const varve_uuid *absent_id;      /* of no event in the log, or ID_CONFLICT; without events only; NULL: none */
     struct store_write *writes;       /* records that change with it, or alone when there are no events */
     size_t write_count;
     const struct store_append *after; /* earlier in this batch: it is refused unless that one is OK; NULL: none */

@@ -176,8 +176,8 @@ static void queue_behind_a_break(void *ctx, varve_status status, const varve_app
         const varve_event event = { .stream = varve_str_of(streams[i]), .type = VARVE_STR("E") };
         const varve_append_request request = { .events = &event, .event_count = 1 };
         tickets[i] = (struct ticket){ flight, i };
-        assert_int_equal(store_append_chained(flight->store, &request, i == 1 ? &chain : NULL, note, &tickets[i], NULL),
-                         VARVE_OK);
+        const struct store_besides besides = { .chain = i == 1 ? &chain : NULL };
+        assert_int_equal(store_append_besides(flight->store, &request, &besides, note, &tickets[i], NULL), VARVE_OK);
     }
 }
 

@@ -414,7 +414,8 @@ static void append_behind(struct chained *chained, struct store_chain *chain, ui
     const varve_append_request request = {
         .events = &event, .event_count = 1, .conditions = &condition, .condition_count = 1
     };
-    assert_int_equal(store_append_chained(chained->store, &request, chain, take_chained, chained, NULL), VARVE_OK);
+    const struct store_besides besides = { .chain = chain };
+    assert_int_equal(store_append_besides(chained->store, &request, &besides, take_chained, chained, NULL), VARVE_OK);
 }
 
 static void queue_chained(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
@@ -460,8 +461,8 @@ static void append_with_id(struct chained *chained, uint8_t id, uint64_t version
     const varve_append_request request = {
         .events = &event, .event_count = 1, .conditions = &condition, .condition_count = 1
     };
-    assert_int_equal(store_append_chained(chained->store, &request, &chained->chain, take_chained, chained, NULL),
-                     VARVE_OK);
+    const struct store_besides besides = { .chain = &chained->chain };
+    assert_int_equal(store_append_besides(chained->store, &request, &besides, take_chained, chained, NULL), VARVE_OK);
 }
 
 static void queue_repeats(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)

@@ -99,7 +99,7 @@ err_has '0 streams, 0 events: 0 differ, 0 failed'
 cp -r "$app" upcast
 mkdir upcast/upcasters
 cat >upcast/upcasters/shipped.lua <<'END'
-return { type = "OrderShipped", into = { type = "OrderShipped", schema_version = 2 }, upcast = function() return nil end }
+return { type = "OrderShipped", upcast = function() return nil end }
 END
 expect 1 aggregate replay order --store "$(store t)" --app upcast --against "$app" -o table
 out_has '~ /status "PLACED"'

@@ -161,13 +161,6 @@ examples:
   - name: nobody
     then: { state: {} }
 END
-refused "4:39: context, what enrich would have given, is not built yet" <<'END'
-stream: order-7
-examples:
-  - name: enriched
-    when: { type: ShipOrder, context: { stock: 5 } }
-    then: []
-END
 
 # Files and folders that are not there, or are no applications.
 expect 2 test "$app" missing.yaml
@@ -232,6 +225,36 @@ expect 1 test mine
 out_has '  ok      old tons'
 out_has '  FAILED  no kilograms'
 out_has 'kg'
+# What enrich would have given is said; and a decider over a query is found by its command, and sees what it asks for.
+cat >mine/aggregates/label.lua <<'END'
+return {
+  reads = function(command) return { types = { "Labelled" }, tags = { "label:" .. command.data.label } } end,
+  initial = function() return { count = 0 } end,
+  evolve = { Labelled = function(state) state.count = state.count + 1 return state end },
+  enrich = { Label = function() return { most = 1 } end },
+  decide = {
+    Label = function(state, command)
+      if state.count >= command.context.most then return reject("used", "label " .. command.data.label) end
+      return { type = "Labelled", tags = { "label:" .. command.data.label } }
+    end,
+  },
+}
+END
+cat >mine/specs/label.yaml <<'END'
+stream: box-1
+examples:
+  - name: a label that is free
+    given: [{ type: Labelled, stream: box-2, tags: ["label:a"] }, Filled: { kg: 1 }]
+    when: { type: Label, data: { label: b }, context: { most: 1 } }
+    then: [{ type: Labelled, tags: ["label:b"] }]
+  - name: a label that another box has
+    given: [{ type: Labelled, stream: box-2, tags: ["label:a"] }]
+    when: { type: Label, data: { label: a }, context: { most: 1 } }
+    then: { rejected: used, state: { count: 1 } }
+END
+rm mine/specs/box.yaml
+expect 0 test mine
+out_has '2 passed, 0 failed'
 echo "return {" >mine/upcasters/filled.lua
 expect 2 test mine
 err_has 'upcasters/filled.lua:'

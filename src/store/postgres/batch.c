@@ -12,6 +12,13 @@ static bool looks_ids_up(const struct batch *batch, const struct store_append *a
     return append->event_count > 0 && (batch->resent || !append->ids_are_new);
 }
 
+/* How many ids of the append are looked up. */
+static size_t id_count(const struct batch *batch, const struct store_append *append)
+{
+    if (append->absent_id != NULL) return 1;
+    return looks_ids_up(batch, append) ? append->event_count : 0;
+}
+
 static uint32_t *find_place(struct batch *batch, varve_str name)
 {
     size_t at = hash_str(name) & (batch->place_count - 1);
@@ -59,7 +66,7 @@ static bool list_rest(struct batch *batch)
     for (size_t i = 0; i < batch->append_count; i++) {
         const struct store_append *append = batch->appends[i];
         events += append->event_count;
-        if (looks_ids_up(batch, append)) ids += append->event_count;
+        ids += id_count(batch, append);
         conditions += append->condition_count;
         records += append->write_count;
     }
@@ -75,8 +82,8 @@ static bool list_rest(struct batch *batch)
         return false;
     for (size_t i = 0; i < batch->append_count; i++) {
         struct store_append *append = batch->appends[i];
-        for (size_t j = 0; j < append->event_count && looks_ids_up(batch, append); j++)
-            batch->ids[batch->id_count++].id = &append->events[j].id;
+        for (size_t j = 0; j < id_count(batch, append); j++)
+            batch->ids[batch->id_count++].id = append->absent_id != NULL ? append->absent_id : &append->events[j].id;
         for (size_t j = 0; j < append->condition_count; j++)
             if (append->conditions[j].kind == VARVE_FAIL_IF_MATCH)
                 batch->queries[batch->query_count++].condition = &append->conditions[j];
@@ -132,12 +139,22 @@ static bool compares(const struct batch *batch, const struct store_append *appen
     return false;
 }
 
+/* A record that must not be there, and stays away: the write asserts that. */
+static bool presume_record(struct batch_record *record)
+{
+    record->known = 0;
+    return record->write->only_check;
+}
+
 bool batch_presume(struct batch *batch)
 {
-    if (batch->resent || batch->record_count + batch->query_count > 0) return false;
+    if (batch->resent || batch->query_count > 0) return false;
+    for (size_t i = 0; i < batch->record_count; i++)
+        if (!presume_record(&batch->records[i])) return false;
     for (size_t i = 0; i < batch->append_count; i++) {
         const struct store_append *append = batch->appends[i];
         const uint32_t *streams = batch->append_streams[i];
+        if (append->absent_id != NULL) return false;
         for (uint32_t j = 0; j < append->stream_count; j++) {
             struct batch_stream *stream = &batch->streams[streams[j]];
             if (stream->knowledge == VERSION_UNKNOWN && !presume_version(stream, append, j)) return false;
@@ -214,6 +231,11 @@ static void check_repeat(struct batch *batch, struct store_append *append, const
     }
 }
 
+static void check_absent(const struct batch *batch, struct store_append *append, const struct batch_id *id)
+{
+    if (id->position != 0 || *find_id(batch, id->id) != 0) append_refuse_known(append);
+}
+
 /* What an earlier append of this batch does to the record, or NULL. */
 static const struct store_write *earlier_write(const struct batch *batch, size_t place)
 {
@@ -254,9 +276,9 @@ static void check_writes(struct batch *batch, struct store_append *append, size_
         varve_time expires_at = earlier != NULL ? earlier->record.expires_at : record->expires_at;
         bool there =
             revision != 0 && (earlier == NULL || !earlier->remove) && (expires_at == 0 || expires_at > batch->now);
-        bool as_expected = write->expect == STORE_EXPECT_ANY || (write->expect == STORE_EXPECT_NONE && !there) ||
-                           (write->expect == STORE_EXPECT_REVISION && there && revision == write->expected);
+        bool as_expected = write_finds_expected(write, there, revision);
         if (write->expires_in != 0) write->record.expires_at = batch->now + write->expires_in;
+        if (write->only_check && as_expected) continue;
         if (was_written(batch, record, write->tried)) {
             done++;
             write->record.revision = write->tried;
@@ -322,8 +344,11 @@ static void accept(struct batch *batch, struct store_append *append, const uint3
     }
     append->last_position = batch->head.position + batch->accepted_count;
     append->recorded_at = 0;
-    for (size_t i = 0; i < append->write_count; i++) batch->records[record + i].decided = true;
-    batch->write_count += append->write_count;
+    for (size_t i = 0; i < append->write_count; i++) {
+        batch->records[record + i].checked = append->writes[i].only_check;
+        batch->records[record + i].decided = !append->writes[i].only_check;
+        batch->write_count += !append->writes[i].only_check;
+    }
 }
 
 static void decide(struct batch *batch, size_t i, struct places *at)
@@ -335,7 +360,10 @@ static void decide(struct batch *batch, size_t i, struct places *at)
     append->error = (varve_error){ 0 };
     append->failed_count = append->failed_write = 0;
     append->first_position = 0;
-    if (by_id) check_repeat(batch, append, &batch->ids[at->id]);
+    if (append->absent_id != NULL)
+        check_absent(batch, append, &batch->ids[at->id]);
+    else if (by_id)
+        check_repeat(batch, append, &batch->ids[at->id]);
     bool repeat = append->status != VARVE_OK || append->first_position != 0;
     if (!repeat && append->after != NULL && append->after->status != VARVE_OK) append_refuse_behind(append);
     if (!repeat && append->status == VARVE_OK) check_writes(batch, append, at->record);
@@ -345,7 +373,7 @@ static void decide(struct batch *batch, size_t i, struct places *at)
         check_conditions(batch, append, at->query);
         if (append->status == VARVE_OK) accept(batch, append, streams, by_id, at->record);
     }
-    if (by_id) at->id += append->event_count;
+    at->id += id_count(batch, append);
     for (size_t j = 0; j < append->condition_count; j++) at->query += append->conditions[j].kind == VARVE_FAIL_IF_MATCH;
     at->record += append->write_count;
 }
@@ -361,7 +389,7 @@ void batch_decide(struct batch *batch)
     for (size_t i = 0; i < batch->record_count; i++) {
         struct store_write *write = batch->records[i].write;
         if (write->record.revision != 0) write->tried = write->record.revision;
-        batch->records[i].decided = false;
+        batch->records[i].decided = batch->records[i].checked = false;
     }
     memset(batch->id_places, 0, batch->id_place_count * sizeof *batch->id_places);
     for (size_t i = 0; i < batch->append_count; i++) decide(batch, i, &at);
@@ -380,10 +408,11 @@ void batch_settle(struct batch *batch, varve_time recorded_at)
     }
 }
 
-/* Refused because its idempotency key is known: the writer answers that with the first outcome. */
+/* Refused because its idempotency key or its command's id is known: that is answered with the first outcome. */
 static bool seems_repeated(const struct store_append *append)
 {
-    return append->failed_write != 0 && append->event_count > 0;
+    if (append->event_count > 0) return append->failed_write != 0;
+    return append->absent_id != NULL && append->status == VARVE_ID_CONFLICT;
 }
 
 bool batch_has_repeats(const struct batch *batch)

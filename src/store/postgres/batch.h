@@ -48,6 +48,7 @@ struct batch_record {
     varve_time expires_at;
     varve_str value;
     bool decided; /* to be written */
+    bool checked; /* not to be there when the batch is written */
 };
 
 /* An event that will be written at `head` + its place in the list + 1. */
@@ -93,7 +94,8 @@ struct batch_stream *batch_find_stream(struct batch *batch, varve_str name);
 /* The revision that the i-th record has when its write's turn comes; 0: there is none. */
 uint64_t batch_known_revision(const struct batch *batch, size_t i);
 /*
- * Takes for granted what the write itself can find out: versions that are unknown, and that ids are new. False when
+ * Takes for granted what the write itself can find out: versions that are unknown, that ids are new, and that records
+ * which must not be there are not. False when
  * something else must be looked up, or a version that is compared with before it is expected.
  */
 bool batch_presume(struct batch *batch);

@@ -102,6 +102,31 @@ static bool send_writes(struct connection *writer, const struct batch *batch)
     return sent;
 }
 
+/* Whatever was looked up without the lock is asserted under it: that nobody appended since, and that the records which
+ * must not be there still are not. */
+static bool send_assertions(struct connection *writer, const struct batch *batch)
+{
+    struct array spaces = { 0 }, keys = { 0 };
+    struct values values = { 0 };
+    bool checks = false;
+    array_begin(&spaces, TYPE_TEXT);
+    array_begin(&keys, TYPE_TEXT);
+    values_int(&values, (int64_t)batch->head.position);
+    for (size_t i = 0; i < batch->record_count; i++) {
+        const struct store_write *write = batch->records[i].write;
+        if (!batch->records[i].checked) continue;
+        array_text(&spaces, write->record.space);
+        array_text(&keys, write->record.key);
+        checks = true;
+    }
+    bool sent = !checks || (values_array(&values, &spaces) && values_array(&values, &keys));
+    if (checks || batch->accepted_count == 0) /* adding events asserts the head by itself */
+        sent = sent && connection_send(writer, checks ? S_ASSERT_UNUSED : S_ASSERT_HEAD, &values);
+    varve_buf_fini(&spaces.bytes);
+    varve_buf_fini(&keys.bytes);
+    return sent;
+}
+
 /* The events are durable: with what S_ADD_EVENTS gave, they are complete, and remembered. */
 static void settle(struct store_log *log, struct batch *batch, const PGresult *added)
 {
@@ -122,14 +147,11 @@ static void settle(struct store_log *log, struct batch *batch, const PGresult *a
 static bool send_batch(struct store_log *log, struct batch *batch, bool locked, struct rows *rows, size_t *place)
 {
     struct connection *writer = log->writer;
-    struct values head = { 0 };
     bool sent = true, nothing = batch->accepted_count + batch->write_count == 0;
-    values_int(&head, (int64_t)batch->head.position);
     if (nothing)
         sent = connection_send(writer, S_WAIT_DURABLE, NULL);
     else if (!locked)
-        sent = connection_send(writer, S_LOCK, NULL);
-    if (!nothing && !locked && batch->accepted_count == 0) sent = sent && connection_send(writer, S_ASSERT_HEAD, &head);
+        sent = connection_send(writer, S_LOCK, NULL) && send_assertions(writer, batch);
     *place = writer->sent;
     sent = sent && send_events(writer, batch, locked, rows) && send_writes(writer, batch);
     /* Half of it must not be committed by the round's end. */

@@ -207,7 +207,7 @@ static varve_status take_answers(struct store_log *log, struct batch *batch, con
 
 bool batch_recall(struct store_log *log, struct batch *batch)
 {
-    bool is_guess = recall_versions(log, batch) + batch->id_count > 0;
+    bool is_guess = recall_versions(log, batch) + batch->id_count + batch->record_count > 0;
     batch->head = log->head;
     if (is_guess && log->doubtful > 0) {
         log->doubtful--;

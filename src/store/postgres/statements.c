@@ -31,6 +31,12 @@ const struct statement_text statements[S_COUNT] = {
     [S_ROLLBACK] = { "rollback", "ROLLBACK" },
     [S_LOCK] = { "lock", "SELECT pg_advisory_xact_lock(" ORDER_KEY ")" },
     [S_ASSERT_HEAD] = { "assert_head", "SELECT CASE WHEN $1::bigint = " HEAD " THEN true ELSE out_of_date() END" },
+    /* Records are written without moving the head, so what was found to be free may be taken by now. */
+    [S_ASSERT_UNUSED] = { "assert_unused",
+                          "SELECT CASE WHEN $1::bigint = " HEAD " AND NOT EXISTS (SELECT FROM unnest($2::text[], "
+                          "$3::text[]) AS u (space, key) JOIN records r ON r.space = u.space AND r.key = u.key "
+                          "WHERE r.expires_at IS NULL OR r.expires_at > clock_timestamp()) "
+                          "THEN true ELSE out_of_date() END" },
     [S_NEWS] = { "news", "SELECT position, stream, version, recorded_at FROM events WHERE position > $1::bigint "
                          "ORDER BY position LIMIT $2::bigint" },
     [S_CLOCK] = { "clock", "SELECT clock_timestamp()" },

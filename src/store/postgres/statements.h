@@ -8,16 +8,17 @@ enum statement {
     S_BEGIN,
     S_COMMIT,
     S_ROLLBACK,
-    S_LOCK,         /* takes the order lock */
-    S_ASSERT_HEAD,  /* (position): fails with STATE_STALE when the head is another */
-    S_NEWS,         /* (position, limit): position, stream, version and time of what came after */
-    S_CLOCK,        /* the server's time */
-    S_VERSIONS,     /* (names): each stream's version */
-    S_IDS,          /* (ids): which of them are there, and where */
-    S_LIMIT_QUERY,  /* each statement of this transaction is ended after a while */
-    S_NEXT_MATCH,   /* (query, after): the first position that matches */
-    S_LIMIT_NONE,   /* … not any more */
-    S_FIND_RECORDS, /* (spaces, keys): ordinal, revision, expiry, value */
+    S_LOCK,          /* takes the order lock */
+    S_ASSERT_HEAD,   /* (position): fails with STATE_STALE when the head is another */
+    S_ASSERT_UNUSED, /* (position, spaces, keys): the same, or when there is such a record */
+    S_NEWS,          /* (position, limit): position, stream, version and time of what came after */
+    S_CLOCK,         /* the server's time */
+    S_VERSIONS,      /* (names): each stream's version */
+    S_IDS,           /* (ids): which of them are there, and where */
+    S_LIMIT_QUERY,   /* each statement of this transaction is ended after a while */
+    S_NEXT_MATCH,    /* (query, after): the first position that matches */
+    S_LIMIT_NONE,    /* … not any more */
+    S_FIND_RECORDS,  /* (spaces, keys): ordinal, revision, expiry, value */
     /* (least time, head, head to be asserted or NULL, fourteen arrays): gives position, version, recorded_at of each;
      * fails with STATE_STALE. What is presumed is NULL: nothing; -1: `version` is counted from the stream's; else the
      * version that the stream has. */

@@ -176,6 +176,20 @@ static varve_status check_repeat(struct store_log *log, struct store_append *app
     return VARVE_OK;
 }
 
+static varve_status check_absent(struct store_log *log, struct store_append *append, varve_error *error)
+{
+    sqlite3_stmt *statement = log->statements[W_FIND_EVENT];
+    varve_status status = VARVE_OK;
+    sqlite3_bind_blob(statement, 1, append->absent_id->bytes, 16, SQLITE_STATIC);
+    int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW)
+        append_refuse_known(append);
+    else if (code != SQLITE_DONE)
+        status = sqlite_failed(log->db, "looking for an event id", error);
+    sqlite3_reset(statement);
+    return status;
+}
+
 /* ---- conditions ---- */
 
 static varve_status check_conditions(struct store_log *log, struct store_append *append, varve_error *error)
@@ -224,7 +238,7 @@ static varve_status apply_writes(struct store_log *log, const struct store_appen
 {
     varve_status status = VARVE_OK;
     for (size_t i = 0; i < append->write_count && status >= 0; i++)
-        status = sqlite_apply_write(log, &append->writes[i], error);
+        if (!append->writes[i].only_check) status = sqlite_apply_write(log, &append->writes[i], error);
     return status;
 }
 
@@ -347,7 +361,10 @@ static varve_status apply(struct store_log *log, struct store_append *append, va
     append->error = (varve_error){ 0 };
     append->failed_count = append->failed_write = 0;
     varve_status status = VARVE_OK;
-    if (!append->ids_are_new) status = check_repeat(log, append, error);
+    if (append->absent_id != NULL)
+        status = check_absent(log, append, error);
+    else if (!append->ids_are_new)
+        status = check_repeat(log, append, error);
     if (status < 0 || append->status != VARVE_OK) return status;
     if (append->after != NULL && append->after->status != VARVE_OK) {
         append_refuse_behind(append);

@@ -78,8 +78,7 @@ varve_status sqlite_check_write(struct store_log *log, struct store_write *write
     if (code != SQLITE_ROW && code != SQLITE_DONE) status = sqlite_failed(log->db, "looking for a record", error);
     sqlite3_reset(row);
     bool there = revision != 0 && (expires_at == 0 || expires_at > now);
-    *as_expected = write->expect == STORE_EXPECT_ANY || (write->expect == STORE_EXPECT_NONE && !there) ||
-                   (write->expect == STORE_EXPECT_REVISION && there && revision == write->expected);
+    *as_expected = write_finds_expected(write, there, revision);
     write->record.revision = record_next_revision(revision, now);
     if (write->expires_in != 0) write->record.expires_at = now + write->expires_in;
     return status;

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of a decider over a query: folded from whatever events match, of all streams, up to a position that the
+ * decision's append is conditional on. It belongs to one command, from its first try to its last, each of which adds
+ * what is new.
+ */
+#ifndef VARVE_COMMAND_READING_H
+#define VARVE_COMMAND_READING_H
+
+#include "base/arena.h"
+#include "command/load.h"
+
+/* The query is the decider's for one command. Starts from {0}; ends with reading_fini. */
+struct varve_reading {
+    struct arena arena;
+    varve_query_item items[VARVE_QUERY_ITEMS_MAX];
+    size_t count;
+    varve_error error; /* the first failure of varve_read_item */
+    bool is_asked;     /* the items are complete */
+    struct load load;
+    uint64_t position; /* every matching event up to here is in the state */
+};
+
+/* Asks the decider what to read: `items`. VARVE_APPLICATION when its code fails, VARVE_NOMEM. `error` is not NULL. */
+varve_status reading_ask(struct varve_reading *reading, const struct load_decider *decider,
+                         const varve_command *command, varve_error *error);
+
+/*
+ * Asks the decider what to read, once, and brings the state up to date. VARVE_APPLICATION when the decider's code
+ * fails; otherwise as varve_cursor_next. After a failure only reading_fini is allowed, or the same again.
+ */
+varve_status reading_load(struct varve_reading *reading, const struct load_source *source, const varve_command *command,
+                          varve_error *error);
+
+/* "No event after the position matches." Borrows from `reading`. */
+varve_condition reading_condition(const struct varve_reading *reading);
+
+void reading_fini(struct varve_reading *reading);
+
+#endif

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A voucher that can be used once, whatever account it is used on: decided over a query. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "command/bank_fixture.h"
+
+static struct bank *the_bank;
+
+/* UseVoucher {"voucher"}: may go to any stream. ReadNothing, ReadNonsense: what a mistaken decider asks for. */
+static varve_status reads(void *worker, const varve_command *command, varve_reading *reading, varve_error *error)
+{
+    varve_buf tag = { 0 };
+    const varve_str types[] = { VARVE_STR("VoucherUsed") };
+    (void)worker;
+    if (varve_str_is(command->type, "ReadNothing")) return VARVE_OK;
+    varve_buf_str(&tag, VARVE_STR("voucher:"));
+    varve_status status = varve_json_string(command->data, "voucher", &tag, error);
+    varve_str tags[] = { varve_buf_view(&tag) };
+    if (varve_str_is(command->type, "ReadNonsense")) tags[0] = VARVE_STR("");
+    if (status >= 0) status = varve_read_item(reading, &(varve_query_item){ types, 1, tags, 1 });
+    varve_buf_fini(&tag);
+    return status;
+}
+
+static varve_status count_use(void *state, const varve_event *event, varve_error *error)
+{
+    (void)event, (void)error;
+    ++*(int *)state;
+    return VARVE_OK;
+}
+
+static varve_status use(const void *state, const varve_command *command, varve_decision *decision, varve_error *error)
+{
+    varve_buf tag = { 0 };
+    if (the_bank->competitors > 0) { /* on another account, behind our back */
+        the_bank->competitors--;
+        const varve_str tags[] = { VARVE_STR("voucher:v-1") };
+        const varve_event event = {
+            .stream = VARVE_STR("account-77"), .type = VARVE_STR("VoucherUsed"), .tags = tags, .tag_count = 1
+        };
+        if (varve_append(the_bank->store, &(varve_append_request){ .events = &event, .event_count = 1 }, NULL, error) <
+            0)
+            return error->status;
+    }
+    if (*(const int *)state > 0) return varve_reject(decision, "voucher_used", "used %d times", *(const int *)state);
+    varve_buf_str(&tag, VARVE_STR("voucher:"));
+    varve_status status = varve_json_string(command->data, "voucher", &tag, error);
+    const varve_str tags[] = { varve_buf_view(&tag) };
+    if (status >= 0)
+        status = varve_emit(decision, &(varve_event){ .type = VARVE_STR("VoucherUsed"),
+                                                      .data = VARVE_STR("{\"amount\":0}"),
+                                                      .tags = tags,
+                                                      .tag_count = 1 });
+    varve_buf_fini(&tag);
+    return status;
+}
+
+static varve_status look_only(const void *state, const varve_command *command, varve_decision *decision,
+                              varve_error *error)
+{
+    (void)state, (void)command, (void)decision, (void)error;
+    return VARVE_OK;
+}
+
+static const varve_command_handler commands[] = {
+    { "UseVoucher", use }, { "LookAtVoucher", look_only }, { "ReadNothing", use }, { "ReadNonsense", use },
+    { NULL, NULL },
+};
+
+static const varve_decider voucher = {
+    .state_size = sizeof(int), .reads = reads, .evolve = count_use, .commands = commands
+};
+
+static void start(struct bank *bank, uint32_t workers)
+{
+    the_bank = bank;
+    bank_open(bank, 0);
+    bank->second = &voucher;
+    bank_start(bank, workers, 1000);
+}
+
+static varve_command on(const char *type, const char *stream, const char *data)
+{
+    return (varve_command){ varve_str_of(type), varve_str_of(stream), .data = varve_str_of(data) };
+}
+
+static varve_status execute(struct bank *bank, const varve_command *command, varve_outcome *outcome, varve_error *error)
+{
+    return lanes_execute_wait(bank->lanes, command, outcome, error);
+}
+
+static void it_is_decided_on_whatever_matches(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_outcome outcome = { 0 };
+    varve_error error = { 0 };
+    start(&bank, 2);
+    varve_command first = on("UseVoucher", "account-1", "{\"voucher\":\"v-1\"}");
+    varve_command again = on("UseVoucher", "account-2", "{\"voucher\":\"v-1\"}");
+    varve_command other = on("UseVoucher", "nobody-3", "{\"voucher\":\"v-2\"}");
+    varve_command look = on("LookAtVoucher", "account-1", "{\"voucher\":\"v-1\"}");
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 5, NULL, &error), VARVE_OK);
+    assert_int_equal(execute(&bank, &first, &outcome, &error), VARVE_OK);
+    assert_int_equal(outcome.version, 2);
+    assert_int_equal(outcome.events[0].version, 2);
+    assert_int_equal(outcome.events[0].position, outcome.first_position);
+    varve_outcome_fini(&outcome);
+    assert_int_equal(execute(&bank, &again, &outcome, &error), VARVE_REJECTED);
+    bank_assert_text(outcome.message, "used 1 times");
+    varve_outcome_fini(&outcome);
+    assert_int_equal(execute(&bank, &other, NULL, &error), VARVE_OK); /* no category has to be there */
+    assert_int_equal(execute(&bank, &look, &outcome, &error), VARVE_OK);
+    assert_int_equal(outcome.version, 2);
+    assert_int_equal(outcome.event_count, 0);
+    varve_outcome_fini(&outcome);
+    assert_int_equal(bank_version(&bank, "account-2"), 0);
+    bank_close(&bank);
+}
+
+static void what_matches_in_the_meantime_is_decided_on(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct lanes_stats stats;
+    varve_error error = { 0 };
+    start(&bank, 1);
+    varve_command command = on("UseVoucher", "account-1", "{\"voucher\":\"v-1\"}");
+    command.expected = VARVE_STREAM_NONE; /* holds, so that the command may be tried again */
+    bank.competitors = 1;
+    assert_int_equal(execute(&bank, &command, NULL, &error), VARVE_REJECTED);
+    assert_int_equal(bank_version(&bank, "account-1"), 0);
+    lanes_get_stats(bank.lanes, &stats);
+    assert_int_equal(stats.retries, 1);
+    bank_close(&bank);
+}
+
+static void a_pinned_version_is_the_streams(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_outcome outcome = { 0 };
+    varve_error error = { 0 };
+    start(&bank, 1);
+    varve_command command = on("UseVoucher", "account-1", "{\"voucher\":\"v-1\"}");
+    command.expected = VARVE_STREAM_AT;
+    command.expected_version = 1;
+    assert_int_equal(execute(&bank, &command, &outcome, &error), VARVE_CONFLICT);
+    assert_int_equal(outcome.current_version, 0);
+    varve_outcome_fini(&outcome);
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 5, NULL, &error), VARVE_OK);
+    assert_int_equal(execute(&bank, &command, NULL, &error), VARVE_OK);
+    bank_close(&bank);
+}
+
+/* With those of the stream's own decider, before it and behind it. */
+static void commands_of_one_stream_stay_in_order(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_error error = { 0 };
+    start(&bank, 1);
+    struct bank_journal journal = { &bank, .answers = 0 };
+    varve_command command = on("UseVoucher", "account-1", "{\"voucher\":\"v-1\"}");
+    for (int i = 0; i < 3; i++) {
+        bank_order(&journal, "Deposit", 1, 0);
+        bank_order(&journal, "Deposit", 1, 0);
+        assert_int_equal(lanes_execute(bank.lanes, &command, bank_write_down, &journal, &error), VARVE_OK);
+    }
+    bank_order(&journal, "Withdraw", 6, 0);
+    bank_wait_for(&bank, &journal.answers, 10);
+    assert_string_equal(journal.text, "v1 v2 v3 v4 v5 no0 v6 v7 no0 v8 ");
+    bank_close(&bank);
+}
+
+static void a_repeat_is_told_the_first_outcome(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_outcome outcome = { 0 };
+    varve_error error = { 0 };
+    start(&bank, 2);
+    varve_command accepted = on("UseVoucher", "account-1", "{\"voucher\":\"v-1\"}");
+    varve_command rejected = on("UseVoucher", "account-2", "{\"voucher\":\"v-1\"}");
+    accepted.id = bank_id(1);
+    rejected.id = bank_id(2);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(execute(&bank, &accepted, &outcome, &error), i == 0 ? VARVE_OK : VARVE_REPEATED);
+        assert_int_equal(outcome.version, 1);
+        varve_outcome_fini(&outcome);
+        assert_int_equal(execute(&bank, &rejected, &outcome, &error), VARVE_REJECTED);
+        assert_int_equal(outcome.repeated, i == 1);
+        varve_outcome_fini(&outcome);
+    }
+    bank_close(&bank);
+}
+
+static void a_mistaken_decider_is_told(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_error error = { 0 };
+    start(&bank, 1);
+    varve_command nothing = on("ReadNothing", "account-1", "{}");
+    varve_command nonsense = on("ReadNonsense", "account-1", "{\"voucher\":\"v\"}");
+    bank_assert_failure(execute(&bank, &nothing, NULL, &error), VARVE_APPLICATION, &error, "asks for nothing");
+    bank_assert_failure(execute(&bank, &nonsense, NULL, &error), VARVE_APPLICATION, &error, "reads on account-1");
+    bank_close(&bank);
+}
+
+enum { RACERS = 64 };
+
+/* Each on an account of its own, all at once: one of them has it, and none is told that it lost too often. */
+static void one_of_many_has_it(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_error error = { 0 };
+    varve_outcome outcome = { 0 };
+    start(&bank, 4);
+    struct bank_journal journal = { &bank, .answers = 0 };
+    for (int i = 0; i < RACERS; i++) {
+        char stream[32];
+        snprintf(stream, sizeof stream, "racer-%d", i);
+        varve_command command = on("UseVoucher", stream, "{\"voucher\":\"v-1\"}");
+        assert_int_equal(lanes_execute(bank.lanes, &command, bank_write_down, &journal, &error), VARVE_OK);
+    }
+    bank_wait_for(&bank, &journal.answers, RACERS);
+    unsigned accepted = 0, rejected = 0;
+    for (const char *at = journal.text; *at != '\0'; at++) {
+        accepted += *at == 'v';
+        rejected += *at == 'n';
+    }
+    assert_int_equal(accepted, 1);
+    assert_int_equal(rejected, RACERS - 1);
+    varve_outcome_fini(&outcome);
+    bank_close(&bank);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_is_decided_on_whatever_matches),
+        cmocka_unit_test(what_matches_in_the_meantime_is_decided_on),
+        cmocka_unit_test(a_pinned_version_is_the_streams),
+        cmocka_unit_test(commands_of_one_stream_stay_in_order),
+        cmocka_unit_test(a_repeat_is_told_the_first_outcome),
+        cmocka_unit_test(a_mistaken_decider_is_told),
+        cmocka_unit_test(one_of_many_has_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
