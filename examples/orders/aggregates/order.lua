@@ -25,6 +25,16 @@ local function problem_with(items)
   end
 end
 
+-- The first sku of which there is less than the order wants, or nil. What nobody keeps stock of is always there.
+local function find_short(items, ask)
+  local wanted = {}
+  for _, item in ipairs(items) do
+    wanted[item.sku] = (wanted[item.sku] or 0) + item.qty
+    local stock = ask.query("stock", { sku = item.sku }).rows[1]
+    if stock and stock.available < wanted[item.sku] then return { sku = item.sku, available = stock.available } end
+  end
+end
+
 local function total_of(items)
   local total = 0
   for _, item in ipairs(items) do total = total + item.qty * item.price end
@@ -40,6 +50,16 @@ return {
     return { status = "PENDING", items = array() }
   end,
 
+  -- What the read model says may be a moment old: this keeps customers from ordering what there is not, and the
+  -- inventory, which has the last word, from refusing it afterwards.
+  enrich = {
+    PlaceOrder = function(command, ask)
+      local order = command.data
+      if type(order) ~= "table" or problem_with(order.items) then return {} end
+      return { short = find_short(order.items, ask) }
+    end,
+  },
+
   decide = {
     PlaceOrder = function(state, command)
       local order = command.data
@@ -49,6 +69,8 @@ return {
       end
       local problem = problem_with(order.items)
       if problem then return reject("invalid_order", problem) end
+      local short = command.context.short
+      if short then return reject("out_of_stock", short.sku .. ": " .. short.available .. " left") end
       return {
         type = "OrderPlaced",
         data = { customer_id = order.customer_id, items = order.items, total_amount = total_of(order.items) },
@@ -79,6 +101,11 @@ return {
 
     OrderShipped = function(state)
       state.status = "SHIPPED"
+      return state
+    end,
+
+    VoucherUsed = function(state, event)
+      state.voucher = event.data.voucher
       return state
     end,
 
