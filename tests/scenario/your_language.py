@@ -8,6 +8,7 @@ NODE_FOLDER gets the TypeScript compiler, as node/package-lock.json beside this 
 run. The store is a file, or on PostgreSQL where VARVE_TEST_STORE says so (VARVE_TEST_POSTGRES: tests/support/postgres).
 """
 
+import concurrent.futures
 import json
 import os
 import shutil
@@ -40,8 +41,11 @@ class Server:
     """varve serve, on a free port."""
 
     def __init__(self, varve, app, store):
-        self.process = subprocess.Popen([varve, "serve", app, "--store", store, "--listen", "127.0.0.1:0"],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.command = [varve, "serve", app, "--store", store, "--listen", "127.0.0.1:0"]
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         said = ""
         for line in self.process.stderr:
             said += line
@@ -184,6 +188,22 @@ def lost_answers(bank, gateway):
             check(len(bank.stream("account-lost")) == version, f"{language}, {plan}: it was written twice, or never")
 
 
+def server_comes_back(bank, gateway, server):
+    """A server that is away when a command is to be appended: it is accepted when there is one again."""
+    bank.open("account-away", 10)
+    for version, language in enumerate(LANGUAGES, 3):
+        gateway.expect("/streams/account-away")
+        with concurrent.futures.ThreadPoolExecutor(1) as threads:
+            asked = threads.submit(bank.one, language, "account-away", order("Withdraw", amount=1), url=gateway.url)
+            check(gateway.reached.wait(60), f"{language} appends nothing")
+            server.stop()
+            gateway.release.set()
+            server.start()
+            gateway.point_to(server.url)
+            check(asked.result()["version"] == version, f"{language}: {asked.result()}")
+        bank.url = server.url
+
+
 def commands_sent_again(bank, gateway):
     """Who gave up without an answer asks the other program: it knows what was done, two events here."""
     for language, other in (("python", "typescript"), ("typescript", "python")):
@@ -249,7 +269,7 @@ def durable_consumer(bank, gateway):
             rows = dict(database.execute("SELECT account, balance FROM balances"))
         check(rows == bank.balances(), f"the consumer has {rows}")
 
-    gateway.plans = [("/ack", "stop")]
+    gateway.expect("/ack")
     consumer = start()
     try:
         check(gateway.reached.wait(120), "the consumer acknowledges nothing")
@@ -347,6 +367,7 @@ def main():
         documented_output(bank, examples)
         concurrent_withdrawals(bank)
         lost_answers(bank, gateway)
+        server_comes_back(bank, gateway, server)
         commands_sent_again(bank, gateway)
         what_writes_nothing(bank)
         long_streams(bank, gateway)

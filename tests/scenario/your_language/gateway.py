@@ -49,12 +49,21 @@ class Gateway(socketserver.ThreadingTCPServer):
 
     def __init__(self, url):
         super().__init__(("127.0.0.1", 0), None)
-        self.varve = (urllib.parse.urlsplit(url).hostname, urllib.parse.urlsplit(url).port)
+        self.point_to(url)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.guard = threading.Lock()
         self.plans, self.seen, self.relays = [], [], []
         self.reached, self.release = threading.Event(), threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def point_to(self, url):
+        self.varve = (urllib.parse.urlsplit(url).hostname, urllib.parse.urlsplit(url).port)
+
+    def expect(self, path):
+        """The next POST there is held back: `reached` tells that it came, and `release` drops it."""
+        self.reached.clear()
+        self.release.clear()
+        self.plans = [(path, "stop")]
 
     def plan_for(self, method, path):
         with self.guard:
