@@ -5,56 +5,19 @@
 usage: append_from_sql.py VARVE DOCUMENT NODE_FOLDER
 
 VARVE_TEST_POSTGRES names the folder of a running server (tests/support/postgres). NODE_FOLDER gets the npm package
-that the example in JavaScript needs, as package-lock.json beside this file has it, and keeps it for the next run.
+that the example in JavaScript needs, as node/package-lock.json beside this file has it, and keeps it for the next run.
 """
 
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import urllib.parse
 
+from documents import blocks, fail, node_modules, run
+
 DEBIAN_PYTHON = "/usr/bin/python3"  # the one that python3-psycopg2 is for; another one may come first in PATH
-HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def fail(message):
-    sys.exit(f"append_from_sql: {message}")
-
-
-def run(command, env=None, folder=None):
-    """Standard output of what has to succeed."""
-    done = subprocess.run(command, env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=250,
-                          check=False)
-    if done.returncode != 0:
-        fail(f"{command} ended with {done.returncode}:\n{done.stdout.decode()}{done.stderr.decode()}")
-    return done.stdout.decode()
-
-
-def blocks(document):
-    """(language, role, code, the text block that follows or None) of every block with a role."""
-    with open(document, encoding="utf-8") as file:
-        fences = re.findall(r"^```(\w+) ?(\w*)\n(.*?)^```$", file.read(), re.M | re.S)
-    for at, (language, role, code) in enumerate(fences):
-        expected = fences[at + 1] if at + 1 < len(fences) else ("", "", "")
-        if role:
-            yield language, role, code, expected[2] if expected[0] == "text" else None
-
-
-def node_modules(folder):
-    """Installs what package-lock.json says, unless that is there already."""
-    os.makedirs(folder, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(os.path.join(HERE, "node", name), folder)
-    with open(os.path.join(folder, "package-lock.json"), encoding="utf-8") as file:
-        wanted = file.read()
-    mark = os.path.join(folder, "node_modules", ".installed")
-    if not os.path.exists(mark) or open(mark, encoding="utf-8").read() != wanted:
-        run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], folder=folder)
-        with open(mark, "w", encoding="utf-8") as file:
-            file.write(wanted)
 
 
 def connect(uri, database, user):

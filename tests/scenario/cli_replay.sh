@@ -97,7 +97,7 @@ expect 0 aggregate replay parcel --store "$(store t)" --app other
 err_has '0 streams, 0 events: 0 differ, 0 failed'
 # Another version may be another set of upcasters.
 cp -r "$app" upcast
-mkdir upcast/upcasters
+mkdir -p upcast/upcasters
 cat >upcast/upcasters/shipped.lua <<'END'
 return { type = "OrderShipped", upcast = function() return nil end }
 END

@@ -7,7 +7,7 @@ set -eu
 expect 0 test "$app"
 out_has "$app/specs/order.yaml"
 out_has '  ok      an order is placed with its total'
-tail -1 out | grep -q '^22 passed, 0 failed$' || fail "no summary"
+tail -1 out | grep -q '^48 passed, 0 failed$' || fail "no summary"
 [ ! -s err ] || fail "something on standard error"
 [ "$(ls)" = "$(printf 'err\nin\nout')" ] || fail "something was left behind"
 
