@@ -32,6 +32,7 @@ static const struct report *const reports[] = {
     &growth_report,
 #ifdef VARVE_BENCH_POSTGRES
     &condition_report,
+    &grid_report,
 #endif
 };
 
