@@ -11,11 +11,14 @@
 
 enum {
     BATCH_APPENDS = 1024,   /* a batch's appends at most … */
-    BATCH_BYTES = 16 << 20, /* … and its payload, one append more allowed */
+    BATCH_BYTES = 16 << 20, /* … and its payload … */
+    BATCH_EVENTS = 8192,    /* … and events, one append more allowed */
     BATCH_SNAPSHOTS = 64,
     QUEUE_BYTES = 64 << 20, /* payload waiting at most, besides the limit on appends */
     FULL_QUEUE_WAIT_MS = 5000,
 };
+
+#define TEND_EVERY_NS UINT64_C(1000000000) /* while answers are held back, and so tending is */
 
 struct snapshots {
     struct store_snapshot items[BATCH_SNAPSHOTS];
@@ -43,6 +46,7 @@ struct writer {
     /* The writer thread's own. */
     bool unreachable;       /* the latest transaction could not reach the database */
     struct append *settled; /* durable or refused, and to be answered while the next batch is under way */
+    uint64_t tended_ns;     /* when the log was tended last */
     struct snapshots buffers[2];
     struct store_append *batch[BATCH_APPENDS];
 };
@@ -223,13 +227,15 @@ static void commit_batch(struct writer *writer, struct append *batch, struct sna
 }
 
 /* Takes appends off the queue, up to these bounds, one more allowed. The mutex is held. */
-static struct append *take(struct writer *writer, uint32_t most, size_t most_bytes)
+static struct append *take(struct writer *writer, uint32_t most, size_t most_bytes, size_t most_events)
 {
     struct append *batch = writer->first, *last = NULL;
-    size_t bytes = 0;
+    size_t bytes = 0, events = 0;
     uint32_t count = 0;
-    for (struct append *append = batch; append != NULL && count < most && bytes < most_bytes; append = append->next) {
+    for (struct append *append = batch; append != NULL && count < most; append = append->next) {
+        if (bytes >= most_bytes || events >= most_events) break;
         bytes += append->bytes;
+        events += append->work.event_count;
         count++;
         last = append;
     }
@@ -246,7 +252,7 @@ static struct append *take(struct writer *writer, uint32_t most, size_t most_byt
 static struct append *refuse_queued(struct writer *writer)
 {
     pthread_mutex_lock(&writer->mutex);
-    struct append *queued = take(writer, UINT32_MAX, SIZE_MAX);
+    struct append *queued = take(writer, UINT32_MAX, SIZE_MAX, SIZE_MAX);
     pthread_mutex_unlock(&writer->mutex);
     refuse_untried(writer, queued);
     return queued;
@@ -264,8 +270,10 @@ static struct snapshots *take_snapshots(struct writer *writer)
  * there is one to come at once, they are given then: callers come back while the database works, and the other way. */
 static bool can_answer_later(struct writer *writer, const struct snapshots *snapshots)
 {
-    if ((writer->options.driver->capabilities & STORE_LEAVES_TIME) == 0 || snapshots != NULL) return false;
+    if ((writer->options.driver->capabilities & STORE_LEAVES_TIME) == 0) return false;
     if (writer->unreachable || writer->poison.status < 0) return false;
+    /* Nobody waits for what is tended. */
+    if (snapshots != NULL || clock_ns() - writer->tended_ns > TEND_EVERY_NS) return false;
     pthread_mutex_lock(&writer->mutex);
     bool more = writer->first != NULL;
     pthread_mutex_unlock(&writer->mutex);
@@ -284,9 +292,13 @@ static void work_off(struct writer *writer, struct append *batch, struct snapsho
     answer_settled(writer); /* if that was not done meanwhile */
     struct append *behind = writer->unreachable ? refuse_queued(writer) : NULL;
     writer->settled = batch;
-    if (!can_answer_later(writer, snapshots)) answer_settled(writer); /* who asks again from here on is tried */
+    bool later = can_answer_later(writer, snapshots);
+    if (!later) answer_settled(writer); /* who asks again from here on is tried */
     answer_all(behind);
-    if (writer->poison.status >= 0) writer->options.driver->tend(writer->options.log);
+    if (writer->poison.status >= 0 && !later) {
+        writer->options.driver->tend(writer->options.log);
+        writer->tended_ns = clock_ns();
+    }
     if (snapshots == NULL) return;
     snapshots->count = 0;
     arena_reset(&snapshots->memory);
@@ -302,7 +314,7 @@ static void *run(void *argument)
             pthread_cond_wait(&writer->work, &writer->mutex);
             writer->idle = false;
         }
-        struct append *batch = take(writer, BATCH_APPENDS, BATCH_BYTES);
+        struct append *batch = take(writer, BATCH_APPENDS, BATCH_BYTES, BATCH_EVENTS);
         struct snapshots *snapshots = take_snapshots(writer);
         pthread_mutex_unlock(&writer->mutex);
         if (batch == NULL && snapshots == NULL) return NULL; /* closing, and everything is answered */

@@ -624,6 +624,47 @@ static void what_is_not_remembered_is_not_guessed(void **state)
     }
 }
 
+/* A condition may be about a stream that the append writes nothing to; and a version may be as large as it can be. */
+static void what_is_only_asked_about_is_looked_up(void **state)
+{
+    static const struct {
+        const char *asked;
+        varve_condition_kind kind;
+        uint64_t expected;
+        varve_status status;
+        uint64_t version; /* of the stream that is asked about */
+    } asks[] = {
+        { "b-1", VARVE_STREAM_AT, 99, VARVE_CONFLICT, 3 },
+        { "b-1", VARVE_STREAM_NONE, 0, VARVE_CONFLICT, 3 },
+        { "b-1", VARVE_STREAM_AT, 3, VARVE_OK, 3 },
+        { "b-1", VARVE_STREAM_EXISTS, 0, VARVE_OK, 3 },
+        { "a-9", VARVE_STREAM_AT, UINT64_MAX, VARVE_CONFLICT, 0 },
+        { "b-1", VARVE_STREAM_AT, UINT64_MAX, VARVE_CONFLICT, 3 },
+        { "b-1", VARVE_STREAM_AT, UINT64_MAX - 1, VARVE_CONFLICT, 3 },
+    };
+    struct fixture *fixture = *state;
+    append_n(fixture->store, "b-1", "E", 3);
+    for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++) {
+        const varve_event events[] = { { .stream = VARVE_STR("a-1"), .type = VARVE_STR("E") },
+                                       { .stream = varve_str_of(asks[i].asked), .type = VARVE_STR("E") } };
+        const varve_condition condition = { .kind = asks[i].kind,
+                                            .stream = varve_str_of(asks[i].asked),
+                                            .version = asks[i].expected };
+        for (size_t count = 1; count <= 2 && (count == 1 || asks[i].status != VARVE_OK); count++) {
+            const varve_append_request request = {
+                .events = events, .event_count = count, .conditions = &condition, .condition_count = 1
+            };
+            varve_appended appended = { 0 };
+            reopen(fixture);
+            assert_int_equal(varve_append(fixture->store, &request, &appended, NULL), asks[i].status);
+            if (asks[i].status != VARVE_OK) assert_int_equal(appended.failed[0].current_version, asks[i].version);
+            varve_appended_fini(&appended);
+        }
+    }
+    assert_int_equal(head_of(fixture->store), 5);
+    assert_int_equal(varve_store_verify(fixture->store, NULL, &(uint64_t){ 0 }, NULL), VARVE_OK);
+}
+
 /* Several appends that share a batch, and what became of each. */
 struct batch {
     varve_store *store;
@@ -699,7 +740,7 @@ static void a_batch_on_streams_that_are_not_remembered(void **state)
     assert_int_equal(head_of(fixture->store), 15 + 1 + 9 + 1 + 4);
 }
 
-/* What one remembers from before the other wrote decides nothing. */
+/* What one remembers decides nothing. */
 static void two_writers_see_each_others_versions(void **state)
 {
     struct fixture *fixture = *state;
@@ -754,6 +795,7 @@ static struct CMUnitTest cases[] = {
     CASE(what_was_appended_is_there_after_reopening),
     CASE(what_is_not_remembered_is_not_guessed),
     CASE(a_batch_on_streams_that_are_not_remembered),
+    CASE(what_is_only_asked_about_is_looked_up),
     CASE(two_writers_see_each_others_versions),
     CASE(a_second_writer_is_told_who_holds_the_store),
 };

@@ -108,11 +108,11 @@ void batch_fini(struct batch *batch)
 
 /* ---- what may be presumed ---- */
 
-/* The version that a condition on the stream wants it to be at. False: it wants something else. */
+/* The version that a condition on the stream wants it to be at. False: it wants something else, or what cannot be. */
 static bool expected_version(const varve_condition *condition, uint64_t *version)
 {
     *version = condition->kind == VARVE_STREAM_AT ? condition->version : 0;
-    return condition->kind == VARVE_STREAM_AT || condition->kind == VARVE_STREAM_NONE;
+    return (condition->kind == VARVE_STREAM_AT || condition->kind == VARVE_STREAM_NONE) && *version < INT64_MAX;
 }
 
 /* The stream's version as the append, the first one on it, expects it; or it does not say, and so it may be counted. */
@@ -164,21 +164,15 @@ bool batch_presume(struct batch *batch)
     return true;
 }
 
-/* Whether the append was refused by something that nobody finds out about when it is not written. */
-static bool is_refused_on_trust(const struct batch *batch, size_t i)
-{
-    const struct store_append *append = batch->appends[i];
-    if (append->status >= 0) return false;
-    for (size_t j = 0; j < append->stream_count; j++)
-        if (batch->streams[batch->append_streams[i][j]].knowledge == VERSION_ASSUMED) return true;
-    return looks_ids_up(batch, append);
-}
-
 bool batch_may_be_written(const struct batch *batch)
 {
     if (batch->accepted_count == 0) return false;
+    /* What is assumed of a stream is asserted with the first event on it. */
+    for (size_t i = 0; i < batch->stream_count; i++)
+        if (batch->streams[i].knowledge == VERSION_ASSUMED && batch->streams[i].decided == batch->streams[i].version)
+            return false;
     for (size_t i = 0; i < batch->append_count; i++)
-        if (is_refused_on_trust(batch, i)) return false;
+        if (batch->appends[i]->status < 0 && looks_ids_up(batch, batch->appends[i])) return false;
     return true;
 }
 

@@ -95,13 +95,13 @@ struct batch_stream *batch_find_stream(struct batch *batch, varve_str name);
 uint64_t batch_known_revision(const struct batch *batch, size_t i);
 /*
  * Takes for granted what the write itself can find out: versions that are unknown, that ids are new, and that records
- * which must not be there are not. False when
- * something else must be looked up, or a version that is compared with before it is expected.
+ * which must not be there are not. False when something else must be looked up, or a version that is compared with
+ * before it is expected.
  */
 bool batch_presume(struct batch *batch);
 void batch_decide(struct batch *batch);
-/* Whether what was decided on a presumption may be written: the write finds out what it is about, and no append is
- * refused whose ids may be in the log already, or by a version that is only assumed. */
+/* Whether what was decided on a presumption may be written: every version that is assumed has an event that asserts it,
+ * and no append is refused whose ids may be in the log already. */
 bool batch_may_be_written(const struct batch *batch);
 /* The versions of streams that are VERSION_COUNTED have been set to what was committed. */
 void batch_settle(struct batch *batch, varve_time recorded_at);

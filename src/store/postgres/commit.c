@@ -31,6 +31,8 @@ enum {
     FIRST_PAUSE_MS = 20,
     LONGEST_PAUSE_MS = 1000,
     DOUBTFUL_BATCHES = 64, /* that presume nothing after one that did so wrongly */
+    SENT_BYTES = 96 << 10, /* that a socket takes, whatever kind it is */
+    EVENT_BYTES = 128,     /* of an event, besides what it holds */
 };
 
 #define EXPIRY_EVERY (10 * (varve_time)1000000)
@@ -159,6 +161,18 @@ static bool send_batch(struct store_log *log, struct batch *batch, bool locked, 
     return sent && (!locked || connection_send(writer, S_COMMIT, NULL));
 }
 
+/* Whether what is sent, or its answer, may not fit between here and the server: then the server waits for us, under the
+ * lock, and what is done meanwhile has to be done before. */
+static bool is_large(const struct batch *batch)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < batch->accepted_count; i++) {
+        const varve_event *event = batch->accepted[i].event;
+        bytes += event->stream.len + event->type.len + event->data.len + event->metadata.len + EVENT_BYTES;
+    }
+    return bytes > SENT_BYTES;
+}
+
 /* Writes what was decided and commits. Without the lock it fails with STATE_STALE when the decision is out of date.
  * When there is nothing to write, the commit still waits for everything before it to be safe. */
 static varve_status write_batch(struct store_log *log, struct batch *batch, bool locked, varve_error *error)
@@ -167,6 +181,7 @@ static varve_status write_batch(struct store_log *log, struct batch *batch, bool
     struct rows rows = { 0 };
     PGresult *results[8] = { 0 };
     size_t place = 0;
+    if (is_large(batch)) log_meanwhile(log);
     bool sent = send_batch(log, batch, locked, &rows, &place);
     connection_end(writer);
     log_meanwhile(log);
@@ -294,6 +309,12 @@ static varve_status be_connected(struct store_log *log, varve_error *error)
     return status;
 }
 
+/* Whether an event's id was there already; somebody's own index may have other reasons. */
+static bool is_about_id(const struct connection *writer)
+{
+    return strcmp(writer->state, "23505") == 0 && strstr(writer->detail, "(id)=(") != NULL;
+}
+
 /* Tries until the outcome is known, or for RESEND_MS; after a connection that was silent for so long, once more. When
  * no server was found just before, one try tells, so that a store that is closed is not held up again and again. */
 static varve_status commit_appends(struct store_log *log, const struct store_batch *work, struct batch *batch,
@@ -311,15 +332,15 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
         if (status >= 0) status = try_batch(log, batch, locked, &written, error);
         if (status >= 0) {
             log->contended = locked && batch->head.position != before;
-            if (was_wrong && !log->contended) log->doubtful = DOUBTFUL_BATCHES;
+            if (was_wrong && !log->contended) log->versions_doubtful = DOUBTFUL_BATCHES;
             return VARVE_OK;
         }
         if (log->writer != NULL && !connection_is_lost(log->writer)) {
             bool stale = strcmp(log->writer->state, STATE_STALE) == 0;
-            bool repeat = strcmp(log->writer->state, "23505") == 0 && !locked && log->doubtful == 0;
+            bool repeat = !locked && log->ids_doubtful == 0 && is_about_id(log->writer);
             roll_back(log);
             if (stale) locked = log->contended = was_wrong = true;
-            if (repeat) log->doubtful = DOUBTFUL_BATCHES; /* and so ids are looked up */
+            if (repeat) log->ids_doubtful = DOUBTFUL_BATCHES; /* and so they are looked up */
             if (stale || repeat) continue;
             if (strcmp(log->writer->state, "55P03") == 0) name_lock_holder(log, error); /* lock_timeout */
             return status;

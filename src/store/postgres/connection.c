@@ -296,7 +296,8 @@ void connection_end(struct connection *connection)
 {
     connection->state[0] = '\0';
     connection->ended = true;
-    if (PQpipelineSync(connection->pq) != 1) connection->broken = true;
+    /* Half a round must not be committed by its end: a session that is closed without one is rolled back. */
+    if (connection->broken || PQpipelineSync(connection->pq) != 1) connection->broken = true;
 }
 
 varve_status connection_round(struct connection *connection, PGresult **results, size_t count, const char *doing,

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "store/postgres/listen.h"
+#include "store/postgres/questions.h"
 
 enum {
     READERS_MAX = 16,       /* connections to read with; who needs another waits … */
@@ -308,7 +309,7 @@ varve_status postgres_open(struct store_log **out, const struct store_location *
         status = varve_error_set(error, VARVE_NOMEM, "no memory for a store");
     if (status >= 0) status = open_schema(log, location, error);
     if (status >= 0 && !log->read_only) status = log_connect(log, &log->writer, error);
-    if (log->writer != NULL) log->head.history = log->writer->history;
+    if (status >= 0 && log->writer != NULL) status = log_start_over(log, error);
     if (status >= 0 && location->told.moved != NULL) status = listener_open(&log->listener, log, error);
     if (status < 0) {
         postgres_close(log);

@@ -205,20 +205,26 @@ static varve_status take_answers(struct store_log *log, struct batch *batch, con
     return VARVE_OK;
 }
 
+/* One doubtful batch less to come. False: there is no doubt. */
+static bool take_doubt(uint32_t *doubtful)
+{
+    if (*doubtful == 0) return false;
+    --*doubtful;
+    return true;
+}
+
 bool batch_recall(struct store_log *log, struct batch *batch)
 {
-    bool is_guess = recall_versions(log, batch) + batch->id_count + batch->record_count > 0;
+    bool doubts_versions = recall_versions(log, batch) > 0 && take_doubt(&log->versions_doubtful);
+    bool doubts_ids = batch->id_count + batch->record_count > 0 && take_doubt(&log->ids_doubtful);
     batch->head = log->head;
-    if (is_guess && log->doubtful > 0) {
-        log->doubtful--;
-        return false;
-    }
-    return batch_presume(batch);
+    return !doubts_versions && !doubts_ids && batch_presume(batch);
 }
 
 varve_status batch_look(struct store_log *log, struct batch *batch, enum beginning beginning, varve_error *error)
 {
     varve_status status = VARVE_OK;
+    if (beginning == LOOK_AND_LOCK) log_meanwhile(log); /* nobody waits for the lock longer than for our own work */
     for (bool again = true; again && status >= 0;) {
         size_t unknown = recall_versions(log, batch);
         struct questions questions = { 0 };
