@@ -572,25 +572,24 @@ static void of_many_racers_one_wins_each_version(void **state)
     free(won);
 }
 
+static void reopen(struct fixture *fixture)
+{
+    varve_store_close(fixture->store);
+    assert_int_equal(open_again(fixture, &fixture->store, false, NULL), VARVE_OK);
+}
+
 static void what_was_appended_is_there_after_reopening(void **state)
 {
     struct fixture *fixture = *state;
     varve_store_info before, after;
     append_n(fixture->store, "s-1", "E", 10);
     assert_int_equal(varve_store_get_info(fixture->store, &before, NULL), VARVE_OK);
-    varve_store_close(fixture->store);
-    assert_int_equal(open_again(fixture, &fixture->store, false, NULL), VARVE_OK);
+    reopen(fixture);
     assert_int_equal(varve_store_get_info(fixture->store, &after, NULL), VARVE_OK);
     assert_string_equal(before.incarnation, after.incarnation);
     assert_int_equal(after.last_position, 10);
     assert_int_equal(after.stream_count, 1);
     assert_int_equal(append_if(fixture->store, "s-1", VARVE_STREAM_AT, 10, NULL, NULL), VARVE_OK);
-}
-
-static void reopen(struct fixture *fixture)
-{
-    varve_store_close(fixture->store);
-    assert_int_equal(open_again(fixture, &fixture->store, false, NULL), VARVE_OK);
 }
 
 /* Each append is the first after opening: it meets a store that remembers nothing. */
@@ -639,7 +638,6 @@ static void what_is_only_asked_about_is_looked_up(void **state)
         { "b-1", VARVE_STREAM_AT, 3, VARVE_OK, 3 },
         { "b-1", VARVE_STREAM_EXISTS, 0, VARVE_OK, 3 },
         { "a-9", VARVE_STREAM_AT, UINT64_MAX, VARVE_CONFLICT, 0 },
-        { "b-1", VARVE_STREAM_AT, UINT64_MAX, VARVE_CONFLICT, 3 },
         { "b-1", VARVE_STREAM_AT, UINT64_MAX - 1, VARVE_CONFLICT, 3 },
     };
     struct fixture *fixture = *state;
@@ -650,10 +648,9 @@ static void what_is_only_asked_about_is_looked_up(void **state)
         const varve_condition condition = { .kind = asks[i].kind,
                                             .stream = varve_str_of(asks[i].asked),
                                             .version = asks[i].expected };
+        varve_append_request request = { .events = events, .conditions = &condition, .condition_count = 1 };
         for (size_t count = 1; count <= 2 && (count == 1 || asks[i].status != VARVE_OK); count++) {
-            const varve_append_request request = {
-                .events = events, .event_count = count, .conditions = &condition, .condition_count = 1
-            };
+            request.event_count = count;
             varve_appended appended = { 0 };
             reopen(fixture);
             assert_int_equal(varve_append(fixture->store, &request, &appended, NULL), asks[i].status);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* When records expire: by the server's clock, whatever that of this machine says. And what is found of a batch that is
- * sent a second time. */
+/* When records expire: by the server's clock, whatever that of this machine says. What is found of a batch that is sent
+ * a second time. And what may be presumed of one that is sent without a look. */
 #include "store/postgres/batch.h"
 
 #include <setjmp.h>
@@ -119,12 +119,106 @@ static void what_a_chain_came_to_is_found_when_it_is_sent_again(void **state)
     for (size_t i = 0; i < APPENDS; i++) append_free(appends[i]);
 }
 
+/* ---- what is presumed ---- */
+
+/* Appends of one event each, to a stream under one condition; the memory of what they come to. */
+struct presumed {
+    struct append *appends[3];
+    struct store_append *works[3];
+    struct batch batch;
+};
+
+struct wish {
+    const char *stream, *asked; /* about which the condition is; NULL: there is none */
+    varve_condition_kind kind;
+    uint64_t version;
+    bool own_id;
+};
+
+static bool presume(struct presumed *presumed, const struct wish *wishes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        varve_event event = { .stream = varve_str_of(wishes[i].stream), .type = VARVE_STR("E") };
+        if (wishes[i].own_id) event.id = varve_uuid_new();
+        const varve_condition condition = { .kind = wishes[i].kind,
+                                            .stream = varve_str_of(wishes[i].asked == NULL ? "" : wishes[i].asked),
+                                            .version = wishes[i].version };
+        const varve_append_request request = {
+            .events = &event, .event_count = 1, .conditions = &condition, .condition_count = wishes[i].asked != NULL
+        };
+        const struct append_options options = { .copy = true };
+        assert_int_equal(append_new(&presumed->appends[i], &request, &options, NULL), VARVE_OK);
+        presumed->works[i] = &presumed->appends[i]->work;
+    }
+    const struct store_batch work = { .appends = presumed->works, .append_count = count };
+    assert_int_equal(batch_init(&presumed->batch, &work, false, NULL), VARVE_OK);
+    if (!batch_presume(&presumed->batch)) return false;
+    batch_decide(&presumed->batch);
+    return batch_may_be_written(&presumed->batch);
+}
+
+static void presumed_fini(struct presumed *presumed, size_t count)
+{
+    batch_fini(&presumed->batch);
+    for (size_t i = 0; i < count; i++) append_free(presumed->appends[i]);
+}
+
+static void a_presumption_is_one_that_the_write_asserts(void **state)
+{
+    static const struct {
+        struct wish wishes[3];
+        size_t count;
+        bool may;
+    } cases[] = {
+        { { { "a", NULL, 0, 0, false } }, 1, true },
+        { { { "a", NULL, 0, 0, true } }, 1, true },
+        { { { "a", "a", VARVE_STREAM_AT, 5, false } }, 1, true },
+        { { { "a", "a", VARVE_STREAM_NONE, 0, false } }, 1, true },
+        { { { "a", "a", VARVE_STREAM_EXISTS, 0, false } }, 1, false },
+        { { { "a", "b", VARVE_STREAM_AT, 5, false } }, 1, false }, /* no event asserts it */
+        { { { "a", "a", VARVE_STREAM_AT, INT64_MAX, false } }, 1, false },
+        { { { "a", "a", VARVE_STREAM_AT, UINT64_MAX, false } }, 1, false },
+        { { { "a", "b", VARVE_STREAM_AT, 5, false }, { "b", "b", VARVE_STREAM_AT, 5, false } }, 2, true },
+        { { { "a", NULL, 0, 0, false }, { "a", "a", VARVE_STREAM_AT, 5, false } }, 2, false }, /* counted from 0 */
+        { { { "a", "a", VARVE_STREAM_AT, 5, false }, { "a", "a", VARVE_STREAM_AT, 6, false } }, 2, true },
+        { { { "a", "a", VARVE_STREAM_AT, 5, false }, { "a", "a", VARVE_STREAM_AT, 5, false } },
+          2,
+          true }, /* one of them */
+        { { { "a", "a", VARVE_STREAM_AT, 5, false }, { "a", "a", VARVE_STREAM_AT, 5, true } },
+          2,
+          false }, /* a repeat? */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct presumed presumed = { .works = { NULL } };
+        bool may = presume(&presumed, cases[i].wishes, cases[i].count);
+        if (may != cases[i].may) fail_msg("case %zu", i);
+        presumed_fini(&presumed, cases[i].count);
+    }
+}
+
+/* What only the write can tell is added to what was counted from 0. */
+static void versions_that_are_counted_are_told_in_the_end(void **state)
+{
+    static const struct wish wishes[] = { { "a", NULL, 0, 0, false }, { "a", NULL, 0, 0, false } };
+    struct presumed presumed = { .works = { NULL } };
+    (void)state;
+    assert_true(presume(&presumed, wishes, 2));
+    batch_find_stream(&presumed.batch, VARVE_STR("a"))->version = 40;
+    batch_settle(&presumed.batch, 7);
+    assert_int_equal(presumed.works[0]->streams[0].version, 41);
+    assert_int_equal(presumed.works[1]->streams[0].version, 42);
+    presumed_fini(&presumed, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_is_kept_for_its_time_by_the_servers_clock),
         cmocka_unit_test(a_key_has_expired_when_the_servers_clock_says_so),
         cmocka_unit_test(what_a_chain_came_to_is_found_when_it_is_sent_again),
+        cmocka_unit_test(a_presumption_is_one_that_the_write_asserts),
+        cmocka_unit_test(versions_that_are_counted_are_told_in_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
