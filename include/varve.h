@@ -12,6 +12,7 @@
 #include <varve/query.h>
 #include <varve/read.h>
 #include <varve/replay.h>
+#include <varve/scheduled.h>
 #include <varve/schema.h>
 #include <varve/store.h>
 #include <varve/subscription.h>

@@ -32,6 +32,7 @@ typedef struct varve_command {
     varve_str
         context; /* JSON: what the decider's enrich fetched, for decide; empty: nothing. Not the caller's to set */
     varve_str traceparent; /* W3C trace context, version 00; checked */
+    varve_time not_before; /* for varve_schedule (scheduled.h) alone: when it is due; others refuse it */
 } varve_command;
 
 /* What a decider decides; alive for one call of its decide function. */
@@ -184,9 +185,10 @@ VARVE_API varve_status varve_execute_async(varve_engine *engine, const varve_com
 typedef struct varve_command_json varve_command_json;
 
 /*
- * Parses {"type","stream","data"?,"id"?,"expected_version"?,"correlation_id"?,"causation_id"?}. When `type` is not
- * empty it is the command's type and "type" is not allowed. expected_version is a number, "any", "none" or "exists".
- * Views point into `json`, which must outlive the result. VARVE_INVALID names the field; unknown fields are refused.
+ * Parses {"type","stream","data"?,"id"?,"expected_version"?,"correlation_id"?,"causation_id"?,"not_before"?}. When
+ * `type` is not empty it is the command's type and "type" is not allowed. expected_version is a number, "any", "none"
+ * or "exists"; not_before a time. Views point into `json`, which must outlive the result. VARVE_INVALID names the
+ * field; unknown fields are refused.
  */
 VARVE_API varve_status varve_command_json_parse(varve_command_json **parsed, varve_str json, varve_str type,
                                                 varve_error *error);

@@ -24,13 +24,14 @@ typedef struct varve_engine_options {
     uint32_t command_workers; /* 0 means 2; one more only looks at aggregates */
     uint32_t command_queue;   /* commands and looks waiting at most; 0 means 8192 */
     size_t state_bytes;       /* of aggregates' states that are kept for their next command, about; 0 means 32 MiB */
-    uint32_t lease_ms;        /* on a store that several processes share: how long a projection stays with one that is
-                                 not heard of; 0 means 10000 */
+    uint32_t lease_ms;        /* on a store that several processes share: how long a projection, or executing what
+                                 is scheduled, stays with one that is not heard of; 0 means 10000 */
     /* How long what became of a command without an event, such as a rejection, is kept under an id that its caller
      * gave, in seconds; 0 means 86400, a day. With events it is in the log for good. */
     uint32_t outcome_retention_s;
     uint32_t enrich_workers;      /* threads that fetch what decisions need, when a decider enriches; 0 means 8 */
     bool allow_private_addresses; /* HTTP of enrich may go to private, loopback and link-local addresses */
+    bool hold_scheduled;          /* leave scheduled commands (scheduled.h) to other engines on the store */
     varve_log_function log;       /* NULL: silent */
     void *log_ctx;
 } varve_engine_options;
@@ -65,8 +66,13 @@ typedef struct varve_engine_stats {
     uint64_t command_queue;
     uint64_t enrichments;
     uint64_t enrichments_failed;
-    uint64_t enrichment_ms;    /* that all of them took together */
-    uint64_t enrichment_queue; /* commands that wait for theirs, those under way included */
+    uint64_t enrichment_ms;      /* that all of them took together */
+    uint64_t enrichment_queue;   /* commands that wait for theirs, those under way included */
+    uint64_t scheduled_executed; /* scheduled commands that were accepted, by this engine … */
+    uint64_t scheduled_rejected;
+    uint64_t scheduled_failed; /* … or failed for good */
+    uint64_t scheduled_retries;
+    uint64_t scheduled_running;
     bool writable; /* false when the store is open for reading only, or stopped writing after an I/O error */
 } varve_engine_stats;
 

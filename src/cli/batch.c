@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <varve/scheduled.h>
 
 #include "base/assert.h"
 #include "cli/answers.h"
@@ -138,6 +139,20 @@ static struct slot *next_free(struct window *window)
     return broken ? NULL : slot;
 }
 
+static void schedule_line(struct local *local, struct slot *slot, const varve_command *command)
+{
+    varve_scheduled scheduled = { 0 };
+    slot->status = varve_schedule(local->engine, command, &scheduled, &slot->failure);
+    if (slot->status >= 0) {
+        varve_scheduled_write_json(&scheduled, &slot->json);
+    }
+    if (slot->json.failed) {
+        slot->status = varve_error_set(&slot->failure, VARVE_NOMEM, "done, but out of memory for the answer");
+    }
+    varve_scheduled_fini(&scheduled);
+    settle(slot);
+}
+
 /* Queues one line's command; what is wrong with it becomes its answer. */
 static void send_line(struct local *local, const struct call *call, struct slot *slot, varve_str line)
 {
@@ -147,7 +162,11 @@ static void send_line(struct local *local, const struct call *call, struct slot 
         varve_command *command = varve_command_json_command(parsed);
         command->actor = call_text(call, OPTION_ACTOR);
         command->traceparent = call_text(call, OPTION_TRACEPARENT);
-        status = varve_execute_async(local->engine, command, on_outcome, slot, &slot->failure);
+        if (command->not_before != 0) {
+            schedule_line(local, slot, command);
+        } else {
+            status = varve_execute_async(local->engine, command, on_outcome, slot, &slot->failure);
+        }
     }
     varve_command_json_free(parsed);
     if (status < 0) {
@@ -236,10 +255,11 @@ static varve_status take_answer(void *ctx, varve_str line, varve_error *error)
     struct exchange *exchange = ctx;
     varve_error failure = { 0 };
     varve_status status = VARVE_OK;
-    varve_str type = { 0 };
+    varve_str member = { 0 };
     exchange->answered++;
     /* Only a problem document has a "type" and no "stream" at its top. */
-    if (varve_json_raw(line, "type", &type, NULL) == VARVE_OK) {
+    if (varve_json_raw(line, "type", &member, NULL) == VARVE_OK &&
+        varve_json_raw(line, "stream", &member, NULL) != VARVE_OK) {
         status = remote_problem_status(line);
     }
     if (status < 0) {

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <varve/scheduled.h>
+
 #include "base/json.h"
 #include "base/traceparent.h"
 #include "cli/answers.h"
@@ -21,6 +24,34 @@ static varve_status send_local(const struct call *call, const varve_command *com
         varve_outcome_write_json(&outcome, answer);
     }
     varve_outcome_fini(&outcome);
+    local_close(&local);
+    return status;
+}
+
+/* Keeps the command in the store; with an application, when that knows it. */
+static varve_status schedule_local(const struct call *call, const varve_command *command, varve_buf *answer,
+                                   varve_error *error)
+{
+    struct local local = { 0 };
+    varve_store *store = NULL;
+    varve_scheduled scheduled = { 0 };
+    varve_status status = VARVE_OK;
+    if (call->app != NULL) {
+        status = local_open(&local, call, LOCAL_WRITE, error);
+        if (status >= 0) {
+            status = varve_schedule(local.engine, command, &scheduled, error);
+        }
+    } else {
+        status = local_store_open(&store, call, LOCAL_WRITE, error);
+        if (status >= 0) {
+            status = varve_store_schedule(store, command, &scheduled, error);
+        }
+    }
+    if (status >= 0) {
+        varve_scheduled_write_json(&scheduled, answer);
+    }
+    varve_scheduled_fini(&scheduled);
+    varve_store_close(store);
     local_close(&local);
     return status;
 }
@@ -83,6 +114,11 @@ static varve_status send_remote(const struct call *call, const varve_command *co
             varve_buf_printf(&body, "%s\"", expected);
         }
     }
+    if (command->not_before != 0) {
+        char not_before[VARVE_TIME_TEXT_BYTES];
+        varve_time_format(command->not_before, not_before);
+        add_text(&body, "not_before", varve_str_of(not_before));
+    }
     add_text(&body, "correlation_id", command->correlation_id);
     add_text(&body, "causation_id", command->causation_id);
     varve_buf_str(&body, VARVE_STR("}"));
@@ -113,6 +149,31 @@ static varve_status print_answer(const struct call *call, varve_status outcome, 
     return status < 0 ? status : VARVE_REJECTED;
 }
 
+/* A time, or so long from now. */
+static varve_status read_not_before(const struct call *call, varve_time *time, varve_error *error)
+{
+    static const struct {
+        char unit;
+        varve_time seconds;
+    } units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+    const char *text = call_option(call, OPTION_NOT_BEFORE);
+    if (text == NULL || text[0] != '+') {
+        return call_time(call, OPTION_NOT_BEFORE, time, error);
+    }
+    char *end = NULL;
+    long long number = strtoll(text + 1, &end, 10);
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        bool fits = text[1] >= '0' && text[1] <= '9' && number <= 1000000000;
+        if (fits && end[0] == units[i].unit && end[1] == '\0') {
+            *time = varve_time_now() + number * units[i].seconds * 1000000;
+            return VARVE_OK;
+        }
+    }
+    return varve_error_set(error, VARVE_INVALID,
+                           "--not-before takes a time like 2026-01-02T03:04:05Z, or +90s, +15m, +8h, +30d, not '%s'",
+                           text);
+}
+
 /* Makes the command that arguments and options describe; `data` holds its payload. */
 static varve_status make_command(const struct call *call, varve_buf *data, varve_command *command, varve_error *error)
 {
@@ -130,6 +191,9 @@ static varve_status make_command(const struct call *call, varve_buf *data, varve
         status =
             varve_expected_version_parse(varve_str_of(expected), &command->expected, &command->expected_version, error);
     }
+    if (status == VARVE_OK) {
+        status = read_not_before(call, &command->not_before, error);
+    }
     if (status == VARVE_OK && id != NULL) {
         status = varve_uuid_parse(&command->id, varve_str_of(id), error);
     } else if (status == VARVE_OK) {
@@ -144,10 +208,14 @@ static varve_status send_one(const struct call *call, varve_error *error)
     varve_buf data = { 0 };
     varve_buf answer = { 0 };
     varve_status status = make_command(call, &data, &command, error);
-    if (status == VARVE_OK) {
-        status = call->server == NULL
-                     ? send_local(call, &command, &answer, error)
-                     : send_remote(call, &command, call_option(call, OPTION_EXPECTED_VERSION), &answer, error);
+    if (status == VARVE_OK && command.not_before == 0) {
+        status = call_needs_app(call, error);
+    }
+    if (status == VARVE_OK && call->server != NULL) {
+        status = send_remote(call, &command, call_option(call, OPTION_EXPECTED_VERSION), &answer, error);
+    } else if (status == VARVE_OK) {
+        status = command.not_before == 0 ? send_local(call, &command, &answer, error)
+                                         : schedule_local(call, &command, &answer, error);
     }
     if (status >= 0 && answer.failed) {
         status = varve_error_set(error, VARVE_NOMEM, "done, but out of memory for the answer");
@@ -173,8 +241,8 @@ varve_status run_command_send(struct call *call, varve_error *error)
     if (call->argument_count == 2) {
         return send_one(call, error);
     }
-    static const enum option of_one[] = { OPTION_DATA, OPTION_ID, OPTION_EXPECTED_VERSION, OPTION_CORRELATION_ID,
-                                          OPTION_CAUSATION_ID };
+    static const enum option of_one[] = { OPTION_DATA,           OPTION_ID,           OPTION_EXPECTED_VERSION,
+                                          OPTION_CORRELATION_ID, OPTION_CAUSATION_ID, OPTION_NOT_BEFORE };
     for (size_t i = 0; i < sizeof(of_one) / sizeof(of_one[0]); i++) {
         if (call_option(call, of_one[i]) != NULL) {
             return varve_error_set(error, VARVE_INVALID,
@@ -185,5 +253,6 @@ varve_status run_command_send(struct call *call, varve_error *error)
     if (call->server != NULL && call_option(call, OPTION_ACTOR) != NULL) {
         return refuse_actor(error);
     }
-    return batch_send(call, call->arguments[0], error);
+    varve_status status = call_needs_app(call, error);
+    return status < 0 ? status : batch_send(call, call->arguments[0], error);
 }

@@ -40,6 +40,7 @@ static varve_status open_engine(struct local *local, const struct call *call, bo
         .read_only = read_only,
         .must_exist = must_exist,
         .allow_private_addresses = call_option(call, OPTION_ALLOW_PRIVATE_ADDRESSES) != NULL,
+        .hold_scheduled = true, /* whoever runs one verb does not expect others' commands to be executed by it */
         .log = local_log,
     };
     local->read_only = read_only;

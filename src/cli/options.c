@@ -160,6 +160,15 @@ static varve_status split(struct call *call, int argc, char **argv, varve_error 
     return VARVE_OK;
 }
 
+varve_status call_needs_app(const struct call *call, varve_error *error)
+{
+    if (call->app != NULL || call->server != NULL) {
+        return VARVE_OK;
+    }
+    return varve_error_set(error, VARVE_INVALID,
+                           "which application? give --app DIR, the folder with aggregates/ and queries/");
+}
+
 /* Where to work: flags before the environment, and either a server or a store of one's own. */
 static varve_status find_target(struct call *call, varve_error *error)
 {
@@ -184,11 +193,7 @@ static varve_status find_target(struct call *call, varve_error *error)
         return varve_error_set(error, VARVE_INVALID, "which store? give --store sqlite:PATH%s",
                                or_server ? ", or --server http://127.0.0.1:8080 for a running server" : "");
     }
-    if ((call->verb->uses & USES_APP) != 0 && call->app == NULL) {
-        return varve_error_set(error, VARVE_INVALID,
-                               "which application? give --app DIR, the folder with aggregates/ and queries/");
-    }
-    return VARVE_OK;
+    return (call->verb->uses & USES_APP) != 0 ? call_needs_app(call, error) : VARVE_OK;
 }
 
 /* Checks options and arguments against the verb. */

@@ -77,6 +77,8 @@ void call_fini(struct call *call);
 
 /* An option's value, "" for one without a value; NULL when it was not given. */
 const char *call_option(const struct call *call, enum option option);
+/* VARVE_INVALID unless there is an application to work with, the server's or one's own. */
+varve_status call_needs_app(const struct call *call, varve_error *error);
 /* The values of an option that may stand several times: how many, and each by index. */
 size_t call_option_count(const struct call *call, enum option option);
 const char *call_option_at(const struct call *call, enum option option, size_t index);

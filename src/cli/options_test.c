@@ -67,7 +67,7 @@ static void wrong_lines_are_refused(void **state)
         { "stream read a b --store x", "usage: varve stream read STREAM" },
         { "stream read a --store x --server http://127.0.0.1:1", "give one of them" },
         { "stream read a", "give --store" },
-        { "command send PlaceOrder order-1 --store x", "give --app" },
+        { "aggregate show order-1 --store x", "give --app" },
         { "stream read a --store x -o yaml", "table, json or ndjson" },
         { "stream", "`stream` needs a verb: append, read, list" },
         { "stream fly", "there is no `stream fly`" },

@@ -57,6 +57,8 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [OPTION_FILTER] = { "filter", "TEXT", NULL, false, "only examples whose name has this in it" },
     [OPTION_AGAINST] = { "against", "DIR", NULL, false, "the folder of the version to compare the states with" },
     [OPTION_WORKERS] = { "workers", "N", NULL, false, "streams folded at once, 16 at most; default: one a processor" },
+    [OPTION_NOT_BEFORE] = { "not-before", "TIME", NULL, false,
+                            "keep the command until then: 2026-01-02T03:04:05Z, or from now: +90s, +15m, +8h, +30d" },
     [OPTION_ALLOW_PRIVATE_ADDRESSES] = { "allow-private-addresses", NULL, NULL, false,
                                          "enrich may ask private, loopback and link-local addresses over HTTP" },
     [OPTION_HELP] = { "help", NULL, NULL, false, "this" },
@@ -79,7 +81,13 @@ static const char batch_details[] =
     "{\"type\",\"stream\",\"data\"?,\"id\"?} a line, answered line by line in the same order. A line is answered\n"
     "with what was appended, with {\"code\",\"message\"} when it was rejected, or with {\"error\",\"message\"} when\n"
     "it failed; neither stops the rest. The exit code of a batch is 0 when every line was accepted or\n"
-    "rejected, otherwise that of the first line that failed; of one rejected command it is 9.";
+    "rejected, otherwise that of the first line that failed; of one rejected command it is 9.\n"
+    "With --not-before, or \"not_before\" in a line, it is kept in the store and executed once when it is due, by\n"
+    "a server that runs on it. One command may be put into a --store without an --app, which is then not asked\n"
+    "whether it knows it.";
+static const char cancel_details[] =
+    "One that waits will not be executed; one that was rejected or failed is not shown any more. One that is\n"
+    "running cannot be cancelled (exit code 4).";
 static const char query_details[] =
     "With --store and nobody serving it, the read models are first brought up to the head of the log.\n"
     "Beside a running server they answer as that server leaves them.";
@@ -150,10 +158,16 @@ const struct verb verb_table[] = {
           BIT(FOLLOW),
       run_log_read, "Show all events in order of position", log_details },
     { "event", "show", "ID", 1, 1, USES_STORE | USES_SERVER, 0, run_event_show, "Show one event", NULL },
-    { "command", "send", "TYPE STREAM | -|FILE", 1, 2, USES_STORE | USES_APP | USES_SERVER,
-      BIT(DATA) | BIT(ID) | BIT(EXPECTED_VERSION) | BIT(ACTOR) | BIT(CORRELATION_ID) | BIT(CAUSATION_ID) |
-          BIT(TRACEPARENT) | BIT(ALLOW_PRIVATE_ADDRESSES),
+    { "command", "send", "TYPE STREAM | -|FILE", 1, 2, USES_STORE | MAY_USE_APP | USES_SERVER,
+      BIT(NOT_BEFORE) | BIT(DATA) | BIT(ID) | BIT(EXPECTED_VERSION) | BIT(ACTOR) | BIT(CORRELATION_ID) |
+          BIT(CAUSATION_ID) | BIT(TRACEPARENT) | BIT(ALLOW_PRIVATE_ADDRESSES),
       run_command_send, "Execute a command, or a batch", batch_details },
+    { "scheduled", "list", NULL, 0, 0, USES_STORE | USES_SERVER, BIT(AFTER) | BIT(LIMIT), run_scheduled_list,
+      "Show the commands that wait for their time, or came to nothing", NULL },
+    { "scheduled", "show", "ID", 1, 1, USES_STORE | USES_SERVER, 0, run_scheduled_show, "Show a scheduled command",
+      NULL },
+    { "scheduled", "cancel", "ID", 1, 1, USES_STORE | USES_SERVER, 0, run_scheduled_cancel,
+      "Take a scheduled command away", cancel_details },
     { "aggregate", "show", "STREAM", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(VERSION) | BIT(AT) | BIT(CLOCK),
       run_aggregate_show, "Show an aggregate's state, now or in the past", NULL },
     { "aggregate", "history", "STREAM", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(FROM) | BIT(LIMIT),

@@ -162,6 +162,18 @@ static varve_status check_started(const struct lanes *lanes, varve_error *error)
     return lanes->started ? VARVE_OK : varve_error_set(error, VARVE_UNAVAILABLE, "the engine has not been started");
 }
 
+bool lanes_have_deciders(const struct lanes *lanes)
+{
+    return lanes->registry.count > 0;
+}
+
+varve_status lanes_check(const struct lanes *lanes, const varve_command *command, varve_error *error)
+{
+    size_t decider = 0;
+    varve_status status = check_started(lanes, error);
+    return status < 0 ? status : registry_find_command(&lanes->registry, command, &decider, error);
+}
+
 /* Checks a command and makes its task, which belongs to the caller. */
 static varve_status make_task(struct lanes *lanes, const varve_command *command, struct task **task, varve_error *error)
 {

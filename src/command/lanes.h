@@ -41,6 +41,10 @@ varve_status lanes_open(struct lanes **lanes, varve_store *store, const struct l
 varve_status lanes_add(struct lanes *lanes, const varve_decider *decider, void *ctx, varve_error *error);
 /* Opens each lane's deciders and starts the threads. */
 varve_status lanes_start(struct lanes *lanes, varve_error *error);
+/* Whether any command could be executed: there is a decider. */
+bool lanes_have_deciders(const struct lanes *lanes);
+/* Whether it could be queued, but for its not_before: VARVE_NOT_FOUND, UNAVAILABLE. Any thread. */
+varve_status lanes_check(const struct lanes *lanes, const varve_command *command, varve_error *error);
 /* As varve_execute_async. */
 varve_status lanes_execute(struct lanes *lanes, const varve_command *command, varve_execute_callback callback,
                            void *ctx, varve_error *error);

@@ -68,9 +68,6 @@ varve_status load_begin(struct load *load, const struct load_decider *decider, v
  */
 varve_status load_newest(struct load *load, const struct load_source *source, varve_str stream, varve_error *error);
 
-/* Makes the initial state at version 0; `load` is {0}. VARVE_APPLICATION, VARVE_NOMEM. */
-varve_status load_begin(struct load *load, const struct load_decider *decider, varve_str stream, varve_error *error);
-
 /* False when there is no state, or the log is known to have newer events, or is another history by now. */
 bool load_is_usable(const struct load *load, const struct load_source *source);
 

@@ -51,6 +51,8 @@ varve_status request_check(const varve_command *command, varve_error *error)
         return status;
     if (command->context.len > 0)
         return varve_error_set(error, VARVE_INVALID, "a command's context is what its decider's enrich fetches");
+    if (command->not_before != 0)
+        return varve_error_set(error, VARVE_INVALID, "a command with a not_before is to be scheduled, not executed");
     if (command->data.len > VARVE_DATA_BYTES_MAX) {
         return varve_error_set(error, VARVE_TOO_LARGE, "the command's data has %zu bytes, more than %u",
                                command->data.len, VARVE_DATA_BYTES_MAX);
@@ -66,7 +68,7 @@ struct varve_command_json {
 };
 
 /* The members of a command's JSON, by their place in `names`. */
-enum member { TYPE, STREAM, DATA, ID, EXPECTED_VERSION, CORRELATION_ID, CAUSATION_ID, MEMBERS };
+enum member { TYPE, STREAM, DATA, ID, EXPECTED_VERSION, CORRELATION_ID, CAUSATION_ID, NOT_BEFORE, MEMBERS };
 
 static const char *const names[MEMBERS] = {
     [TYPE] = "type",
@@ -76,6 +78,7 @@ static const char *const names[MEMBERS] = {
     [EXPECTED_VERSION] = "expected_version",
     [CORRELATION_ID] = "correlation_id",
     [CAUSATION_ID] = "causation_id",
+    [NOT_BEFORE] = "not_before",
 };
 
 static enum member find_member(const struct json_scanner *key)
@@ -118,6 +121,18 @@ static varve_status read_id(struct varve_command_json *parsed, const struct json
     return status;
 }
 
+static varve_status read_not_before(struct varve_command_json *parsed, const struct json_scanner *scanner,
+                                    enum json_token token, varve_error *error)
+{
+    varve_str text = { 0 };
+    varve_time *time = &parsed->command.not_before;
+    varve_status status = read_text(parsed, scanner, token, names[NOT_BEFORE], &text, error);
+    if (status == VARVE_OK && (varve_time_parse(time, text, NULL) < 0 || *time <= 0))
+        return varve_error_set(error, VARVE_INVALID,
+                               "the field 'not_before' must be a time after 1970 like 2026-01-02T03:04:05Z");
+    return status;
+}
+
 static varve_status read_expected(struct varve_command_json *parsed, const struct json_scanner *scanner,
                                   enum json_token token, varve_error *error)
 {
@@ -153,6 +168,8 @@ static varve_status read_member(struct varve_command_json *parsed, struct json_s
         return read_text(parsed, scanner, token, names[member], &command->causation_id, error);
     case ID:
         return read_id(parsed, scanner, token, error);
+    case NOT_BEFORE:
+        return read_not_before(parsed, scanner, token, error);
     case EXPECTED_VERSION:
         return read_expected(parsed, scanner, token, error);
     case DATA:

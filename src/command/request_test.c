@@ -90,6 +90,8 @@ static void test_what_is_refused_says_why(void **state)
     assert_refused("{\"type\":\"A\",\"stream\":\"s-1\",\"expected_version\":1.0}", "", "'expected_version'");
     assert_refused("{\"type\":\"A\",\"stream\":\"s-1\",\"expected_version\":\"1\"}", "", "'expected_version'");
     assert_refused("{\"type\":\"A\",\"stream\":\"s-1\",\"expected_version\":null}", "", "'expected_version'");
+    assert_refused("{\"type\":\"A\",\"stream\":\"s-1\",\"not_before\":1}", "", "'not_before' must be a string");
+    assert_refused("{\"type\":\"A\",\"stream\":\"s-1\",\"not_before\":\"soon\"}", "", "'not_before' must be a time");
     assert_refused("{\"type\":\"A\",\"stream\":\"s-1\",\"correlation_id\":[]}", "", "'correlation_id'");
 }
 

@@ -6,6 +6,7 @@
  *   started  lanes and projections run; the only way on is to be closed
  */
 #include <varve/engine.h>
+#include <varve/scheduled.h>
 #include <varve/schema.h>
 #include <varve/upcast.h>
 
@@ -14,6 +15,8 @@
 
 #include "base/log.h"
 #include "command/lanes.h"
+#include "command/scheduled.h"
+#include "command/scheduler.h"
 #include "engine/covered.h"
 #include "engine/drivers.h"
 #include "engine/http_client.h"
@@ -32,11 +35,15 @@ enum {
 struct varve_engine {
     varve_store *store;
     struct lanes *lanes;
+    struct scheduler *scheduler; /* NULL: none is needed here */
     struct models *models;
     struct http_client *http;
     struct upcasters upcasters;
     struct schemas schemas;
+    struct log log;
+    uint32_t lease_ms;
     bool read_only;
+    bool hold_scheduled;
     bool started;
 };
 
@@ -111,6 +118,9 @@ varve_status varve_engine_open(varve_engine **out, const varve_engine_options *o
     varve_engine *engine = calloc(1, sizeof *engine);
     if (engine == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for an engine");
     engine->read_only = options->read_only;
+    engine->hold_scheduled = options->hold_scheduled;
+    engine->lease_ms = options->lease_ms;
+    engine->log = (struct log){ options->log, options->log_ctx };
     varve_status status = open_store(engine, options, error);
     if (status >= 0) status = http_client_open(&engine->http, options->allow_private_addresses, error);
     if (status >= 0) status = open_lanes(engine, options, error);
@@ -129,12 +139,15 @@ varve_status varve_engine_start(varve_engine *engine, varve_error *error)
     engine->started = true;
     varve_status status = engine->read_only ? VARVE_OK : covered_note(engine->store, &engine->schemas, error);
     if (status >= 0) status = models_start(engine->models, error);
-    return status < 0 ? status : lanes_start(engine->lanes, error);
+    if (status >= 0) status = lanes_start(engine->lanes, error);
+    if (status < 0 || engine->read_only || engine->hold_scheduled || !lanes_have_deciders(engine->lanes)) return status;
+    return scheduler_open(&engine->scheduler, engine->store, engine->lanes, engine->lease_ms, &engine->log, error);
 }
 
 void varve_engine_close(varve_engine *engine)
 {
     if (engine == NULL) return;
+    scheduler_close(engine->scheduler);
     lanes_close(engine->lanes); /* first: what commands append, projections may still see */
     models_close(engine->models);
     http_client_close(engine->http);
@@ -153,8 +166,10 @@ void varve_engine_get_stats(varve_engine *engine, varve_engine_stats *stats)
 {
     struct store_stats appends;
     struct lanes_stats commands;
+    struct scheduler_stats scheduled;
     store_get_stats(engine->store, &appends);
     lanes_get_stats(engine->lanes, &commands);
+    scheduler_get_stats(engine->scheduler, &scheduled);
     *stats = (varve_engine_stats){
         .appends_accepted = appends.appends_accepted,
         .appends_refused = appends.appends_refused,
@@ -170,6 +185,11 @@ void varve_engine_get_stats(varve_engine *engine, varve_engine_stats *stats)
         .enrichments_failed = commands.enrichment.failed,
         .enrichment_ms = commands.enrichment.total_ms,
         .enrichment_queue = commands.enrichment.waiting,
+        .scheduled_executed = scheduled.executed,
+        .scheduled_rejected = scheduled.rejected,
+        .scheduled_failed = scheduled.failed,
+        .scheduled_retries = scheduled.retries,
+        .scheduled_running = scheduled.running,
         .writable = appends.writable,
     };
 }
@@ -248,6 +268,17 @@ varve_status varve_execute_async(varve_engine *engine, const varve_command *comm
 {
     varve_status status = refuse_command(engine, error);
     return status < 0 ? status : lanes_execute(engine->lanes, command, callback, ctx, error);
+}
+
+varve_status varve_schedule(varve_engine *engine, const varve_command *command, varve_scheduled *scheduled,
+                            varve_error *error)
+{
+    varve_status status = refuse_command(engine, error);
+    if (status >= 0) status = scheduled_check(command, error);
+    if (status >= 0) status = lanes_check(engine->lanes, command, error);
+    if (status >= 0) status = varve_store_schedule(engine->store, command, scheduled, error);
+    if (status >= 0) scheduler_wake(engine->scheduler);
+    return status;
 }
 
 varve_status varve_aggregate_show(varve_engine *engine, varve_str stream, const varve_aggregate_options *options,

@@ -22,6 +22,11 @@ void api_event_show(struct request *request);
 void api_command(struct request *request);
 void api_command_batch(struct request *request);
 
+/* api_scheduled.c */
+void api_scheduled_list(struct request *request);
+void api_scheduled_show(struct request *request);
+void api_scheduled_cancel(struct request *request);
+
 /* api_aggregates.c */
 void api_aggregate_show(struct request *request);
 void api_aggregate_history(struct request *request);

@@ -12,12 +12,14 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <varve/scheduled.h>
 
 #include "base/traceparent.h"
 #include "server/api.h"
 #include "server/problem.h"
 
-#define WINDOW 256u
+#define WINDOW          256u
+#define TRACEPARENT_LEN 55 /* of a valid one */
 
 struct batch;
 
@@ -67,16 +69,10 @@ static void end_line(varve_buf *answer)
     varve_buf_str(answer, VARVE_STR("\n"));
 }
 
-/* On an engine thread. */
-static void on_executed(void *ctx, varve_status status, const varve_outcome *outcome, const varve_error *error)
+/* The line's answer is written. */
+static void answered(struct slot *slot)
 {
-    struct slot *slot = ctx;
     struct batch *batch = slot->batch;
-    if (status == VARVE_OK || status == VARVE_REPEATED) {
-        varve_outcome_write_json(outcome, &slot->answer);
-    } else {
-        problem_write_command(status, outcome, error, true, &slot->answer);
-    }
     end_line(&slot->answer);
     pthread_mutex_lock(&batch->lock);
     slot->done = true;
@@ -85,6 +81,72 @@ static void on_executed(void *ctx, varve_status status, const varve_outcome *out
     pthread_mutex_unlock(&batch->lock);
     if (wake) request_resume(batch->request);
     batch_release(batch);
+}
+
+/* On an engine thread. */
+static void on_executed(void *ctx, varve_status status, const varve_outcome *outcome, const varve_error *error)
+{
+    struct slot *slot = ctx;
+    if (status == VARVE_OK || status == VARVE_REPEATED) {
+        varve_outcome_write_json(outcome, &slot->answer);
+    } else {
+        problem_write_command(status, outcome, error, true, &slot->answer);
+    }
+    answered(slot);
+}
+
+/* A line whose command is to be scheduled, which waits for a flush. It may outlive the request, so it has all of it. */
+struct scheduling {
+    struct job job;
+    struct slot *slot;
+    varve_engine *engine;
+    varve_command_json *parsed;
+    char traceparent[TRACEPARENT_LEN];
+    char text[];
+};
+
+/* On a worker. */
+static void schedule(struct job *job)
+{
+    struct scheduling *scheduling = (struct scheduling *)((char *)job - offsetof(struct scheduling, job));
+    struct slot *slot = scheduling->slot;
+    varve_error error = { 0 };
+    varve_scheduled scheduled = { 0 };
+    const varve_command *command = varve_command_json_command(scheduling->parsed);
+    varve_outcome nothing = { .id = command->id };
+    varve_status status = varve_schedule(scheduling->engine, command, &scheduled, &error);
+    if (status >= 0) {
+        varve_scheduled_write_json(&scheduled, &slot->answer);
+    } else {
+        problem_write_command(status, &nothing, &error, true, &slot->answer);
+    }
+    varve_scheduled_fini(&scheduled);
+    varve_command_json_free(scheduling->parsed);
+    free(scheduling);
+    answered(slot);
+}
+
+static varve_status schedule_later(struct batch *batch, struct slot *slot, varve_str line, varve_error *error)
+{
+    struct scheduling *scheduling = calloc(1, sizeof *scheduling + line.len);
+    if (scheduling == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
+    memcpy(scheduling->text, line.ptr, line.len);
+    const varve_str text = { scheduling->text, line.len };
+    varve_status status = varve_command_json_parse(&scheduling->parsed, text, (varve_str){ NULL, 0 }, error);
+    if (status < 0) {
+        free(scheduling);
+        return status;
+    }
+    if (traceparent_is_valid(batch->traceparent)) {
+        varve_command *command = varve_command_json_command(scheduling->parsed);
+        memcpy(scheduling->traceparent, batch->traceparent.ptr, TRACEPARENT_LEN);
+        command->traceparent = (varve_str){ scheduling->traceparent, TRACEPARENT_LEN };
+    }
+    scheduling->job.run = schedule;
+    scheduling->slot = slot;
+    scheduling->engine = batch->request->backend->engine;
+    workers_submit(batch->request->backend->workers, &scheduling->job);
+    return VARVE_OK;
 }
 
 /* Takes the next line that is not blank. False at the end. */
@@ -125,7 +187,9 @@ static bool begin_line(struct batch *batch, struct slot *slot, varve_str line, b
         pthread_mutex_lock(&batch->lock);
         batch->references++;
         pthread_mutex_unlock(&batch->lock);
-        status = varve_execute_async(batch->request->backend->engine, command, on_executed, slot, &error);
+        status = command->not_before != 0
+                     ? schedule_later(batch, slot, line, &error)
+                     : varve_execute_async(batch->request->backend->engine, command, on_executed, slot, &error);
         if (status < 0) batch_release(batch);
     }
     varve_command_json_free(parsed);

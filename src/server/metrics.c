@@ -151,6 +151,14 @@ void metrics_write_engine(varve_engine *engine, varve_buf *out)
     labelled("enrichments_total", "result", "failed", stats.enrichments_failed, out);
     single("enrichment_milliseconds_total", "counter", "Time that enrichments took.", stats.enrichment_ms, out);
     single("enrichment_queue_length", "gauge", "Commands waiting for their enrichment.", stats.enrichment_queue, out);
+    family("scheduled_total", "counter", "Scheduled commands that this process executed, by result.", out);
+    labelled("scheduled_total", "result", "accepted", stats.scheduled_executed, out);
+    labelled("scheduled_total", "result", "rejected", stats.scheduled_rejected, out);
+    labelled("scheduled_total", "result", "failed", stats.scheduled_failed, out);
+    single("scheduled_retries_total", "counter", "Attempts at scheduled commands that will be repeated.",
+           stats.scheduled_retries, out);
+    single("scheduled_running", "gauge", "Scheduled commands being executed by this process.", stats.scheduled_running,
+           out);
     if (varve_store_head(varve_engine_store(engine), &head, NULL) >= 0) {
         single("log_position", "gauge", "The head of the log; also the number of events.", head, out);
     }

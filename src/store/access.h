@@ -19,6 +19,9 @@ varve_status store_new_incarnation(const struct store_driver *driver, const char
 
 bool store_is_read_only(const varve_store *store);
 
+/* Whether several processes may write it. */
+bool store_has_many_writers(const varve_store *store);
+
 /* The number of the history that the log is now (struct store_head): what was read before it changed may never have
  * been. */
 uint64_t store_history(varve_store *store);

@@ -100,6 +100,11 @@ bool store_is_read_only(const varve_store *store)
     return store->read_only;
 }
 
+bool store_has_many_writers(const varve_store *store)
+{
+    return (store->driver->capabilities & STORE_MANY_WRITERS) != 0;
+}
+
 uint64_t store_history(varve_store *store)
 {
     char incarnation[VARVE_UUID_TEXT_BYTES];

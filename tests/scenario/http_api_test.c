@@ -282,6 +282,55 @@ static void a_command_is_executed(void **state)
     get("/aggregates/tally-404", 404, "{…");
 }
 
+/* Asks until the path answers so. */
+static void await(const char *path, long status, const char *part)
+{
+    for (bool there = false; !there;) {
+        struct reply reply = { 0 };
+        http_send(&fixture, "GET", path, NULL, NULL, &reply);
+        there = reply.status == status && strstr(reply.body.ptr, part) != NULL;
+        reply_fini(&reply);
+    }
+}
+
+static void a_command_is_scheduled(void **state)
+{
+    static const char later[] =
+        "{\"stream\":\"tally-s\",\"data\":{\"amount\":7},\"not_before\":\"2999-01-02T03:04:05Z\","
+        "\"id\":\"01900000-0000-7000-8000-0000000000c1\"}";
+    static const char due[] = "{\"stream\":\"tally-s\",\"data\":{\"amount\":5},\"not_before\":\"2020-01-02T03:04:05Z\","
+                              "\"id\":\"01900000-0000-7000-8000-0000000000c2\"}";
+    static const char bad[] = "{\"stream\":\"tally-s\",\"data\":{\"amount\":101},"
+                              "\"not_before\":\"2020-01-02T03:04:05+01:00\","
+                              "\"id\":\"01900000-0000-7000-8000-0000000000c3\"}";
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        post("/commands/Add", NULL, later, 202,
+             "{\"id\":\"01900000-0000-7000-8000-0000000000c1\",\"type\":\"Add\",\"stream\":\"tally-s\","
+             "\"state\":\"waiting\",\"not_before\":\"2999-01-02T03:04:05.000000Z\",\"scheduled_at\":\"…");
+    post("/commands/Stall", NULL, later, 409, "{\"type\":\"urn:varve:problem:id-conflict\",…");
+    post("/commands/Sub", NULL, "{\"stream\":\"nobody-1\",\"not_before\":\"2999-01-02T03:04:05Z\"}", 404, "{…");
+    post("/commands/Add", NULL, "{\"stream\":\"tally-s\",\"not_before\":\"2999\"}", 400, "{…");
+    post("/commands/Add", NULL, due, 202, "{…");
+    post("/commands/Add", NULL, bad, 202, "{…");
+    await("/scheduled/01900000-0000-7000-8000-0000000000c2", 404, "not-found");
+    await("/scheduled/01900000-0000-7000-8000-0000000000c3", 200, "\"state\":\"rejected\"");
+    await("/scheduled/01900000-0000-7000-8000-0000000000c3", 200, "\"code\":\"out_of_range\",\"message\":\"101\"");
+    get("/aggregates/tally-s", 200, "{\"stream\":\"tally-s\",\"version\":1,\"state\":{\"total\":5},…");
+    post("/commands/Add", NULL, due, 200, "{\"id\":\"01900000-0000-7000-8000-0000000000c2\",…");
+    await("/metrics", 200, "varve_scheduled_total{result=\"rejected\"} 1\n");
+    get("/scheduled?limit=1", 200, "{\"scheduled\":[{\"id\":\"01900000-0000-7000-8000-0000000000c1\",…");
+    await("/scheduled?limit=1", 200, "\"next\":\"01900000-0000-7000-8000-0000000000c1\"}");
+    await("/scheduled?after=01900000-0000-7000-8000-0000000000c1", 200, "\"next\":null}");
+    get("/scheduled/7", 400, "{…");
+    post("/scheduled/01900000-0000-7000-8000-0000000000c1/cancel", NULL, "{}", 200,
+         "{\"id\":\"01900000-0000-7000-8000-0000000000c1\",\"outcome\":\"cancelled\"}");
+    post("/scheduled/01900000-0000-7000-8000-0000000000c1/cancel", NULL, "{}", 404, "{…");
+    post("/scheduled/01900000-0000-7000-8000-0000000000c3/cancel", NULL, "", 200,
+         "{\"id\":\"01900000-0000-7000-8000-0000000000c3\",\"outcome\":\"dismissed\"}");
+    get("/scheduled", 200, "{\"scheduled\":[],\"next\":null}");
+}
+
 static void traces_are_forwarded(void **state)
 {
     static const char parent[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -515,6 +564,8 @@ static void bad_parameters_are_refused(void **state)
         "/log?types=",
         "/log?types=a,,b",
         "/log?x=1",
+        "/scheduled?after=7",
+        "/scheduled?limit=0",
         "/log?after=1&after=2",
         "/streams/a?from=one",
         "/streams/a?until_version=0",
@@ -550,6 +601,7 @@ int main(void)
         cmocka_unit_test(an_idempotency_key_gives_the_first_answer),
         cmocka_unit_test(a_rare_type_is_found_page_by_page),
         cmocka_unit_test(a_command_is_executed),
+        cmocka_unit_test(a_command_is_scheduled),
         cmocka_unit_test(traces_are_forwarded),
         cmocka_unit_test(a_batch_is_answered_line_by_line),
         cmocka_unit_test(a_long_batch_keeps_its_order),
