@@ -113,7 +113,7 @@ static const varve_decider *decider_of(const struct enricher *enricher, const st
 
 static bool is_wanted(const varve_decider *decider, varve_str type)
 {
-    if (decider->enriched == NULL) return true;
+    if (decider->enrich == NULL || decider->enriched == NULL) return decider->enrich != NULL;
     for (const char *const *name = decider->enriched; *name != NULL; name++)
         if (varve_str_is(type, *name)) return true;
     return false;

@@ -42,7 +42,7 @@ struct enricher_stats {
 /* Opens each thread's own copy of the deciders that enrich, and starts the threads. */
 varve_status enricher_open(struct enricher **enricher, const struct enricher_options *options, varve_error *error);
 
-/* Takes over a command of a decider that enriches. False: nothing is to be done before its lane. VARVE_NOMEM. */
+/* Takes over a command, of whichever decider. False: nothing is to be done before its lane. VARVE_NOMEM. */
 varve_status enricher_take(struct enricher *enricher, struct task *task, bool *taken, varve_error *error);
 
 void enricher_get_stats(struct enricher *enricher, struct enricher_stats *stats);

@@ -196,6 +196,56 @@ static void a_slow_one_holds_up_its_own_stream_alone(void **state)
     bank_close(&bank);
 }
 
+/* A decider over a query, which has commands on the account too and enriches none. */
+static varve_status read_audits(void *worker, const varve_command *command, varve_reading *reading, varve_error *error)
+{
+    const varve_str types[] = { VARVE_STR("Audited") };
+    (void)worker, (void)command, (void)error;
+    return varve_read_item(reading, &(varve_query_item){ types, 1, NULL, 0 });
+}
+
+static varve_status see_audit(void *state, const varve_event *event, varve_error *error)
+{
+    (void)state, (void)event, (void)error;
+    return VARVE_OK;
+}
+
+static varve_status audit(const void *state, const varve_command *command, varve_decision *decision, varve_error *error)
+{
+    (void)state, (void)command, (void)error;
+    return varve_emit(decision, &(varve_event){ .type = VARVE_STR("Audited"), .data = VARVE_STR("{\"amount\":0}") });
+}
+
+static const varve_command_handler audits[] = { { "AuditAll", audit }, { NULL, NULL } };
+static const varve_decider auditor = {
+    .state_size = sizeof(int), .reads = read_audits, .evolve = see_audit, .commands = audits
+};
+
+static void commands_of_another_decider_stay_in_order(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct lanes_stats stats;
+    look_up = (struct look_up){ .bank = &bank };
+    bank_open(&bank, 0);
+    bank.account.commands = commands;
+    bank.account.enrich = enrich;
+    bank.second = &auditor;
+    bank_start(&bank, 2, 100);
+    look_up.held = true;
+    struct bank_journal journal = { &bank, .answers = 0 };
+    bank_order(&journal, "Withdraw", 1, 0);
+    bank_wait_for(&bank, &look_up.begun, 1);
+    bank_order(&journal, "AuditAll", 1, 0);
+    bank_order(&journal, "Withdraw", 2, 0);
+    lanes_get_stats(bank.lanes, &stats);
+    assert_int_equal(stats.enrichment.waiting, 3);
+    let_go(&bank);
+    bank_wait_for(&bank, &journal.answers, 3);
+    assert_string_equal(journal.text, "v1 v2 v3 ");
+    bank_close(&bank);
+}
+
 static void a_failing_one_writes_nothing(void **state)
 {
     (void)state;
@@ -265,6 +315,7 @@ int main(void)
         cmocka_unit_test(it_is_recorded_where_the_decider_says_so),
         cmocka_unit_test(it_is_fetched_once_however_often_is_decided),
         cmocka_unit_test(a_slow_one_holds_up_its_own_stream_alone),
+        cmocka_unit_test(commands_of_another_decider_stay_in_order),
         cmocka_unit_test(a_failing_one_writes_nothing),
         cmocka_unit_test(a_repeat_is_not_enriched),
         cmocka_unit_test(what_has_not_begun_is_refused_when_the_lanes_close),
