@@ -345,8 +345,10 @@ static enum execute_step heed_answer(struct execute *execute, uint64_t random)
     case VERDICT_FAILED:
         break;
     }
-    if (execute->answer == VARVE_CONFLICT) return over(execute, pinned_elsewhere(execute, execute->current_version));
+    if (execute->answer == VARVE_CONFLICT && !execute->is_outread)
+        return over(execute, pinned_elsewhere(execute, execute->current_version));
     execute->error = execute->answer_error;
+    if (execute->answer == VARVE_CONFLICT) execute->error.detail = -1;
     return over(execute, execute->answer);
 }
 
