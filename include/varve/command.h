@@ -124,7 +124,7 @@ typedef struct varve_decider {
     varve_reads reads;           /* in place of `category`; then `commands` is the table of handlers */
     varve_enrich enrich;         /* optional */
     const char *const *enriched; /* the types of command that it is called for, ended by NULL; NULL: all */
-    uint32_t enrich_timeout_ms;  /* for all that it asks; 0 means 5000, 60000 at most */
+    uint32_t enrich_timeout_ms;  /* from the command's arrival until all is asked; 0 means 5000, 60000 at most */
     bool record_context;         /* the context stands in the metadata of the command's events, as "context" */
 } varve_decider;
 

@@ -351,6 +351,7 @@ static varve_status start_enricher(struct lanes *lanes, varve_error *error)
         .store = lanes->options.store,
         .registry = &lanes->registry,
         .workers = lanes->enrich_workers,
+        .queue_limit = lanes->queue_limit / 4 + 1, /* the others find room, however slow it is */
         .asks = lanes->asks,
         .enriched = enriched,
         .over = task_over,
@@ -387,6 +388,11 @@ void lanes_get_stats(struct lanes *lanes, struct lanes_stats *stats)
         .queue_length = lanes->under_way,
     };
     if (lanes->enricher != NULL) enricher_get_stats(lanes->enricher, &stats->enrichment);
+}
+
+void lanes_stop_enriching(struct lanes *lanes)
+{
+    if (lanes->enricher != NULL) enricher_stop(lanes->enricher);
 }
 
 void lanes_close(struct lanes *lanes)

@@ -132,6 +132,11 @@ varve_status varve_engine_start(varve_engine *engine, varve_error *error)
     return status < 0 ? status : lanes_start(engine->lanes, error);
 }
 
+void varve_engine_stop_enriching(varve_engine *engine)
+{
+    lanes_stop_enriching(engine->lanes);
+}
+
 void varve_engine_close(varve_engine *engine)
 {
     if (engine == NULL) return;
