@@ -88,7 +88,9 @@ varve_status varve_enrich_query(varve_enrichment *enrichment, const varve_query_
     uint32_t left = varve_enrich_left_ms(enrichment);
     if (asks->query == NULL) return varve_error_set(error, VARVE_UNSUPPORTED, "there are no queries here");
     if (bounded.wait_ms == 0 || bounded.wait_ms > left) bounded.wait_ms = left > 0 ? left : 1;
-    if (status >= 0) status = asks->query(asks->ctx, &bounded, answer, error);
+    if (status >= 0)
+        status =
+            asks->query(asks->ctx, &bounded, enrichment->deadline_ns, &enrichment->enricher->stopping, answer, error);
     return note(enrichment, status);
 }
 

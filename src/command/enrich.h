@@ -18,7 +18,8 @@
  * over, or soon after `*stopping` was set. */
 struct enrich_asks {
     void *ctx;
-    varve_status (*query)(void *ctx, const varve_query_request *request, varve_answer *answer, varve_error *error);
+    varve_status (*query)(void *ctx, const varve_query_request *request, uint64_t deadline_ns,
+                          const atomic_bool *stopping, varve_answer *answer, varve_error *error);
     varve_status (*http)(void *ctx, const varve_http_request *request, uint64_t deadline_ns,
                          const atomic_bool *stopping, varve_http_response *response, varve_error *error);
 };

@@ -44,9 +44,10 @@ static varve_status enrich(void *worker, const varve_command *command, varve_enr
     return VARVE_OK;
 }
 
-static varve_status ask_in_vain(void *ctx, const varve_query_request *request, varve_answer *answer, varve_error *error)
+static varve_status ask_in_vain(void *ctx, const varve_query_request *request, uint64_t deadline_ns,
+                                const atomic_bool *stopping, varve_answer *answer, varve_error *error)
 {
-    (void)ctx, (void)request, (void)answer;
+    (void)ctx, (void)request, (void)deadline_ns, (void)stopping, (void)answer;
     return varve_error_set(error, VARVE_TIMEOUT, "no limits to be had");
 }
 

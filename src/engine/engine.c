@@ -53,9 +53,10 @@ static varve_status open_store(varve_engine *engine, const varve_engine_options 
     return varve_store_open(&engine->store, &store_options, error);
 }
 
-static varve_status ask_query(void *ctx, const varve_query_request *request, varve_answer *answer, varve_error *error)
+static varve_status ask_query(void *ctx, const varve_query_request *request, uint64_t deadline_ns,
+                              const atomic_bool *stopping, varve_answer *answer, varve_error *error)
 {
-    return models_query(((varve_engine *)ctx)->models, request, answer, error);
+    return models_query_until(((varve_engine *)ctx)->models, request, deadline_ns, stopping, answer, error);
 }
 
 static varve_status ask_http(void *ctx, const varve_http_request *request, uint64_t deadline_ns,
