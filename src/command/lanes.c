@@ -136,8 +136,8 @@ static bool enriched(void *ctx, struct task *task)
 static varve_status send_task(struct lanes *lanes, struct task *task, varve_error *error)
 {
     bool taken = false;
-    if (task->look == NULL &&
-        lanes->enricher != NULL) { /* its decider may enrich nothing, another one on its stream may */
+    /* Whether or not its own decider enriches: one before it on its stream may. */
+    if (task->look == NULL && lanes->enricher != NULL) {
         varve_status status = enricher_take(lanes->enricher, task, &taken, error);
         if (status < 0 || taken) return status;
     }

@@ -122,7 +122,9 @@ cat >shop/aggregates/slow.lua <<'LUA'
 return {
   category = "slow",
   enrich_timeout_ms = 60000,
-  enrich = { Wait = function(command, ask) return ask.query("stock", { sku = "tea" }, { after_position = 1000000 }) end },
+  enrich = {
+    Wait = function(command, ask) return ask.query("stock", { sku = "tea" }, { after_position = 1000000 }) end,
+  },
   decide = { Wait = function() return {} end },
   evolve = {},
 }
