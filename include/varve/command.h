@@ -161,7 +161,7 @@ VARVE_API void varve_outcome_write_json(const varve_outcome *outcome, varve_buf 
  * durable. VARVE_REPEATED: this id was accepted before, here is the first outcome. VARVE_REJECTED: by the domain; it is
  * kept when the caller gave the id, and a repeat is told it again. VARVE_ID_CONFLICT: the id is another command's.
  * VARVE_NOT_FOUND: no decider for the category or the command. VARVE_CONFLICT: the pinned version does not hold; or,
- * with a detail of -1, new events matched a decider's query each time. VARVE_APPLICATION: the decider's own code failed.
+ * with a detail of -1, new events matched a decider's query each time. VARVE_APPLICATION: its own code failed.
  * VARVE_ENRICH_FAILED: see varve_enrich. Otherwise as varve_append. `outcome` may be NULL.
  */
 VARVE_API varve_status varve_execute(varve_engine *engine, const varve_command *command, varve_outcome *outcome,
