@@ -125,7 +125,7 @@ typedef struct varve_decider {
     varve_reads reads;           /* in place of `category`; then `commands` is the table of handlers */
     varve_enrich enrich;         /* optional */
     const char *const *enriched; /* the types of command that it is called for, ended by NULL; NULL: all */
-    uint32_t enrich_timeout_ms;  /* for all that it asks; 0 means 5000, 60000 at most */
+    uint32_t enrich_timeout_ms;  /* from the command's arrival until all is asked; 0 means 5000, 60000 at most */
     bool record_context;         /* the context stands in the metadata of the command's events, as "context" */
 } varve_decider;
 
@@ -146,7 +146,7 @@ typedef struct varve_outcome {
     size_t event_count;
     varve_str code;           /* VARVE_REJECTED: the domain's word … */
     varve_str message;        /* … and its explanation */
-    uint64_t current_version; /* VARVE_CONFLICT: the stream's */
+    uint64_t current_version; /* VARVE_CONFLICT with an error's detail that is not negative: the stream's */
     varve_uuid id;            /* the command's */
     bool repeated;            /* the first outcome of a command that was sent before */
     void *memory;             /* holds all of the above */
@@ -161,9 +161,9 @@ VARVE_API void varve_outcome_write_json(const varve_outcome *outcome, varve_buf 
  * Executes a command, again when somebody else was faster (bounded), and waits; not from a callback. VARVE_OK: it is
  * durable. VARVE_REPEATED: this id was accepted before, here is the first outcome. VARVE_REJECTED: by the domain; it is
  * kept when the caller gave the id, and a repeat is told it again. VARVE_ID_CONFLICT: the id is another command's.
- * VARVE_NOT_FOUND: no decider for the category or the command. VARVE_CONFLICT: the pinned version does not hold.
- * VARVE_APPLICATION: the decider's own code failed. VARVE_ENRICH_FAILED: see varve_enrich. Otherwise as varve_append.
- * `outcome` may be NULL.
+ * VARVE_NOT_FOUND: no decider for the category or the command. VARVE_CONFLICT: the pinned version does not hold; or,
+ * with a detail of -1, new events matched a decider's query each time. VARVE_APPLICATION: its own code failed.
+ * VARVE_ENRICH_FAILED: see varve_enrich. Otherwise as varve_append. `outcome` may be NULL.
  */
 VARVE_API varve_status varve_execute(varve_engine *engine, const varve_command *command, varve_outcome *outcome,
                                      varve_error *error);

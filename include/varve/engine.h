@@ -46,6 +46,13 @@ VARVE_API varve_status varve_engine_open(varve_engine **engine, const varve_engi
  */
 VARVE_API varve_status varve_engine_start(varve_engine *engine, varve_error *error);
 
+/*
+ * For whoever answers what is under way before it closes the engine, and does not want to wait for what `enrich` asks:
+ * commands that wait for their enrichment, and those behind them on their streams, are VARVE_UNAVAILABLE, and so are
+ * new ones that need one; what is being asked ends soon, as if it had failed. After varve_engine_start. Any thread.
+ */
+VARVE_API void varve_engine_stop_enriching(varve_engine *engine);
+
 /* Finishes commands under way, stops projections at a committed checkpoint, closes the store. NULL is allowed. */
 VARVE_API void varve_engine_close(varve_engine *engine);
 

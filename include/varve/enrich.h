@@ -54,7 +54,9 @@ typedef struct varve_http_response {
 VARVE_API void varve_http_response_fini(varve_http_response *response);
 
 /*
- * Asks over HTTP; follows three redirects at most. VARVE_OK: there is an answer. VARVE_INVALID: the request is none.
+ * Asks over HTTP. GET and HEAD follow three redirects at most, with headers or a body only within their origin, and
+ * never from https to http; any other redirect is the answer. VARVE_OK: there is an answer. VARVE_INVALID: the request
+ * is none. Messages tell scheme, host and port of the URL, no more.
  * VARVE_DENIED: the address is a private, loopback or link-local one and the engine was not opened with
  * allow_private_addresses. VARVE_UNAVAILABLE: no connection, or libcurl is not installed. VARVE_TIMEOUT.
  * VARVE_TOO_LARGE: the answer. No proxy is used.

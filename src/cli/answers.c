@@ -32,7 +32,7 @@ static void write_failure(const varve_error *failure, varve_buf *out)
 {
     varve_buf_printf(out, "{\"error\":\"%s\",\"message\":", varve_status_word(failure->status));
     varve_buf_json_string(out, varve_str_of(failure->message));
-    if (failure->status == VARVE_CONFLICT) {
+    if (failure->status == VARVE_CONFLICT && failure->detail >= 0) {
         varve_buf_printf(out, ",\"current_version\":%" PRId64, failure->detail);
     }
     varve_buf_str(out, VARVE_STR("}"));

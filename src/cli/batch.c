@@ -267,6 +267,7 @@ static varve_status take_answer(void *ctx, varve_str line, varve_error *error)
         varve_json_string(line, "message", &message, NULL);
         varve_error_set(&failure, status, "%s",
                         message.ptr == NULL ? varve_status_meaning(status) : without_line_number(message.ptr));
+        failure.detail = -1;
         varve_json_int(line, "current_version", &failure.detail, NULL);
         varve_buf_fini(&message);
     }

@@ -108,6 +108,7 @@ varve_status run_serve(struct call *call, varve_error *error)
         wait_for_end(call, &waited);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
+    if (server != NULL) varve_engine_stop_enriching(engine); /* what is under way is answered first, and now soon */
     server_close(server);
     varve_engine_close(engine);
     app_close(app);

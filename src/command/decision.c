@@ -107,7 +107,7 @@ varve_status varve_emit(varve_decision *decision, const varve_event *event)
         if (status == VARVE_INVALID || status == VARVE_SCHEMA_MISMATCH) error->status = VARVE_APPLICATION;
         return error->status;
     }
-    decision->bytes += complete.data.len;
+    decision->bytes += complete.data.len + complete.metadata.len;
     if (decision->bytes > VARVE_APPEND_BYTES_MAX)
         return varve_error_set(error, VARVE_TOO_LARGE, "more than %u bytes of events", VARVE_APPEND_BYTES_MAX);
     if (!grow(decision) || !decision_copy_event(decision->arena, &complete, &decision->events[decision->count]))

@@ -17,7 +17,7 @@ struct varve_decision {
     varve_event *events;
     size_t count;
     size_t capacity;
-    size_t bytes; /* of data in all events */
+    size_t bytes; /* of data and metadata in all events */
     bool rejected;
     varve_str code;
     varve_str message;

@@ -88,7 +88,9 @@ varve_status varve_enrich_query(varve_enrichment *enrichment, const varve_query_
     uint32_t left = varve_enrich_left_ms(enrichment);
     if (asks->query == NULL) return varve_error_set(error, VARVE_UNSUPPORTED, "there are no queries here");
     if (bounded.wait_ms == 0 || bounded.wait_ms > left) bounded.wait_ms = left > 0 ? left : 1;
-    if (status >= 0) status = asks->query(asks->ctx, &bounded, answer, error);
+    if (status >= 0)
+        status =
+            asks->query(asks->ctx, &bounded, enrichment->deadline_ns, &enrichment->enricher->stopping, answer, error);
     return note(enrichment, status);
 }
 
@@ -113,7 +115,7 @@ static const varve_decider *decider_of(const struct enricher *enricher, const st
 
 static bool is_wanted(const varve_decider *decider, varve_str type)
 {
-    if (decider->enriched == NULL) return true;
+    if (decider->enrich == NULL || decider->enriched == NULL) return decider->enrich != NULL;
     for (const char *const *name = decider->enriched; *name != NULL; name++)
         if (varve_str_is(type, *name)) return true;
     return false;
@@ -133,18 +135,23 @@ static varve_status take_context(struct task *task, varve_status status, varve_e
     return VARVE_OK;
 }
 
+static varve_status ask(struct worker *worker, struct task *task, varve_enrichment *enrichment, varve_error *error)
+{
+    const varve_decider *decider = decider_of(worker->enricher, task);
+    if (clock_ns() >= enrichment->deadline_ns)
+        return note(enrichment, varve_error_set(error, VARVE_TIMEOUT, "its time was over before its turn came"));
+    return decider->enrich(worker->deciders[task->decider], &task->command, enrichment, &task->context, error);
+}
+
 /* Calls the decider's function and makes its failure the command's. */
 static varve_status fetch(struct worker *worker, struct task *task)
 {
     struct enricher *enricher = worker->enricher;
-    const varve_decider *decider = decider_of(enricher, task);
-    uint32_t timeout_ms = decider->enrich_timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : decider->enrich_timeout_ms;
     uint64_t begun = clock_ns();
-    varve_enrichment enrichment = { enricher, .deadline_ns = begun + timeout_ms * UINT64_C(1000000) };
+    varve_enrichment enrichment = { enricher, .deadline_ns = task->enrich_until_ns };
     varve_error *error = &task->execute.error;
     varve_buf what = { 0 };
-    varve_status status =
-        decider->enrich(worker->deciders[task->decider], &task->command, &enrichment, &task->context, error);
+    varve_status status = ask(worker, task, &enrichment, error);
     enricher->total_ms += (clock_ns() - begun) / 1000000;
     enricher->done++;
     status = take_context(task, status, error);
@@ -207,13 +214,19 @@ static struct gate *take_ready(struct enricher *enricher)
 
 varve_status enricher_take(struct enricher *enricher, struct task *task, bool *taken, varve_error *error)
 {
+    const varve_decider *decider = decider_of(enricher, task);
+    uint32_t timeout_ms = decider->enrich_timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : decider->enrich_timeout_ms;
     varve_status status = VARVE_OK;
+    task->enrich_until_ns = clock_ns() + timeout_ms * UINT64_C(1000000);
     pthread_mutex_lock(&enricher->mutex);
     struct gate **at = place_of(enricher, task), *gate = *at;
     bool is_first = gate == NULL;
-    *taken = !is_first || is_wanted(decider_of(enricher, task), task->command.type);
-    if (enricher->stopping) {
+    *taken = !is_first || is_wanted(decider, task->command.type);
+    if (*taken && enricher->stopping) {
         status = varve_error_set(error, VARVE_UNAVAILABLE, "the engine is stopping");
+    } else if (*taken && enricher->waiting >= enricher->options.queue_limit) {
+        status = varve_error_set(error, VARVE_BUSY, "%u commands wait to be enriched, which is the limit",
+                                 enricher->options.queue_limit);
     } else if (*taken && is_first) {
         *at = gate = calloc(1, sizeof *gate);
         if (gate == NULL) status = varve_error_set(error, VARVE_NOMEM, "out of memory");
@@ -338,13 +351,18 @@ void enricher_get_stats(struct enricher *enricher, struct enricher_stats *stats)
     };
 }
 
-void enricher_close(struct enricher *enricher)
+void enricher_stop(struct enricher *enricher)
 {
-    if (enricher == NULL) return;
     pthread_mutex_lock(&enricher->mutex);
     enricher->stopping = true;
     pthread_cond_broadcast(&enricher->wake);
     pthread_mutex_unlock(&enricher->mutex);
+}
+
+void enricher_close(struct enricher *enricher)
+{
+    if (enricher == NULL) return;
+    enricher_stop(enricher);
     for (uint32_t i = 0; enricher->workers != NULL && i < enricher->options.workers; i++) {
         if (enricher->workers[i].started) pthread_join(enricher->workers[i].thread, NULL);
         close_deciders(&enricher->workers[i], enricher->options.registry);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,9 +44,10 @@ static varve_status enrich(void *worker, const varve_command *command, varve_enr
     return VARVE_OK;
 }
 
-static varve_status ask_in_vain(void *ctx, const varve_query_request *request, varve_answer *answer, varve_error *error)
+static varve_status ask_in_vain(void *ctx, const varve_query_request *request, uint64_t deadline_ns,
+                                const atomic_bool *stopping, varve_answer *answer, varve_error *error)
 {
-    (void)ctx, (void)request, (void)answer;
+    (void)ctx, (void)request, (void)deadline_ns, (void)stopping, (void)answer;
     return varve_error_set(error, VARVE_TIMEOUT, "no limits to be had");
 }
 
@@ -196,6 +198,56 @@ static void a_slow_one_holds_up_its_own_stream_alone(void **state)
     bank_close(&bank);
 }
 
+/* A decider over a query, which has commands on the account too and enriches none. */
+static varve_status read_audits(void *worker, const varve_command *command, varve_reading *reading, varve_error *error)
+{
+    const varve_str types[] = { VARVE_STR("Audited") };
+    (void)worker, (void)command, (void)error;
+    return varve_read_item(reading, &(varve_query_item){ types, 1, NULL, 0 });
+}
+
+static varve_status see_audit(void *state, const varve_event *event, varve_error *error)
+{
+    (void)state, (void)event, (void)error;
+    return VARVE_OK;
+}
+
+static varve_status audit(const void *state, const varve_command *command, varve_decision *decision, varve_error *error)
+{
+    (void)state, (void)command, (void)error;
+    return varve_emit(decision, &(varve_event){ .type = VARVE_STR("Audited"), .data = VARVE_STR("{\"amount\":0}") });
+}
+
+static const varve_command_handler audits[] = { { "AuditAll", audit }, { NULL, NULL } };
+static const varve_decider auditor = {
+    .state_size = sizeof(int), .reads = read_audits, .evolve = see_audit, .commands = audits
+};
+
+static void commands_of_another_decider_stay_in_order(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct lanes_stats stats;
+    look_up = (struct look_up){ .bank = &bank };
+    bank_open(&bank, 0);
+    bank.account.commands = commands;
+    bank.account.enrich = enrich;
+    bank.second = &auditor;
+    bank_start(&bank, 2, 100);
+    look_up.held = true;
+    struct bank_journal journal = { &bank, .answers = 0 };
+    bank_order(&journal, "Withdraw", 1, 0);
+    bank_wait_for(&bank, &look_up.begun, 1);
+    bank_order(&journal, "AuditAll", 1, 0);
+    bank_order(&journal, "Withdraw", 2, 0);
+    lanes_get_stats(bank.lanes, &stats);
+    assert_int_equal(stats.enrichment.waiting, 3);
+    let_go(&bank);
+    bank_wait_for(&bank, &journal.answers, 3);
+    assert_string_equal(journal.text, "v1 v2 v3 ");
+    bank_close(&bank);
+}
+
 static void a_failing_one_writes_nothing(void **state)
 {
     (void)state;
@@ -258,6 +310,64 @@ static void what_has_not_begun_is_refused_when_the_lanes_close(void **state)
     bank_close(&bank);
 }
 
+/* Without an end: the lanes go on with what needs no enrichment. */
+static void what_waits_is_refused_as_soon_as_enriching_stops(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_error error = { 0 };
+    start(&bank);
+    look_up.held = true;
+    struct bank_journal journal = { &bank, .answers = 0 };
+    for (int i = 0; i < 5; i++) bank_order(&journal, "Withdraw", 1, 0);
+    bank_wait_for(&bank, &look_up.begun, 1);
+    lanes_stop_enriching(bank.lanes);
+    bank_assert_failure(bank_execute(&bank, "Withdraw", "account-2", 1, NULL, &error), VARVE_UNAVAILABLE, &error,
+                        "stopping");
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-2", 1, NULL, &error), VARVE_OK);
+    let_go(&bank);
+    bank_wait_for(&bank, &journal.answers, 5);
+    assert_int_equal(look_up.begun, 1);
+    bank_close(&bank);
+}
+
+enum { TIMEOUT_MS = 500 };
+
+/* However slow it is, other commands find room; and what waits for its turn waits no longer than it may take. */
+static void waiting_is_bounded(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct lanes_stats stats;
+    varve_error error = { 0 };
+    look_up = (struct look_up){ .bank = &bank };
+    bank_open(&bank, 0);
+    bank.account.commands = commands;
+    bank.account.enrich = enrich;
+    bank.account.enriched = enriched;
+    bank.account.enrich_timeout_ms = TIMEOUT_MS;
+    bank_start(&bank, 2, 15);
+    look_up.held = true;
+    struct bank_journal journal = { &bank, .answers = 0 };
+    varve_command command = { .type = VARVE_STR("Withdraw"), .stream = VARVE_STR("account-1") };
+    command.data = VARVE_STR("{\"amount\":1}");
+    bank_order(&journal, "Withdraw", 1, 0);
+    bank_wait_for(&bank, &look_up.begun, 1);
+    for (int i = 0; i < 3; i++) bank_order(&journal, "Withdraw", 1, 0);
+    bank_assert_failure(lanes_execute(bank.lanes, &command, bank_write_down, &journal, &error), VARVE_BUSY, &error,
+                        "4 commands wait");
+    assert_int_equal(bank_execute(&bank, "Deposit", "account-2", 1, NULL, &error), VARVE_OK);
+    uint64_t over = clock_ns() + TIMEOUT_MS * UINT64_C(1000000);
+    while (clock_ns() < over) sched_yield();
+    let_go(&bank);
+    bank_wait_for(&bank, &journal.answers, 4);
+    assert_int_equal(bank_version(&bank, "account-1"), 1);
+    assert_int_equal(look_up.begun, 1);
+    lanes_get_stats(bank.lanes, &stats);
+    assert_int_equal(stats.enrichment.failed, 3);
+    bank_close(&bank);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,9 +375,12 @@ int main(void)
         cmocka_unit_test(it_is_recorded_where_the_decider_says_so),
         cmocka_unit_test(it_is_fetched_once_however_often_is_decided),
         cmocka_unit_test(a_slow_one_holds_up_its_own_stream_alone),
+        cmocka_unit_test(commands_of_another_decider_stay_in_order),
         cmocka_unit_test(a_failing_one_writes_nothing),
         cmocka_unit_test(a_repeat_is_not_enriched),
         cmocka_unit_test(what_has_not_begun_is_refused_when_the_lanes_close),
+        cmocka_unit_test(what_waits_is_refused_as_soon_as_enriching_stops),
+        cmocka_unit_test(waiting_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

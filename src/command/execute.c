@@ -211,7 +211,7 @@ static void take_answer(void *ctx, varve_status status, const varve_appended *ap
     } else if (status == VARVE_OK) {
         execute->first_position = appended->first_position;
         execute->recorded_at = appended->recorded_at;
-        if (appended->stream_count > 0)
+        if (execute_is_alone(execute) && appended->stream_count > 0)
             execute->base = appended->streams[0].version - execute->decision.count; /* known before, but over a query */
     }
     execute->answered(execute);
@@ -292,7 +292,8 @@ bool execute_apply(struct execute *execute)
     varve_error error = { 0 };
     ASSERT(load->version == execute->base);
     execute->is_applied = true;
-    varve_buf_reset(&execute->snapshot); /* of an earlier try */
+    varve_buf_reset(&execute->snapshot);   /* of an earlier try */
+    if (decision->count == 0) return true; /* a record alone: whoever has events next makes the snapshot that is due */
     for (size_t i = 0; i < decision->count; i++) {
         decision->events[i].version = execute->base + 1 + i;
         if (load_evolve(load, &decision->events[i], &error) == VARVE_OK) continue;
@@ -345,8 +346,10 @@ static enum execute_step heed_answer(struct execute *execute, uint64_t random)
     case VERDICT_FAILED:
         break;
     }
-    if (execute->answer == VARVE_CONFLICT) return over(execute, pinned_elsewhere(execute, execute->current_version));
+    if (execute->answer == VARVE_CONFLICT && !execute->is_outread)
+        return over(execute, pinned_elsewhere(execute, execute->current_version));
     execute->error = execute->answer_error;
+    if (execute->answer == VARVE_CONFLICT) execute->error.detail = -1;
     return over(execute, execute->answer);
 }
 

@@ -332,7 +332,7 @@ static void admit(struct lane *lane, struct task *task)
     }
     task->line = line;
     task->execute.source = load_source(lane, task);
-    line->decider = task->execute.source.decider;
+    if (!execute_is_alone(&task->execute)) line->decider = task->execute.source.decider;
     task->execute.schemas = lane->options->schemas;
     task->execute.answered = answered;
     task->execute.retention_s = lane->options->retention_s;

@@ -26,7 +26,8 @@ struct task {
 
     varve_command command; /* its views point into `text` */
     struct execute execute;
-    varve_buf context; /* what was fetched for it */
+    varve_buf context;        /* what was fetched for it */
+    uint64_t enrich_until_ns; /* by then, if it is to be */
     varve_execute_callback callback;
     void *ctx;
     char text[];

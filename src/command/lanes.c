@@ -136,7 +136,8 @@ static bool enriched(void *ctx, struct task *task)
 static varve_status send_task(struct lanes *lanes, struct task *task, varve_error *error)
 {
     bool taken = false;
-    if (task->look == NULL && lanes->registry.entries[task->decider].decider->enrich != NULL) {
+    /* Whether or not its own decider enriches: one before it on its stream may. */
+    if (task->look == NULL && lanes->enricher != NULL) {
         varve_status status = enricher_take(lanes->enricher, task, &taken, error);
         if (status < 0 || taken) return status;
     }
@@ -362,6 +363,7 @@ static varve_status start_enricher(struct lanes *lanes, varve_error *error)
         .store = lanes->options.store,
         .registry = &lanes->registry,
         .workers = lanes->enrich_workers,
+        .queue_limit = lanes->queue_limit / 4 + 1, /* the others find room, however slow it is */
         .asks = lanes->asks,
         .enriched = enriched,
         .over = task_over,
@@ -398,6 +400,11 @@ void lanes_get_stats(struct lanes *lanes, struct lanes_stats *stats)
         .queue_length = lanes->under_way,
     };
     if (lanes->enricher != NULL) enricher_get_stats(lanes->enricher, &stats->enrichment);
+}
+
+void lanes_stop_enriching(struct lanes *lanes)
+{
+    if (lanes->enricher != NULL) enricher_stop(lanes->enricher);
 }
 
 void lanes_close(struct lanes *lanes)

@@ -59,6 +59,8 @@ varve_status lanes_history(struct lanes *lanes, varve_str stream, const varve_hi
 varve_status lanes_diff(struct lanes *lanes, varve_str stream, const varve_aggregate_options *from,
                         const varve_aggregate_options *to, varve_difference *difference, varve_error *error);
 void lanes_get_stats(struct lanes *lanes, struct lanes_stats *stats);
+/* As varve_engine_stop_enriching. */
+void lanes_stop_enriching(struct lanes *lanes);
 /* Refuses new commands, finishes those under way, stops the threads. NULL is allowed. */
 void lanes_close(struct lanes *lanes);
 

@@ -90,6 +90,10 @@ void line_table_rest(struct line_table *table, struct line *line)
     ASSERT(line->behind.first == NULL && line->ahead.first == NULL && line->again.first == NULL);
     const struct load *load = &line->load;
     const struct load_decider *decider = line->decider;
+    if (decider == NULL) {
+        dissolve(table, line);
+        return;
+    }
     size_t bytes =
         sizeof *line + line->stream_len + decider->table->state_size + JSON_FACTOR * load->written + load->added;
     if (load->table == NULL || bytes > table->resting_limit)

@@ -33,7 +33,7 @@ struct line {
     uint64_t hash;
     size_t bytes; /* while it rests: what it takes, about */
 
-    const struct load_decider *decider;
+    const struct load_decider *decider; /* whose state it keeps; NULL: only others had commands here */
     struct queue behind, ahead;
     size_t ahead_count;
     struct task *unapplied; /* the first one ahead whose events are not in the state; NULL: all are */

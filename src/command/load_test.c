@@ -122,6 +122,28 @@ static void test_loading_costs_the_same_however_long_the_stream(void **state)
     bank_close(&bank);
 }
 
+/* Due by what others appended, and the first to find it so is a rejection, on which a deposit is decided. */
+static void test_a_rejection_does_not_swallow_a_snapshot(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct bank_stall stall;
+    bank_open(&bank, 0);
+    bank.account.snapshot_every = 5;
+    bank_start(&bank, 1, 10);
+    for (int i = 0; i < 6; i++) bank_deposit_directly(&bank, VARVE_STR("account-1"), 1);
+    struct bank_journal journal = { &bank, .answers = 0 };
+    bank_stall_store(&bank, &stall);
+    bank_order(&journal, "Withdraw", 100, 1);
+    bank_order(&journal, "Deposit", 1, 0);
+    bank_wait_until_queued(&bank, 2);
+    bank_resume_store(&stall);
+    bank_wait_for(&bank, &journal.answers, 2);
+    assert_string_equal(journal.text, "no0 v7 ");
+    assert_int_equal(snapshot_version(&bank, "account-1"), 7);
+    bank_close(&bank);
+}
+
 static void test_a_look_keeps_a_snapshot_too(void **state)
 {
     (void)state;
@@ -350,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_snapshot_is_kept_every_so_many_events),
+        cmocka_unit_test(test_a_rejection_does_not_swallow_a_snapshot),
         cmocka_unit_test(test_a_command_may_step_over_the_multiple),
         cmocka_unit_test(test_loading_costs_the_same_however_long_the_stream),
         cmocka_unit_test(test_a_look_keeps_a_snapshot_too),

@@ -61,6 +61,14 @@ static varve_status use(const void *state, const varve_command *command, varve_d
     return status;
 }
 
+/* Somebody is always faster. */
+static varve_status lose(const void *state, const varve_command *command, varve_decision *decision, varve_error *error)
+{
+    const int none = 0;
+    (void)state;
+    return use(&none, command, decision, error);
+}
+
 static varve_status look_only(const void *state, const varve_command *command, varve_decision *decision,
                               varve_error *error)
 {
@@ -69,8 +77,8 @@ static varve_status look_only(const void *state, const varve_command *command, v
 }
 
 static const varve_command_handler commands[] = {
-    { "UseVoucher", use }, { "LookAtVoucher", look_only }, { "ReadNothing", use }, { "ReadNonsense", use },
-    { NULL, NULL },
+    { "UseVoucher", use },  { "LookAtVoucher", look_only }, { "LoseVoucher", lose },
+    { "ReadNothing", use }, { "ReadNonsense", use },        { NULL, NULL },
 };
 
 static const varve_decider voucher = {
@@ -138,6 +146,23 @@ static void what_matches_in_the_meantime_is_decided_on(void **state)
     assert_int_equal(bank_version(&bank, "account-1"), 0);
     lanes_get_stats(bank.lanes, &stats);
     assert_int_equal(stats.retries, 1);
+    bank_close(&bank);
+}
+
+/* It says what came in between, and not that a version was pinned, which none was. */
+static void who_is_always_too_late_is_told_why(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_outcome outcome = { 0 };
+    varve_error error = { 0 };
+    start(&bank, 1);
+    varve_command command = on("LoseVoucher", "account-1", "{\"voucher\":\"v-1\"}");
+    bank.competitors = VERDICT_CONFLICTS_MAX + 1;
+    bank_assert_failure(execute(&bank, &command, &outcome, &error), VARVE_CONFLICT, &error, "the event at position 21");
+    assert_int_equal(error.detail, -1);
+    assert_int_equal(bank.competitors, 0);
+    varve_outcome_fini(&outcome);
     bank_close(&bank);
 }
 
@@ -248,6 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_decided_on_whatever_matches),
         cmocka_unit_test(what_matches_in_the_meantime_is_decided_on),
+        cmocka_unit_test(who_is_always_too_late_is_told_why),
         cmocka_unit_test(a_pinned_version_is_the_streams),
         cmocka_unit_test(commands_of_one_stream_stay_in_order),
         cmocka_unit_test(a_repeat_is_told_the_first_outcome),

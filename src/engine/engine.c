@@ -60,9 +60,10 @@ static varve_status open_store(varve_engine *engine, const varve_engine_options 
     return varve_store_open(&engine->store, &store_options, error);
 }
 
-static varve_status ask_query(void *ctx, const varve_query_request *request, varve_answer *answer, varve_error *error)
+static varve_status ask_query(void *ctx, const varve_query_request *request, uint64_t deadline_ns,
+                              const atomic_bool *stopping, varve_answer *answer, varve_error *error)
 {
-    return models_query(((varve_engine *)ctx)->models, request, answer, error);
+    return models_query_until(((varve_engine *)ctx)->models, request, deadline_ns, stopping, answer, error);
 }
 
 static varve_status ask_http(void *ctx, const varve_http_request *request, uint64_t deadline_ns,
@@ -142,6 +143,11 @@ varve_status varve_engine_start(varve_engine *engine, varve_error *error)
     if (status >= 0) status = lanes_start(engine->lanes, error);
     if (status < 0 || engine->read_only || engine->hold_scheduled || !lanes_have_deciders(engine->lanes)) return status;
     return scheduler_open(&engine->scheduler, engine->store, engine->lanes, engine->lease_ms, &engine->log, error);
+}
+
+void varve_engine_stop_enriching(varve_engine *engine)
+{
+    lanes_stop_enriching(engine->lanes);
 }
 
 void varve_engine_close(varve_engine *engine)

@@ -13,7 +13,7 @@
 #include "base/curl.h"
 #include "engine/address.h"
 
-enum { REDIRECTS_MAX = 3, DEFAULT_RETRIES = 2, FIRST_PAUSE_MS = 100, PAUSE_DOUBLINGS_MAX = 4 };
+enum { ORIGIN_BYTES = 300, REDIRECTS_MAX = 3, DEFAULT_RETRIES = 2, FIRST_PAUSE_MS = 100, PAUSE_DOUBLINGS_MAX = 4 };
 
 struct http_client {
     bool allow_private;
@@ -90,13 +90,20 @@ static bool begins(varve_str text, const char *with)
     return text.len > len && strncasecmp(text.ptr, with, len) == 0;
 }
 
+static bool is_method(const varve_http_request *request, const char *method)
+{
+    if (request->method.len > 0) return varve_str_is(request->method, method);
+    return strcmp(method, request->body.len > 0 ? "POST" : "GET") == 0;
+}
+
 static varve_status check_request(const varve_http_request *request, varve_error *error)
 {
     if ((!begins(request->url, "http://") && !begins(request->url, "https://")) || !is_line(request->url))
-        return varve_error_set(error, VARVE_INVALID, "a URL begins with http:// or https://, not '%.*s'",
-                               (int)(request->url.len < 80 ? request->url.len : 80), request->url.ptr);
+        return varve_error_set(error, VARVE_INVALID, "a URL begins with http:// or https:// and is one line");
     if (request->method.len > 0 && !is_token(request->method))
         return varve_error_set(error, VARVE_INVALID, "an HTTP method is a word such as GET");
+    if (is_method(request, "HEAD") && request->body.len > 0)
+        return varve_error_set(error, VARVE_INVALID, "HEAD has no body");
     if (request->retries > VARVE_HTTP_RETRIES_MAX || request->header_count > VARVE_HTTP_HEADERS_MAX)
         return varve_error_set(error, VARVE_INVALID, "at most %d retries and %u headers", VARVE_HTTP_RETRIES_MAX,
                                VARVE_HTTP_HEADERS_MAX);
@@ -145,12 +152,6 @@ static int look_whether_to_stop(void *ctx, curl_off_t down_total, curl_off_t dow
     return *transfer->until->stopping;
 }
 
-static bool is_method(const varve_http_request *request, const char *method)
-{
-    if (request->method.len > 0) return varve_str_is(request->method, method);
-    return strcmp(method, request->body.len > 0 ? "POST" : "GET") == 0;
-}
-
 /* False when memory is out. */
 static bool add_headers(const struct curl_functions *curl, const varve_http_request *request, struct curl_slist **list)
 {
@@ -173,17 +174,14 @@ static bool add_headers(const struct curl_functions *curl, const varve_http_requ
     return added;
 }
 
-static void describe(CURL *handle, struct transfer *transfer, const varve_http_request *request, uint32_t timeout_ms)
+static void describe(CURL *handle, struct transfer *transfer, const varve_http_request *request)
 {
     const struct curl_functions *curl = &transfer->client->curl;
     curl->easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl->easy_setopt(handle, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    curl->easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 1L);
-    curl->easy_setopt(handle, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
     curl->easy_setopt(handle, CURLOPT_PROXY, ""); /* it would go where the address check does not see */
     curl->easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     curl->easy_setopt(handle, CURLOPT_USERAGENT, "varve");
-    curl->easy_setopt(handle, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    (void)curl->easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L); /* a name's resolver may take longer than the request */
     curl->easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl->easy_setopt(handle, CURLOPT_OPENSOCKETDATA, transfer);
     curl->easy_setopt(handle, CURLOPT_WRITEFUNCTION, receive);
@@ -199,25 +197,53 @@ static void describe(CURL *handle, struct transfer *transfer, const varve_http_r
     }
 }
 
+/* Scheme, host and port: all that a message tells of a URL, which may carry what is secret. */
+static void write_origin(const char *url, char origin[ORIGIN_BYTES])
+{
+    const char *end = strstr(url, "://"), *host = end == NULL ? url : end + 3;
+    size_t scheme = (size_t)(host - url), len = strcspn(host, "/?#");
+    for (size_t i = len; i > 0; i--) {
+        if (host[i - 1] != '@') continue;
+        host += i;
+        len -= i;
+        break;
+    }
+    snprintf(origin, ORIGIN_BYTES, "%.*s%.*s", (int)scheme, url, (int)len, host);
+}
+
+/* Only what may be done twice, nothing given for one origin to another, and nothing in the clear that was not. */
+static bool may_follow(const varve_http_request *request, const char *from, const char *to)
+{
+    char one[ORIGIN_BYTES], other[ORIGIN_BYTES];
+    if (!is_method(request, "GET") && !is_method(request, "HEAD")) return false;
+    if (begins(varve_str_of(from), "https://") && !begins(varve_str_of(to), "https://")) return false;
+    if (request->header_count == 0 && request->body.len == 0) return true;
+    write_origin(from, one);
+    write_origin(to, other);
+    return strlen(one) < ORIGIN_BYTES - 1 && strcasecmp(one, other) == 0;
+}
+
 /* What a try that libcurl could not finish means. */
 static varve_status broken(const struct transfer *transfer, CURLcode code, const char *url, varve_error *error)
 {
+    char origin[ORIGIN_BYTES];
+    write_origin(url, origin);
     if (*transfer->until->stopping) return varve_error_set(error, VARVE_UNAVAILABLE, "the engine is stopping");
     if (transfer->body.failed || code == CURLE_OUT_OF_MEMORY)
         return varve_error_set(error, VARVE_NOMEM, "out of memory for an answer");
     if (transfer->too_large)
-        return varve_error_set(error, VARVE_TOO_LARGE, "%.100s: the answer is larger than %u bytes", url,
+        return varve_error_set(error, VARVE_TOO_LARGE, "%.100s: the answer is larger than %u bytes", origin,
                                VARVE_HTTP_RESPONSE_BYTES_MAX);
     if (transfer->refused[0] != '\0')
         return varve_error_set(error, VARVE_DENIED,
-                               "%.100s is at %s, no public address, which only --allow-private-addresses lets in", url,
-                               transfer->refused);
+                               "%.100s is at %s, no public address, which only --allow-private-addresses lets in",
+                               origin, transfer->refused);
     const char *reason = transfer->client->curl.easy_strerror(code);
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
-        return varve_error_set(error, VARVE_INVALID, "%.100s: %s", url, reason);
+        return varve_error_set(error, VARVE_INVALID, "%.100s: %s", origin, reason);
     if (code == CURLE_OPERATION_TIMEDOUT)
-        return varve_error_set(error, VARVE_TIMEOUT, "%.100s did not answer in time", url);
-    return varve_error_set(error, VARVE_UNAVAILABLE, "%.100s: %s", url, reason);
+        return varve_error_set(error, VARVE_TIMEOUT, "%.100s did not answer in time", origin);
+    return varve_error_set(error, VARVE_UNAVAILABLE, "%.100s: %s", origin, reason);
 }
 
 static varve_status take_response(CURL *handle, struct transfer *transfer, varve_http_response *response,
@@ -240,33 +266,60 @@ static varve_status take_response(CURL *handle, struct transfer *transfer, varve
     return varve_error_set(error, VARVE_NOMEM, "out of memory for an answer");
 }
 
-static varve_status try_once(const struct http_client *client, const varve_http_request *request, const char *url,
+/* Asks, and asks where the answer points to. `at` is the URL, which changes. libcurl would take headers along. */
+static varve_status perform(CURL *handle, struct transfer *transfer, const varve_http_request *request, varve_buf *at,
+                            uint32_t timeout_ms, varve_http_response *response, varve_error *error)
+{
+    const struct curl_functions *curl = &transfer->client->curl;
+    uint64_t end = clock_ns() + timeout_ms * UINT64_C(1000000);
+    for (int redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
+        const char *next = NULL;
+        uint64_t now = clock_ns();
+        curl->easy_setopt(handle, CURLOPT_URL, at->ptr);
+        curl->easy_setopt(handle, CURLOPT_TIMEOUT_MS, now < end ? (long)((end - now) / 1000000 + 1) : 1L);
+        CURLcode code = curl->easy_perform(handle);
+        if (code != CURLE_OK) return broken(transfer, code, at->ptr, error);
+        curl->easy_getinfo(handle, CURLINFO_REDIRECT_URL, &next);
+        if (next == NULL || !may_follow(request, at->ptr, next))
+            return take_response(handle, transfer, response, error);
+        varve_buf_reset(at);
+        varve_buf_reset(&transfer->body);
+        varve_buf_str(at, varve_str_of(next));
+        if (at->failed) return varve_error_set(error, VARVE_NOMEM, "out of memory for a request");
+    }
+    char origin[ORIGIN_BYTES];
+    write_origin(at->ptr, origin);
+    return varve_error_set(error, VARVE_UNAVAILABLE, "%.100s: more than %d redirects", origin, REDIRECTS_MAX);
+}
+
+static varve_status try_once(const struct http_client *client, const varve_http_request *request,
                              const struct http_until *until, uint32_t timeout_ms, varve_http_response *response,
                              varve_error *error)
 {
     const struct curl_functions *curl = &client->curl;
     struct transfer transfer = { .client = client, .until = until };
     struct curl_slist *headers = NULL;
+    varve_buf at = { 0 };
     char method[64];
     varve_status status = VARVE_OK;
     CURL *handle = curl->easy_init();
-    if (handle == NULL || !add_headers(curl, request, &headers)) {
+    varve_buf_str(&at, request->url);
+    if (handle == NULL || at.failed || !add_headers(curl, request, &headers)) {
         status = varve_error_set(error, VARVE_NOMEM, "out of memory for a request");
         goto done;
     }
-    describe(handle, &transfer, request, timeout_ms);
-    curl->easy_setopt(handle, CURLOPT_URL, url);
+    describe(handle, &transfer, request);
     curl->easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
     snprintf(method, sizeof method, "%.*s", (int)request->method.len, request->method.ptr);
     if (request->method.len > 0 && !is_method(request, "HEAD"))
         curl->easy_setopt(handle, CURLOPT_CUSTOMREQUEST, method);
-    CURLcode code = curl->easy_perform(handle);
-    status = code == CURLE_OK ? take_response(handle, &transfer, response, error) : broken(&transfer, code, url, error);
+    status = perform(handle, &transfer, request, &at, timeout_ms, response, error);
 
 done:
     curl->slist_free_all(headers);
     if (handle != NULL) curl->easy_cleanup(handle);
     varve_buf_fini(&transfer.body);
+    varve_buf_fini(&at);
     return status;
 }
 
@@ -295,28 +348,24 @@ static uint32_t pause_ms(int tries)
 varve_status http_client_fetch(struct http_client *client, const varve_http_request *request,
                                const struct http_until *until, varve_http_response *response, varve_error *error)
 {
-    varve_buf url = { 0 };
     int retries = request->retries;
     if (retries == 0 && (is_method(request, "GET") || is_method(request, "HEAD"))) retries = DEFAULT_RETRIES;
     varve_status status = check_request(request, error);
     if (status >= 0) status = load(client, error);
     if (status < 0) return status;
-    varve_buf_str(&url, request->url);
-    if (url.failed) return varve_error_set(error, VARVE_NOMEM, "out of memory for a request");
     for (int tries = 0;; tries++) {
         uint32_t left = left_ms(until);
         uint32_t timeout_ms = request->timeout_ms == 0 || request->timeout_ms > left ? left : request->timeout_ms;
         if (left == 0) {
             status = varve_error_set(error, *until->stopping ? VARVE_UNAVAILABLE : VARVE_TIMEOUT,
-                                     "%.100s: no time is left", url.ptr);
+                                     "no time is left to ask over HTTP");
             break;
         }
-        status = try_once(client, request, url.ptr, until, timeout_ms, response, error);
+        status = try_once(client, request, until, timeout_ms, response, error);
         uint32_t pause = pause_ms(tries);
         if (!is_worth_another(status, response) || tries >= retries || pause >= left_ms(until)) break;
         nanosleep(&(struct timespec){ .tv_sec = pause / 1000, .tv_nsec = pause % 1000 * 1000000L }, NULL);
     }
-    varve_buf_fini(&url);
     if (status < 0) varve_http_response_fini(response);
     return status;
 }

@@ -53,6 +53,10 @@ static void serve(int client, const char *request)
         answer(client, 404, "", "no");
     } else if (is_for(request, "/moved")) {
         answer(client, 302, "Location: /ok\r\n", "");
+    } else if (is_for(request, "/elsewhere")) {
+        char headers[64]; /* another origin, though it is here too */
+        snprintf(headers, sizeof headers, "Location: http://localhost:%u/echo\r\n", server.port);
+        answer(client, 302, headers, "");
     } else if (is_for(request, "/away")) {
         answer(client, 302, "Location: file:///etc/passwd\r\n", "");
     } else if (is_for(request, "/round")) {
@@ -192,6 +196,7 @@ static void what_is_no_request_is_refused(void **state)
         { .url = VARVE_STR("") },
         { .url = VARVE_STR("http://127.0.0.1/\r\nX: y") },
         { .url = VARVE_STR("http://127.0.0.1/"), .method = VARVE_STR("GET /") },
+        { .url = VARVE_STR("http://127.0.0.1/"), .method = VARVE_STR("HEAD"), .body = VARVE_STR("x") },
         { .url = VARVE_STR("http://127.0.0.1/"), .retries = VARVE_HTTP_RETRIES_MAX + 1 },
         { .url = VARVE_STR("http://127.0.0.1/"), .headers = &bad[0], .header_count = 1 },
         { .url = VARVE_STR("http://127.0.0.1/"), .headers = &bad[1], .header_count = 1 },
@@ -227,6 +232,58 @@ static void redirects_are_followed_and_not_for_ever(void **state)
     assert_int_equal(server.requests, 4);
     assert_true(fetch(true, "/away", once, 10000, &response, &error) < 0);
     assert_int_equal(server.requests, 1);
+}
+
+/* What was sent along is for whom it was given to; and what is not safe is sent once. */
+static void what_is_sent_goes_no_further(void **state)
+{
+    (void)state;
+    varve_http_response response = { 0 };
+    varve_error error = { 0 };
+    const varve_http_header key = { VARVE_STR("X-Key"), VARVE_STR("secret") };
+    varve_http_request with_key = { .headers = &key, .header_count = 1 };
+    assert_int_equal(fetch(true, "/moved", with_key, 10000, &response, &error), VARVE_OK);
+    assert_int_equal(response.status, 200);
+    assert_int_equal(server.requests, 2);
+    varve_http_response_fini(&response);
+    assert_int_equal(fetch(true, "/elsewhere", with_key, 10000, &response, &error), VARVE_OK);
+    assert_int_equal(response.status, 302);
+    varve_http_response_fini(&response);
+    const char *const methods[] = { "POST", "PUT", "DELETE" };
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        varve_http_request request = { .method = varve_str_of(methods[i]) };
+        assert_int_equal(fetch(true, "/moved", request, 10000, &response, &error), VARVE_OK);
+        assert_int_equal(response.status, 302);
+        assert_int_equal(server.requests, 1);
+        varve_http_response_fini(&response);
+    }
+    varve_http_request head = { .method = VARVE_STR("HEAD") };
+    assert_int_equal(fetch(true, "/moved", head, 10000, &response, &error), VARVE_OK);
+    assert_int_equal(response.status, 200);
+    varve_http_response_fini(&response);
+}
+
+/* Whoever sent the command, and the log, get to see the message. */
+static void a_failure_tells_no_more_than_the_origin(void **state)
+{
+    (void)state;
+    varve_http_response response = { 0 };
+    varve_error error = { 0 };
+    struct http_client *client = NULL;
+    const struct http_until until = { clock_ns() + UINT64_C(10000000000), &stopping };
+    varve_http_request request = { .url = VARVE_STR("http://me:hush@127.0.0.1:1/hush?key=hush"), .retries = -1 };
+    for (int may = 0; may < 2; may++) {
+        assert_int_equal(http_client_open(&client, may != 0, &error), VARVE_OK);
+        assert_int_equal(http_client_fetch(client, &request, &until, &response, &error),
+                         may ? VARVE_UNAVAILABLE : VARVE_DENIED);
+        assert_null(strstr(error.message, "hush"));
+        assert_non_null(strstr(error.message, "http://127.0.0.1:1"));
+        http_client_close(client);
+    }
+    assert_int_equal(get("/silent?key=hush", 50, &response, &error), VARVE_TIMEOUT);
+    assert_null(strstr(error.message, "hush"));
+    assert_int_equal(get("/ok?key=hush", 0, &response, &error), VARVE_TIMEOUT);
+    assert_null(strstr(error.message, "hush"));
 }
 
 static void what_may_pass_is_tried_again(void **state)
@@ -298,6 +355,8 @@ int main(void)
         cmocka_unit_test(what_is_no_request_is_refused),
         cmocka_unit_test(private_addresses_are_for_those_that_may),
         cmocka_unit_test(redirects_are_followed_and_not_for_ever),
+        cmocka_unit_test(what_is_sent_goes_no_further),
+        cmocka_unit_test(a_failure_tells_no_more_than_the_origin),
         cmocka_unit_test(what_may_pass_is_tried_again),
         cmocka_unit_test(everything_is_bounded),
         cmocka_unit_test(an_engine_that_stops_does_not_wait),

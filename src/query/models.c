@@ -8,12 +8,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "query/query.h"
 #include "query/waiters.h"
 #include "query/worker.h"
 #include "store/access.h"
 
 /* A projection, and who keeps its model. */
+enum { SLICE_MS = 100 }; /* of waiting, until it is looked whether to go on */
+
 struct model {
     struct sqlfile *file;
     struct worker *worker; /* NULL: another process does, or not started */
@@ -512,8 +515,32 @@ static varve_status wait_in_place(struct models *models, struct query *query, co
     return status < 0 ? status : VARVE_OK;
 }
 
-varve_status models_query(struct models *models, const varve_query_request *request, varve_answer *answer,
-                          varve_error *error)
+/* Until then, `most` at most; 1 when it is over, since 0 would be no limit. */
+static uint32_t left_ms(uint64_t deadline_ns, uint32_t most)
+{
+    uint64_t now = clock_ns();
+    uint64_t left = now < deadline_ns ? (deadline_ns - now) / 1000000 + 1 : 1;
+    return left < most ? (uint32_t)left : most;
+}
+
+/* Waits a slice at a time, to look in between whether it is to stop. */
+static varve_status wait_in_slices(struct models *models, struct query *query, const varve_query_request *request,
+                                   uint64_t deadline_ns, const atomic_bool *stopping, varve_error *error)
+{
+    varve_query_request slice = *request;
+    varve_status status = VARVE_OK;
+    do {
+        if (*stopping) {
+            return varve_error_set(error, VARVE_UNAVAILABLE, "the engine is stopping");
+        }
+        slice.wait_ms = left_ms(deadline_ns, SLICE_MS);
+        status = wait_in_place(models, query, &slice, error);
+    } while (status == VARVE_TIMEOUT && clock_ns() < deadline_ns);
+    return status;
+}
+
+varve_status models_query_until(struct models *models, const varve_query_request *request, uint64_t deadline_ns,
+                                const atomic_bool *stopping, varve_answer *answer, varve_error *error)
 {
     struct query *query = find_query(models, request->name);
     if (query == NULL) {
@@ -521,10 +548,18 @@ varve_status models_query(struct models *models, const varve_query_request *requ
     }
     varve_status status = VARVE_OK;
     if (request->after_position > 0) {
+        uint64_t end = clock_ns() + (request->wait_ms == 0 ? QUERY_WAIT_MS : request->wait_ms) * UINT64_C(1000000);
         status = query_check_request(query, request, error);
         if (status == VARVE_OK) {
-            status = wait_in_place(models, query, request, error);
+            status = wait_in_slices(models, query, request, end < deadline_ns ? end : deadline_ns, stopping, error);
         }
     }
-    return status < 0 ? status : query_ask(query, request, answer, error);
+    return status < 0 ? status : query_ask(query, request, left_ms(deadline_ns, QUERY_TIME_MS), answer, error);
+}
+
+varve_status models_query(struct models *models, const varve_query_request *request, varve_answer *answer,
+                          varve_error *error)
+{
+    static const atomic_bool never;
+    return models_query_until(models, request, UINT64_MAX, &never, answer, error);
 }

@@ -5,6 +5,7 @@
 #ifndef VARVE_QUERY_MODELS_H
 #define VARVE_QUERY_MODELS_H
 
+#include <stdatomic.h>
 #include <varve/query.h>
 #include <varve/read.h>
 
@@ -37,6 +38,9 @@ varve_status models_list(struct models *models, varve_str name, varve_projection
 varve_status models_rebuild(struct models *models, varve_str name, varve_error *error);
 varve_status models_query(struct models *models, const varve_query_request *request, varve_answer *answer,
                           varve_error *error);
+/* As models_query, until `deadline_ns` (clock_ns) at most; waiting ends soon after `*stopping` was set, unavailable. */
+varve_status models_query_until(struct models *models, const varve_query_request *request, uint64_t deadline_ns,
+                                const atomic_bool *stopping, varve_answer *answer, varve_error *error);
 varve_status models_wait(struct models *models, varve_str query, uint64_t after_position, uint32_t wait_ms,
                          varve_query_ready ready, void *ctx, varve_error *error);
 /* Stops the workers at a committed checkpoint and answers who waits with VARVE_UNAVAILABLE. NULL is allowed. */

@@ -116,8 +116,9 @@ void query_forget(struct query *query)
     }
 }
 
-/* A reader with its transaction begun. */
-static varve_status take_reader(struct query *query, struct reader **out, uint64_t *position, varve_error *error)
+/* A reader with its transaction begun, which may take `limit_ms`. */
+static varve_status take_reader(struct query *query, uint32_t limit_ms, struct reader **out, uint64_t *position,
+                                varve_error *error)
 {
     varve_status status = VARVE_DONE;
     *out = NULL;
@@ -132,7 +133,7 @@ static varve_status take_reader(struct query *query, struct reader **out, uint64
         status = reader != NULL ? VARVE_OK
                                 : reader_open(&reader, query->home, query->file, varve_buf_view(&query->text), error);
         if (status == VARVE_OK) {
-            status = reader_begin(reader, QUERY_TIME_MS, position, error);
+            status = reader_begin(reader, limit_ms, position, error);
         }
         if (status == VARVE_OK) {
             *out = reader;
@@ -166,7 +167,7 @@ static void give_back(struct query *query, struct reader *reader)
 varve_status query_position(struct query *query, uint64_t *position, varve_error *error)
 {
     struct reader *reader = NULL;
-    varve_status status = take_reader(query, &reader, position, error);
+    varve_status status = take_reader(query, QUERY_TIME_MS, &reader, position, error);
     if (status == VARVE_OK) {
         give_back(query, reader);
     }
@@ -236,7 +237,7 @@ static varve_status read_rows(const struct query *query, struct sql_statement *s
 }
 
 /* What the database says becomes what varve_query says. */
-static varve_status translate(const struct query *query, varve_status status, varve_error *error)
+static varve_status translate(const struct query *query, uint32_t limit_ms, varve_status status, varve_error *error)
 {
     varve_error cause = { 0 };
     if (error != NULL) {
@@ -244,8 +245,8 @@ static varve_status translate(const struct query *query, varve_status status, va
     }
     switch (status) {
     case VARVE_TIMEOUT:
-        return varve_error_set(error, status, "query %.*s ran longer than %d s", (int)query->file->name.len,
-                               query->file->name.ptr, QUERY_TIME_MS / 1000);
+        return varve_error_set(error, status, "query %.*s ran longer than %u ms", (int)query->file->name.len,
+                               query->file->name.ptr, (unsigned)limit_ms);
     case VARVE_INVALID:
     case VARVE_DENIED:
     case VARVE_CONFLICT:
@@ -281,7 +282,7 @@ varve_status query_check_request(const struct query *query, const varve_query_re
     return status;
 }
 
-varve_status query_ask(struct query *query, const varve_query_request *request, varve_answer *answer,
+varve_status query_ask(struct query *query, const varve_query_request *request, uint32_t limit_ms, varve_answer *answer,
                        varve_error *error)
 {
     struct reader *reader = NULL;
@@ -291,7 +292,7 @@ varve_status query_ask(struct query *query, const varve_query_request *request, 
     *answer = (varve_answer){ 0 };
     varve_status status = read_request(query, request, &page, error);
     if (status == VARVE_OK) {
-        status = take_reader(query, &reader, &answer->position, error);
+        status = take_reader(query, limit_ms, &reader, &answer->position, error);
     }
     if (status < 0) {
         goto done;
@@ -300,7 +301,7 @@ varve_status query_ask(struct query *query, const varve_query_request *request, 
     status = read_rows(query, reader->question, &page, &rows, &answer->row_count, error);
     give_back(query, reader);
     if (status < 0) {
-        status = translate(query, status, error);
+        status = translate(query, limit_ms, status, error);
         goto done;
     }
     size_t end = rows.len;

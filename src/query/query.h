@@ -30,8 +30,8 @@ varve_status query_check(struct query *query, struct sql_session *session, varve
 /* Says early what query_ask would refuse: parameters, limit, cursor. */
 varve_status query_check_request(const struct query *query, const varve_query_request *request, varve_error *error);
 
-/* As varve_query, without waiting for after_position. */
-varve_status query_ask(struct query *query, const varve_query_request *request, varve_answer *answer,
+/* As varve_query, without waiting for after_position, for `limit_ms` at most. */
+varve_status query_ask(struct query *query, const varve_query_request *request, uint32_t limit_ms, varve_answer *answer,
                        varve_error *error);
 
 /* The smallest checkpoint of the models it reads, from their files. */

@@ -182,7 +182,7 @@ void problem_write_command(varve_status status, const varve_outcome *outcome, co
     } else {
         write_member("detail", varve_str_of(error->message), out);
     }
-    if (status == VARVE_CONFLICT) {
+    if (status == VARVE_CONFLICT && error->detail >= 0) {
         varve_buf_printf(out, ",\"current_version\":%llu", (unsigned long long)outcome->current_version);
     }
     if (!varve_uuid_is_nil(outcome->id)) {

@@ -86,6 +86,10 @@ static void failures_in_a_batch_read_like_rejections(void **state)
     problem_write_command(VARVE_CONFLICT, &outcome, &error, false, &out);
     expect(&out, "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":\"a condition does not hold\","
                  "\"status\":412,\"detail\":\"the stream is at 4\",\"current_version\":4}");
+    error.detail = -1; /* no version was pinned */
+    problem_write_command(VARVE_CONFLICT, &nothing, &error, false, &out);
+    expect(&out, "{\"type\":\"urn:varve:problem:version-conflict\",\"title\":\"a condition does not hold\","
+                 "\"status\":412,\"detail\":\"the stream is at 4\"}");
 }
 
 static varve_uuid uuid(const char *text)

@@ -118,6 +118,35 @@ http_steps()
     expect 1 command send Ask order-5 --data '{"url":"file:///etc/passwd"}' $with $2
 }
 
+cat >shop/aggregates/slow.lua <<'LUA'
+return {
+  category = "slow",
+  enrich_timeout_ms = 60000,
+  enrich = {
+    Wait = function(command, ask) return ask.query("stock", { sku = "tea" }, { after_position = 1000000 }) end,
+  },
+  decide = { Wait = function() return {} end },
+  evolve = {},
+}
+LUA
+
+# A server that is to end does not work off what waits to be enriched: it refuses it, and asks nobody any longer.
+stop_in_between()
+{
+    began=$(date +%s)
+    for i in 1 2 3 4 5 6; do
+        curl -s -o "slow.$i" -w '%{http_code}\n' -H 'Content-Type: application/json' \
+            -d '{"stream":"slow-1"}' "$url/commands/Wait" >"code.$i" &
+        waiting="${waiting-} $!"
+    done
+    until curl -sf "$url/metrics" | grep -qx 'varve_enrichment_queue_length 6'; do :; done
+    stop
+    wait $waiting
+    [ $(($(date +%s) - began)) -lt 30 ] || fail "a server that waits for an enrichment does not end"
+    [ "$(sort code.? | uniq -c | tr -s ' ')" = " 1 502
+ 5 503" ] || fail "what waited is answered with $(cat code.?)"
+}
+
 here="--store $(store local)"
 where=$here with="$here --app shop"
 steps
@@ -139,4 +168,4 @@ code=$(curl -s -o out -w '%{http_code}' -H 'Content-Type: application/json' \
     -d '{"stream":"order-8","data":{"url":"http://127.0.0.1:1/"}}' "$url/commands/Ask")
 [ "$code" -eq 502 ] || fail "a failed enrichment is HTTP $code"
 out_has 'urn:varve:problem:enrichment-failed'
-stop
+stop_in_between
