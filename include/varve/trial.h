@@ -71,7 +71,8 @@ VARVE_API varve_status varve_trial_execute(varve_trial *trial, const varve_comma
                                            varve_error *error);
 
 /*
- * Replaces `json` by the state, as the decider encodes it; over a query, what the latest command was decided on.
+ * Replaces `json` by the state, as the decider encodes it; over a query, what the latest command asked for, with its own
+ * events where it asked for such.
  * VARVE_UNSUPPORTED when it has no `encode`, VARVE_NOT_FOUND when there was no command yet, VARVE_APPLICATION when
  * `encode` fails, VARVE_NOMEM.
  */
