@@ -125,11 +125,11 @@ static varve_status read_patterns(const struct reading *reading, struct rule *ru
 
 static bool are_names(const struct tree_node *value)
 {
-    bool no_memory_left = false;
+    int64_t steps = SCHEMA_STEPS_MAX;
     if (value->kind != TREE_ARRAY) return false;
     for (size_t i = 0; i < value->count; i++)
         if (value_kind(&value->children[i]) != VALUE_STRING) return false;
-    return value_all_different(value, &no_memory_left);
+    return value_all_different(value, &steps) == VARVE_OK;
 }
 
 static bool are_all_names(const struct tree_node *value)

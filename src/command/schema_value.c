@@ -7,6 +7,8 @@
 #include "base/hash.h"
 #include "base/json.h"
 
+#define BYTES_A_STEP 64
+
 enum value_kind value_kind(const struct tree_node *node)
 {
     if (node->kind != TREE_SCALAR) return node->kind == TREE_ARRAY ? VALUE_ARRAY : VALUE_OBJECT;
@@ -151,17 +153,24 @@ static uint64_t mix(uint64_t hash, uint64_t more)
     return hash ^ hash >> 29;
 }
 
-/* Equal values have equal hashes: of numbers the double counts, not how it is written. */
+/* Not by how it is written. A double cannot tell large integers apart, so what is one is hashed as one. */
+static uint64_t hash_number(struct schema_number number)
+{
+    bool is_64_bits = number.is_integer && number.value >= (long double)INT64_MIN && number.value <= INT64_MAX;
+    int64_t integer = is_64_bits ? (int64_t)number.value : 0;
+    double real = (double)number.value;
+    return is_64_bits ? hash_str((varve_str){ (const char *)&integer, sizeof integer })
+                      : hash_str((varve_str){ (const char *)&real, sizeof real });
+}
+
+/* Equal values have equal hashes. */
 static uint64_t hash_of(const struct tree_node *node, varve_buf *scratch)
 {
     uint64_t hash = (uint64_t)value_kind(node);
     varve_str text;
-    double real;
     switch (value_kind(node)) {
     case VALUE_NUMBER:
-        real = (double)value_number(node).value;
-        if (real == 0) real = 0; /* and not -0 */
-        return mix(hash, hash_str((varve_str){ (const char *)&real, sizeof real }));
+        return mix(hash, hash_number(value_number(node)));
     case VALUE_STRING:
         return mix(hash, value_text(node, scratch, &text) ? hash_str(text) : 0);
     case VALUE_ARRAY:
@@ -187,24 +196,32 @@ static int compare_hashes(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-bool value_all_different(const struct tree_node *array, bool *no_memory)
+/* A comparison costs a step, and more where it may be long. */
+static varve_status compare_all(const struct hashed *all, size_t count, int64_t *steps)
 {
-    bool different = true;
+    for (size_t i = 1; i < count; i++) {
+        /* Nearly always there is one of a hash: others only where two values really are equal. */
+        for (size_t j = i; j > 0 && all[j - 1].hash == all[i].hash; j--) {
+            *steps -= 1 + (int64_t)(all[i].node->text.len / BYTES_A_STEP);
+            if (*steps < 0) return VARVE_TOO_LARGE;
+            if (value_equal(all[j - 1].node, all[i].node)) return VARVE_CONFLICT;
+        }
+    }
+    return VARVE_OK;
+}
+
+varve_status value_all_different(const struct tree_node *array, int64_t *steps)
+{
     varve_buf scratch = { 0 };
-    if (array->count < 2) return true;
+    if (array->count < 2) return VARVE_OK;
+    *steps -= (int64_t)array->count;
     struct hashed *all = calloc(array->count, sizeof *all);
-    *no_memory = all == NULL;
-    if (all == NULL) return false;
+    if (all == NULL) return VARVE_NOMEM;
     for (size_t i = 0; i < array->count; i++)
         all[i] = (struct hashed){ hash_of(&array->children[i], &scratch), &array->children[i] };
     qsort(all, array->count, sizeof *all, compare_hashes);
-    for (size_t i = 1; i < array->count && different; i++) {
-        /* Nearly always there is one of a hash: others only where two values really are equal. */
-        for (size_t j = i; j > 0 && all[j - 1].hash == all[i].hash && different; j--)
-            different = !value_equal(all[j - 1].node, all[i].node);
-    }
-    *no_memory = scratch.failed;
+    varve_status status = scratch.failed ? VARVE_NOMEM : compare_all(all, array->count, steps);
     varve_buf_fini(&scratch);
     free(all);
-    return different && !*no_memory;
+    return status;
 }

@@ -29,7 +29,7 @@ bool value_equal(const struct tree_node *a, const struct tree_node *b);
 /* The member of that name, or NULL. */
 const struct tree_node *value_member(const struct tree_node *object, varve_str name);
 
-/* True when no two elements are equal. False, and `*no_memory` set, without memory. */
-bool value_all_different(const struct tree_node *array, bool *no_memory);
+/* VARVE_CONFLICT when two elements are equal, VARVE_TOO_LARGE when that takes more than `*steps`, VARVE_NOMEM. */
+varve_status value_all_different(const struct tree_node *array, int64_t *steps);
 
 #endif
