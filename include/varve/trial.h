@@ -35,6 +35,13 @@ typedef struct varve_candidate {
     size_t schema_count;
 } varve_candidate;
 
+/*
+ * Would an engine take all of these beside each other? VARVE_INVALID says what it would refuse: a table that is
+ * incomplete, two of a category, a command that two decide of which one is over a query, an upcaster, a schema.
+ * VARVE_NOMEM. Opens nothing and calls nothing of theirs.
+ */
+VARVE_API varve_status varve_candidates_check(const varve_candidate *candidates, size_t count, varve_error *error);
+
 typedef struct varve_trial_options {
     size_t size; /* sizeof(varve_trial_options), or 0 for this version's */
     varve_candidate candidate;

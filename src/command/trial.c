@@ -56,10 +56,7 @@ static varve_status begin(varve_trial *trial, const varve_trial_options *options
 {
     const varve_candidate *given = &options->candidate;
     varve_status status = candidate_open(&trial->candidate, given, error);
-    for (size_t i = 0; i < given->schema_count && status == VARVE_OK; i++) {
-        const varve_schema_item *schema = &given->schemas[i];
-        status = schemas_add(&trial->schemas, schema->type, schema->schema_version, schema->file, schema->text, error);
-    }
+    if (status == VARVE_OK) status = candidate_add_schemas(given, &trial->schemas, error);
     if (status == VARVE_OK) status = check_options(options, error);
     if (status < 0) return status;
     memcpy(trial->stream, options->stream.ptr, options->stream.len);
