@@ -244,6 +244,7 @@ static varve_status read_rule(const struct reading *reading, struct rules *rules
         return refuse(reading, pointer, "the keyword '%.*s' is not supported",
                       (int)(member->name.len > 60 ? 60 : member->name.len), member->name.ptr);
     }
+    if (member->repeats) return refuse(reading, pointer, "a name stands there twice");
     struct rule *rule = arena_array(&reading->schema->memory, 1, sizeof *rule);
     if (rule == NULL) return no_memory(reading);
     rule->keyword = keyword;
@@ -269,6 +270,7 @@ static varve_status read_rules(const struct reading *reading, const struct tree_
         return VARVE_OK;
     }
     if (node->kind != TREE_OBJECT) return refuse(reading, pointer, "must be a schema: an object, true or false");
+    if (node->repeats) return refuse(reading, pointer, "a name stands there twice");
     struct rule **last = &rules->first;
     for (size_t i = 0; i < node->count && status >= 0; i++)
         status = read_rule(reading, rules, &node->children[i], &last);

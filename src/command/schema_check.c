@@ -532,7 +532,8 @@ varve_status json_schema_check(const struct json_schema *schema, varve_str json,
     if (status >= 0 && check.broken == VARVE_NOMEM)
         status = varve_error_set(error, VARVE_NOMEM, "no memory to check an event's data");
     else if (status >= 0 && check.broken < 0)
-        status = varve_error_set(error, VARVE_INVALID, "%s: it would take too long to tell whether the data fits",
+        status = varve_error_set(error, VARVE_INVALID,
+                                 "%s: it would take too long, or too much memory, to tell whether the data fits",
                                  schema->file);
     else if (status >= 0 && !good)
         status = varve_error_set(error, VARVE_INVALID, "%s", problem.message);

@@ -7,7 +7,9 @@
 #include "base/hash.h"
 #include "base/json.h"
 
-#define BYTES_A_STEP 64
+#define BYTES_A_STEP       64
+#define DIVISOR_DIGITS_MAX 19 /* they fit 64 bits */
+#define EXPONENT_MAX       1000000000L
 
 enum value_kind value_kind(const struct tree_node *node)
 {
@@ -34,48 +36,63 @@ struct schema_number value_number(const struct tree_node *node)
     return (struct schema_number){ real, truncl(real) == real };
 }
 
-/* A number as mantissa · 10^exponent, the mantissa without zeros at its end. */
+/* A number as its digits, without zeros at both ends, times 10^exponent. */
 struct decimal {
-    uint64_t mantissa;
-    int exponent;
+    const char *at; /* the first digit that is not 0; NULL: the number is 0 */
+    size_t digits;  /* from there on, the point not counted */
+    long long exponent;
 };
 
-/* False when there are more digits than can be told by. */
-static bool read_decimal(varve_str text, struct decimal *decimal)
+static struct decimal read_decimal(varve_str text)
 {
-    const uint64_t most = UINT64_C(100000000000000000);
-    int zeros = 0, written = 0;
-    size_t i = 0;
+    struct decimal decimal = { 0 };
+    size_t i = 0, zeros = 0;
     bool fraction = false;
-    *decimal = (struct decimal){ 0 };
     for (; i < text.len && text.ptr[i] != 'e' && text.ptr[i] != 'E'; i++) {
         char digit = text.ptr[i];
         fraction = fraction || digit == '.';
         if (digit < '0' || digit > '9') continue;
-        if (fraction) decimal->exponent--;
-        zeros++; /* those that turn out to be at the end are left out */
-        if (digit == '0') continue;
-        for (; zeros > 0; zeros--) {
-            if (decimal->mantissa >= most) return false;
-            decimal->mantissa *= 10;
-        }
-        decimal->mantissa += (uint64_t)(digit - '0');
+        if (fraction) decimal.exponent--;
+        if (decimal.at == NULL && digit == '0') continue;
+        if (decimal.at == NULL) decimal.at = text.ptr + i;
+        zeros = digit == '0' ? zeros + 1 : 0;
+        decimal.digits++;
     }
-    if (i < text.len) written = (int)strtol(text.ptr + i + 1, NULL, 10);
-    decimal->exponent += zeros + written;
-    return decimal->mantissa < most;
+    decimal.digits -= zeros;
+    decimal.exponent += (long long)zeros;
+    long written = i < text.len ? strtol(text.ptr + i + 1, NULL, 10) : 0; /* when it is vast the number is 0 */
+    decimal.exponent += written < -EXPONENT_MAX ? -EXPONENT_MAX : written > EXPONENT_MAX ? EXPONENT_MAX : written;
+    return decimal;
+}
+
+static uint64_t carry_on(uint64_t rest, unsigned digit, uint64_t divisor)
+{
+    __extension__ typedef unsigned __int128 wide;
+    return (uint64_t)(((wide)rest * 10 + digit) % divisor);
+}
+
+/* The digits, as one integer, modulo `divisor`. */
+static uint64_t rest_of(const struct decimal *decimal, uint64_t divisor)
+{
+    uint64_t rest = 0;
+    const char *at = decimal->at;
+    for (size_t taken = 0; taken < decimal->digits; at++) {
+        if (*at == '.') continue;
+        rest = carry_on(rest, (unsigned)(*at - '0'), divisor);
+        taken++;
+    }
+    return rest;
 }
 
 bool value_is_multiple(const struct tree_node *number, const struct tree_node *of)
 {
-    struct decimal a, b;
-    if (!read_decimal(number->text, &a) || !read_decimal(of->text, &b))
-        return fmodl(value_number(number).value, value_number(of).value) == 0;
-    if (a.mantissa == 0) return true;
-    if (b.mantissa == 0) return false;
+    struct decimal a = read_decimal(number->text), b = read_decimal(of->text);
+    if (a.at == NULL) return true;
+    if (b.at == NULL) return false;
+    if (b.digits > DIVISOR_DIGITS_MAX) return fmodl(value_number(number).value, value_number(of).value) == 0;
     if (a.exponent < b.exponent) return false; /* it has digits behind those that a multiple can have */
-    uint64_t rest = a.mantissa % b.mantissa;
-    for (int i = b.exponent; i < a.exponent && rest != 0; i++) rest = rest * 10 % b.mantissa;
+    uint64_t divisor = rest_of(&b, UINT64_MAX), rest = rest_of(&a, divisor);
+    for (long long i = b.exponent; i < a.exponent && rest != 0; i++) rest = carry_on(rest, 0, divisor);
     return rest == 0;
 }
 
