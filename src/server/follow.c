@@ -24,7 +24,8 @@
 #include "server/problem.h"
 #include "server/shaped.h"
 
-#define FILL_BYTES (64u * 1024u) /* a page ends when it is longer than this */
+#define FILL_BYTES  (64u * 1024u) /* a page ends when it is longer than this … */
+#define FILL_EVENTS 1000u         /* … or was made of so many events, of which upcasters may drop any number */
 
 struct event_stream {
     struct follow *follow;
@@ -182,9 +183,11 @@ static void fill(struct job *job)
     stream->sent = 0;
     if (is_ending(stream->follow)) stream->ended = true;
     bool skipped = false;
-    while (!stream->ended && stream->out.len < FILL_BYTES) {
+    for (unsigned events = 0; !stream->ended && stream->out.len < FILL_BYTES; events++) {
         const varve_event *event = NULL;
         varve_error error = { 0 };
+        skipped = events == FILL_EVENTS;
+        if (skipped) break;
         varve_status status = varve_cursor_next(stream->cursor, &event, &error);
         skipped = status == VARVE_SKIPPED;
         if (skipped || status == VARVE_IDLE) break;
