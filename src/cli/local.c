@@ -39,6 +39,7 @@ static varve_status open_engine(struct local *local, const struct call *call, bo
         .store = call->store,
         .read_only = read_only,
         .must_exist = must_exist,
+        .passing = true,
         .allow_private_addresses = call_option(call, OPTION_ALLOW_PRIVATE_ADDRESSES) != NULL,
         .log = local_log,
     };

@@ -48,13 +48,18 @@ static const varve_decider thing = {
     .category = "thing", .state_size = 1, .snapshot_every = VARVE_NO_SNAPSHOTS, .evolve = evolve, .decide = decide
 };
 
-static void open_engine(struct house *house)
+static void open_engine_with(struct house *house, bool passing)
 {
-    const varve_engine_options options = { .store = house->uri };
+    const varve_engine_options options = { .store = house->uri, .passing = passing };
     varve_error error = { 0 };
     varve_status status = varve_engine_open(&house->engine, &options, &error);
     if (status >= 0) status = varve_engine_add_decider(house->engine, &thing, NULL, &error);
     if (status < 0) fail_msg("%s", error.message);
+}
+
+static void open_engine(struct house *house)
+{
+    open_engine_with(house, false);
 }
 
 static void add_schema(struct house *house, const char *type, uint32_t schema_version, const char *text)
@@ -277,6 +282,24 @@ static void the_store_knows_which_types_have_schemas(void **state)
     assert_noted(house, "");
 }
 
+static void who_only_passes_by_notes_nothing(void **state)
+{
+    struct house *house = *state;
+    varve_error error = { 0 };
+    open_engine(house);
+    add_schema(house, "Made", 1, "{}");
+    start(house);
+    stop(house);
+    open_engine_with(house, true);
+    add_schema(house, "Sold", 1, "{}");
+    start(house);
+    assert_noted(house, "Made ");
+    const varve_event sold = { .stream = VARVE_STR("thing-1"), .type = VARVE_STR("Sold"), .schema_version = 2 };
+    assert_int_equal(varve_append(varve_engine_store(house->engine),
+                                  &(varve_append_request){ .events = &sold, .event_count = 1 }, NULL, &error),
+                     VARVE_SCHEMA_MISMATCH); /* to its own schemas it holds */
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -286,6 +309,7 @@ int main(void)
         CASE(a_repeat_is_answered_as_one_whatever_the_schema_is_now),
         CASE(schemas_are_added_once_and_before_the_start),
         CASE(the_store_knows_which_types_have_schemas),
+        CASE(who_only_passes_by_notes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

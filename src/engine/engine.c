@@ -37,6 +37,7 @@ struct varve_engine {
     struct upcasters upcasters;
     struct schemas schemas;
     bool read_only;
+    bool passing;
     bool started;
 };
 
@@ -111,6 +112,7 @@ varve_status varve_engine_open(varve_engine **out, const varve_engine_options *o
     varve_engine *engine = calloc(1, sizeof *engine);
     if (engine == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for an engine");
     engine->read_only = options->read_only;
+    engine->passing = options->passing;
     varve_status status = open_store(engine, options, error);
     if (status >= 0) status = http_client_open(&engine->http, options->allow_private_addresses, error);
     if (status >= 0) status = open_lanes(engine, options, error);
@@ -127,7 +129,8 @@ varve_status varve_engine_start(varve_engine *engine, varve_error *error)
 {
     if (engine->started) return varve_error_set(error, VARVE_INVALID, "the engine was started before");
     engine->started = true;
-    varve_status status = engine->read_only ? VARVE_OK : covered_note(engine->store, &engine->schemas, error);
+    varve_status status = VARVE_OK;
+    if (!engine->read_only && !engine->passing) status = covered_note(engine->store, &engine->schemas, error);
     if (status >= 0) status = models_start(engine->models, error);
     return status < 0 ? status : lanes_start(engine->lanes, error);
 }

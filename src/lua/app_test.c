@@ -185,7 +185,7 @@ static void is_refused_without_an_engine(struct house *house, const char *wanted
     house->app = NULL;
 }
 
-/* What each file has to say for itself is said when it is read; this is what an engine would refuse of them together. */
+/* What each file has to say for itself is said when it is read; this is what an engine refuses of them together. */
 static void an_application_is_refused_without_an_engine_as_with_one(void **state)
 {
     struct house *house = *state;
