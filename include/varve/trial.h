@@ -78,10 +78,9 @@ VARVE_API varve_status varve_trial_execute(varve_trial *trial, const varve_comma
                                            varve_error *error);
 
 /*
- * Replaces `json` by the state, as the decider encodes it; over a query, what the latest command asked for, with its own
- * events where it asked for such.
- * VARVE_UNSUPPORTED when it has no `encode`, VARVE_NOT_FOUND when there was no command yet, VARVE_APPLICATION when
- * `encode` fails, VARVE_NOMEM.
+ * Replaces `json` by the state, as the decider encodes it; over a query, what the latest command asked for, its own
+ * events included. VARVE_UNSUPPORTED when it has no `encode`, VARVE_NOT_FOUND when there was no command yet,
+ * VARVE_APPLICATION when `encode` fails, VARVE_NOMEM.
  */
 VARVE_API varve_status varve_trial_show(const varve_trial *trial, varve_buf *json, varve_error *error);
 

@@ -31,8 +31,8 @@ varve_status reading_ask(struct varve_reading *reading, const struct load_decide
                          const varve_command *command, varve_error *error);
 
 /*
- * Applies an event of the log to `load`, which need not be the reading's own, when it is one that was asked for; of what
- * upcasters make of it only what was asked for. As load_evolve.
+ * Applies an event of the log to `load`, which need not be the reading's own, when it is one that was asked for; of
+ * what upcasters make of it only what was asked for. As load_evolve.
  */
 varve_status reading_evolve(const struct varve_reading *reading, struct load *load, const varve_event *event,
                             varve_error *error);

@@ -193,6 +193,7 @@ static void fill(struct job *job)
         if (skipped || status == VARVE_IDLE) break;
         write_step(stream, status, event, &error);
     }
+    shaped_rest(&stream->shaped);
     if (stream->out.len == 0 && !stream->ended) {
         /* On a busy log this one may be woken so often that the follow thread never finds it parked. */
         bool due = clock_ns() >= stream->due_ns;
@@ -309,8 +310,9 @@ varve_status follow_start(struct follow *follow, struct request *request, varve_
     put_off_heartbeat(stream);
     request->own = stream;
     request->own_free = stream_free;
-    varve_status status = shaped_read(&stream->shaped, request->backend->engine, &request->target, &read, error);
+    varve_status status = shaped_read(&stream->shaped, &request->backend->shapes, &request->target, &read, error);
     if (status >= 0) status = varve_cursor_open(&stream->cursor, store, &read, error);
+    shaped_rest(&stream->shaped);
     if (status < 0) return status;
     if (varve_cursor_fd(stream->cursor) < 0) {
         return varve_error_set(error, VARVE_UNSUPPORTED, "a store that another process writes cannot be followed");

@@ -146,7 +146,7 @@ static varve_status look_for_event(const varve_store *store, varve_uuid id, varv
     return status < 0 ? status : VARVE_OK;
 }
 
-/* The same for the key. One that expires soon might be gone by the time of the append, which would then be a new one. */
+/* The same for the key. One that expires soon might be gone by the time of the append, which would be a new one. */
 static varve_status look_for_key(varve_store *store, varve_str key, varve_error *error)
 {
     struct arena memory = { 0 };
