@@ -16,8 +16,10 @@ struct schema_number {
 };
 
 struct schema_number value_number(const struct tree_node *node);
-/* True when `number` is a whole multiple, digit by digit: 0.0075 is one of 0.0001. Where `of` has more than 19, as doubles
- * tell. */
+/*
+ * True when `number` is a whole multiple, digit by digit: 0.0075 is one of 0.0001. Where `of` has more than 19 digits,
+ * as doubles tell.
+ */
 bool value_is_multiple(const struct tree_node *number, const struct tree_node *of);
 
 /* A string's text with its escapes resolved: from `scratch`, which is reset, where there are any. False: no memory. */
