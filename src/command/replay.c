@@ -334,6 +334,7 @@ static void await(struct replay *replay)
         pthread_mutex_lock(&replay->mutex);
     }
     pthread_mutex_unlock(&replay->mutex);
+    if (options->progress != NULL) options->progress(options->progress_ctx, replay->events, replay->total);
 }
 
 static varve_status check_options(const varve_replay_options *options, varve_error *error)
