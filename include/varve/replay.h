@@ -65,7 +65,8 @@ typedef struct varve_replay_summary {
  * state of each decider a worker.
  *
  * VARVE_OK whatever was found, which the summary counts. VARVE_INVALID when a table is incomplete, the categories are
- * not the same, or what is to be compared has no `encode`; VARVE_APPLICATION when a worker cannot be opened;
+ * not the same, or what is to be compared has no `encode`; VARVE_UNSUPPORTED for a decider over a query, whose state is
+ * of what a command asks for; VARVE_APPLICATION when a worker cannot be opened;
  * otherwise, as soon as a stream cannot be read, as varve_cursor_next, or what `visit` returned.
  */
 VARVE_API varve_status varve_aggregate_replay(varve_store *store, const varve_replay_options *options,

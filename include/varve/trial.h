@@ -35,6 +35,13 @@ typedef struct varve_candidate {
     size_t schema_count;
 } varve_candidate;
 
+/*
+ * Would an engine take all of these beside each other? VARVE_INVALID says what it would refuse: a table that is
+ * incomplete, two of a category, a command that two decide of which one is over a query, an upcaster, a schema.
+ * VARVE_NOMEM. Opens nothing and calls nothing of theirs.
+ */
+VARVE_API varve_status varve_candidates_check(const varve_candidate *candidates, size_t count, varve_error *error);
+
 typedef struct varve_trial_options {
     size_t size; /* sizeof(varve_trial_options), or 0 for this version's */
     varve_candidate candidate;
@@ -71,9 +78,9 @@ VARVE_API varve_status varve_trial_execute(varve_trial *trial, const varve_comma
                                            varve_error *error);
 
 /*
- * Replaces `json` by the state, as the decider encodes it; over a query, what the latest command was decided on.
- * VARVE_UNSUPPORTED when it has no `encode`, VARVE_NOT_FOUND when there was no command yet, VARVE_APPLICATION when
- * `encode` fails, VARVE_NOMEM.
+ * Replaces `json` by the state, as the decider encodes it; over a query, what the latest command asked for, its own
+ * events included. VARVE_UNSUPPORTED when it has no `encode`, VARVE_NOT_FOUND when there was no command yet,
+ * VARVE_APPLICATION when `encode` fails, VARVE_NOMEM.
  */
 VARVE_API varve_status varve_trial_show(const varve_trial *trial, varve_buf *json, varve_error *error);
 

@@ -70,6 +70,7 @@ static void order_members(struct tree_node *object)
         if (i + 1 < object->count && varve_str_eq(object->children[i].name, object->children[i + 1].name)) continue;
         object->children[kept++] = object->children[i];
     }
+    object->repeats = kept < object->count;
     object->count = kept;
 }
 

@@ -9,6 +9,7 @@ enum tree_kind { TREE_SCALAR, TREE_ARRAY, TREE_OBJECT };
 
 struct tree_node {
     enum tree_kind kind;
+    bool repeats;               /* an object in which a name stood more than once */
     varve_str text;             /* the value's own bytes */
     varve_str name;             /* of a member of an object, escapes resolved */
     struct tree_node *children; /* elements in their order; members by name, each name once: the last one counts */

@@ -39,8 +39,8 @@ static varve_status open_engine(struct local *local, const struct call *call, bo
         .store = call->store,
         .read_only = read_only,
         .must_exist = must_exist,
+        .passing = true, /* whoever runs one verb does not expect others' commands to be executed by it */
         .allow_private_addresses = call_option(call, OPTION_ALLOW_PRIVATE_ADDRESSES) != NULL,
-        .hold_scheduled = true, /* whoever runs one verb does not expect others' commands to be executed by it */
         .log = local_log,
     };
     local->read_only = read_only;

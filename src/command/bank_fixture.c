@@ -285,6 +285,7 @@ void bank_start(struct bank *bank, uint32_t workers, uint32_t queue_limit)
         .retention_s = bank->retention_s,
         .enrich_workers = 4,
         .asks = bank->asks,
+        .upcasters = bank->upcasters,
         .log = { count_line, bank },
     };
     assert_int_equal(lanes_open(&bank->lanes, bank->store, &options, &error), VARVE_OK);

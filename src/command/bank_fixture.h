@@ -33,6 +33,7 @@ struct bank {
     uint32_t retention_s;
     struct enrich_asks asks;
     const varve_decider *second; /* beside it, with the bank for its ctx; NULL: none */
+    const struct upcasters *upcasters;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     /* ---- */

@@ -6,6 +6,7 @@
 #include <varve/trial.h>
 
 #include "command/load.h"
+#include "command/schemas.h"
 
 /* Stays where it is: the decider points into it. */
 struct candidate {
@@ -21,5 +22,8 @@ struct candidate {
  */
 varve_status candidate_open(struct candidate *candidate, const varve_candidate *given, varve_error *error);
 void candidate_close(struct candidate *candidate);
+
+/* Its schemas, of which only trials have a use. As varve_engine_add_schema. */
+varve_status candidate_add_schemas(const varve_candidate *given, struct schemas *set, varve_error *error);
 
 #endif

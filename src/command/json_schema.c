@@ -125,11 +125,11 @@ static varve_status read_patterns(const struct reading *reading, struct rule *ru
 
 static bool are_names(const struct tree_node *value)
 {
-    bool no_memory_left = false;
+    int64_t steps = SCHEMA_STEPS_MAX;
     if (value->kind != TREE_ARRAY) return false;
     for (size_t i = 0; i < value->count; i++)
         if (value_kind(&value->children[i]) != VALUE_STRING) return false;
-    return value_all_different(value, &no_memory_left);
+    return value_all_different(value, &steps) == VARVE_OK;
 }
 
 static bool are_all_names(const struct tree_node *value)
@@ -244,6 +244,7 @@ static varve_status read_rule(const struct reading *reading, struct rules *rules
         return refuse(reading, pointer, "the keyword '%.*s' is not supported",
                       (int)(member->name.len > 60 ? 60 : member->name.len), member->name.ptr);
     }
+    if (member->repeats) return refuse(reading, pointer, "a name stands there twice");
     struct rule *rule = arena_array(&reading->schema->memory, 1, sizeof *rule);
     if (rule == NULL) return no_memory(reading);
     rule->keyword = keyword;
@@ -269,6 +270,7 @@ static varve_status read_rules(const struct reading *reading, const struct tree_
         return VARVE_OK;
     }
     if (node->kind != TREE_OBJECT) return refuse(reading, pointer, "must be a schema: an object, true or false");
+    if (node->repeats) return refuse(reading, pointer, "a name stands there twice");
     struct rule **last = &rules->first;
     for (size_t i = 0; i < node->count && status >= 0; i++)
         status = read_rule(reading, rules, &node->children[i], &last);

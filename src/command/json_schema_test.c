@@ -6,6 +6,7 @@
 #include "command/json_schema.h"
 
 #include <dirent.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -82,6 +83,14 @@ static void values_are_compared_as_values(void **state)
     fits("{\"multipleOf\":10}", "1e300");
     fits("{\"multipleOf\":0.3}", "0.90");
     fits("{\"multipleOf\":7}", "-0.0");
+    fits("{\"multipleOf\":0.01}", "123456789012345678.25");
+    fits("{\"multipleOf\":0.01}", "-0.010000000000000000000000000000");
+    fits("{\"multipleOf\":1234567890123456789}", "2469135780246913578");
+    fits("{\"multipleOf\":3}", "9223372036854775806");
+    does_not_fit("{\"multipleOf\":0.01}", "123456789012345678.255",
+                 "the data: 'multipleOf': 123456789012345678.255 is no multiple of 0.01 (schemas/T.json)");
+    does_not_fit("{\"multipleOf\":0.01}", "1e-99999999999999999999",
+                 "the data: 'multipleOf': 1e-99999999999999999999 is no multiple of 0.01 (schemas/T.json)");
     does_not_fit("{\"multipleOf\":0.01}", "19.995",
                  "the data: 'multipleOf': 19.995 is no multiple of 0.01 (schemas/T.json)");
     fits("{\"type\":\"integer\"}", "9223372036854775807");
@@ -91,6 +100,20 @@ static void values_are_compared_as_values(void **state)
     does_not_fit("{\"uniqueItems\":true}", "[\"A\",2,\"\\u0041\"]",
                  "the data: 'uniqueItems': two items are equal (schemas/T.json)");
     does_not_fit("{\"uniqueItems\":true}", "[0,-0.0]", "the data: 'uniqueItems': two items are equal (schemas/T.json)");
+    does_not_fit("{\"uniqueItems\":true}", "[1,1e3,1000]",
+                 "the data: 'uniqueItems': two items are equal (schemas/T.json)");
+    fits("{\"uniqueItems\":true}", "[9007199254740992,9007199254740993,9.3e18,9223372036854775807,0.5,0]");
+}
+
+/* To a double they are all the same, and comparing each with each would take more steps than there are. */
+static void large_integers_are_told_apart_at_once(void **state)
+{
+    (void)state;
+    varve_buf text = { 0 };
+    for (int64_t i = 0; i < 20000; i++) varve_buf_printf(&text, "%s%" PRId64, i == 0 ? "[" : ",", INT64_MAX - i);
+    varve_buf_str(&text, VARVE_STR("]"));
+    fits("{\"uniqueItems\":true}", text.ptr);
+    varve_buf_fini(&text);
 }
 
 static void is_refused(const char *schema, const char *message)
@@ -127,7 +150,22 @@ static void what_is_not_supported_is_refused(void **state)
     is_refused("{\"anyOf\":[{\"not\":{\"$ref\":\"#/anyOf/0\"}}]}",
                "schemas/T.json#/anyOf/0/not: it leads back to itself without end");
     is_refused("{", "schemas/T.json: it is not JSON that varve accepts: the text ends too early (byte 2)");
+    is_refused("{\"properties\":{\"a\":{\"minimum\":1,\"minimum\":2}}}",
+               "schemas/T.json#/properties/a: a name stands there twice");
+    is_refused("{\"properties\":{\"a\":{},\"\\u0061\":true}}", "schemas/T.json#/properties: a name stands there twice");
     is_refused("7", "schemas/T.json: must be a schema: an object, true or false");
+}
+
+/* Patterns that backtrack to each character, which takes memory for each. */
+static void long_texts_are_matched(void **state)
+{
+    (void)state;
+    varve_buf text = { 0 };
+    varve_buf_str(&text, VARVE_STR("\""));
+    for (int i = 0; i < 50000; i++) varve_buf_str(&text, VARVE_STR("ab"));
+    varve_buf_str(&text, VARVE_STR("\""));
+    fits("{\"pattern\":\"^(a|b)*$\"}", text.ptr);
+    varve_buf_fini(&text);
 }
 
 /* Each level doubles the work; and a pattern that backtracks without end. */
@@ -140,14 +178,25 @@ static void what_would_take_very_long_is_refused(void **state)
         varve_buf_printf(&schema, "\"d%d\":{\"allOf\":[{\"$ref\":\"#/$defs/d%d\"},{\"$ref\":\"#/$defs/d%d\"}]},", i,
                          i + 1, i + 1);
     varve_buf_str(&schema, VARVE_STR("\"d40\":{}}}"));
-    does_not_fit(schema.ptr, "1", "schemas/T.json: it would take too long to tell whether the data fits");
+    does_not_fit(schema.ptr, "1",
+                 "schemas/T.json: it would take too long, or too much memory, to tell whether the data fits");
     varve_buf_str(&text, VARVE_STR("\""));
     for (int i = 0; i < 100000; i++) varve_buf_str(&text, VARVE_STR("a"));
     varve_buf_str(&text, VARVE_STR("!\""));
     does_not_fit("{\"pattern\":\"^(a+)+$\"}", text.ptr,
-                 "schemas/T.json: it would take too long to tell whether the data fits");
+                 "schemas/T.json: it would take too long, or too much memory, to tell whether the data fits");
     does_not_fit("{\"not\":{\"pattern\":\"^(a+)+$\"}}", text.ptr,
-                 "schemas/T.json: it would take too long to tell whether the data fits");
+                 "schemas/T.json: it would take too long, or too much memory, to tell whether the data fits");
+    /* The last one would not do, and the steps end before it is seen. */
+    varve_buf_reset(&schema);
+    varve_buf_reset(&text);
+    for (int i = 1; i <= 1000; i++)
+        varve_buf_printf(&schema, "%s%d", i == 1 ? "{\"items\":{\"not\":{\"enum\":[" : ",", i);
+    varve_buf_str(&schema, VARVE_STR("]}}}"));
+    for (int i = 0; i < 4990; i++) varve_buf_str(&text, i == 0 ? VARVE_STR("[0") : VARVE_STR(",0"));
+    varve_buf_str(&text, VARVE_STR(",1000]"));
+    does_not_fit(schema.ptr, text.ptr,
+                 "schemas/T.json: it would take too long, or too much memory, to tell whether the data fits");
     varve_buf_fini(&schema);
     varve_buf_fini(&text);
 }
@@ -207,7 +256,8 @@ static void run_group(const char *file, const struct tree_node *group, struct ta
         const struct tree_node *test = &tests->children[i];
         varve_status wanted = varve_str_is(member(test, "valid"), "true") ? VARVE_OK : VARVE_INVALID;
         tally->run++;
-        if (json_schema_check(schema, member(test, "data"), &error) == wanted) continue;
+        varve_status given = json_schema_check(schema, member(test, "data"), &error);
+        if (given == wanted && (given == VARVE_OK || strstr(error.message, "too long") == NULL)) continue;
         print_error("%s, %.*s, %.*s\n", file, (int)member(group, "description").len, member(group, "description").ptr,
                     (int)member(test, "description").len, member(test, "description").ptr);
         tally->failed++;
@@ -275,8 +325,12 @@ static void the_official_suite_agrees(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_refusal_names_place_and_keyword), cmocka_unit_test(values_are_compared_as_values),
-        cmocka_unit_test(what_is_not_supported_is_refused),  cmocka_unit_test(what_would_take_very_long_is_refused),
+        cmocka_unit_test(a_refusal_names_place_and_keyword),
+        cmocka_unit_test(values_are_compared_as_values),
+        cmocka_unit_test(large_integers_are_told_apart_at_once),
+        cmocka_unit_test(long_texts_are_matched),
+        cmocka_unit_test(what_is_not_supported_is_refused),
+        cmocka_unit_test(what_would_take_very_long_is_refused),
         cmocka_unit_test(the_official_suite_agrees),
     };
     if (argc != 2) return 2;

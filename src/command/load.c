@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "command/failure.h"
+#include "event/query.h"
 #include "store/access.h"
 
 #define SNAPSHOT_EVERY_DEFAULT 50u
@@ -118,7 +119,17 @@ static varve_status blame_upcaster(const varve_event *event, varve_status status
     return status;
 }
 
-varve_status load_evolve(struct load *load, const varve_event *event, varve_error *error)
+/* By today's type and the tags in the log, by which it was found: an upcaster that gives others hides nothing. */
+static bool is_asked(const varve_query_item *items, size_t item_count, const varve_event *stored,
+                     const varve_event *shape)
+{
+    const varve_event asked = { .type = shape->type, .tags = stored->tags, .tag_count = stored->tag_count };
+    return event_query_matches(items, item_count, &asked);
+}
+
+/* `items` is NULL: all of it. */
+static varve_status evolve_shapes(struct load *load, const varve_query_item *items, size_t item_count,
+                                  const varve_event *event, varve_error *error)
 {
     const varve_event *events = event;
     size_t count = 1;
@@ -130,11 +141,23 @@ varve_status load_evolve(struct load *load, const varve_event *event, varve_erro
         *error = cause;
         return blame_upcaster(event, status, error);
     }
-    for (size_t i = 0; i < count && status >= 0; i++) status = evolve(load, &events[i], error);
+    for (size_t i = 0; i < count && status >= 0; i++)
+        if (items == NULL || is_asked(items, item_count, event, &events[i])) status = evolve(load, &events[i], error);
     if (status < 0) return status;
     load->version = event->version;
     load->added += event->data.len;
     return VARVE_OK;
+}
+
+varve_status load_evolve(struct load *load, const varve_event *event, varve_error *error)
+{
+    return evolve_shapes(load, NULL, 0, event, error);
+}
+
+varve_status load_evolve_asked(struct load *load, const varve_query_item *items, size_t item_count,
+                               const varve_event *event, varve_error *error)
+{
+    return evolve_shapes(load, items, item_count, event, error);
 }
 
 static varve_status fold(struct load *load, varve_store *store, const varve_read_options *options, varve_error *error)

@@ -105,6 +105,10 @@ varve_status load_encode(const struct load *load, varve_str stream, varve_buf *j
  */
 varve_status load_evolve(struct load *load, const varve_event *event, varve_error *error);
 
+/* The same, but of what upcasters have only what the query asks for: by its type and the tags in the log. */
+varve_status load_evolve_asked(struct load *load, const varve_query_item *items, size_t item_count,
+                               const varve_event *event, varve_error *error);
+
 /*
  * Makes a snapshot of the state when one is due: as many events after the last known snapshot as the decider asks for,
  * however many of them came at once and however the state was loaded. True when `json` (empty before) holds it. A

@@ -13,7 +13,9 @@
 /* The query is the decider's for one command. Starts from {0}; ends with reading_fini. */
 struct varve_reading {
     struct arena arena;
-    varve_query_item items[VARVE_QUERY_ITEMS_MAX];
+    varve_query_item asked[VARVE_QUERY_ITEMS_MAX]; /* as the decider asks: what is folded is held against these */
+    size_t asked_count;
+    varve_query_item items[VARVE_QUERY_ITEMS_MAX]; /* what that can be in the log, where it may have older types */
     size_t count;
     varve_error error; /* the first failure of varve_read_item */
     bool is_asked;     /* the items are complete */
@@ -21,9 +23,19 @@ struct varve_reading {
     uint64_t position; /* every matching event up to here is in the state */
 };
 
-/* Asks the decider what to read: `items`. VARVE_APPLICATION when its code fails, VARVE_NOMEM. `error` is not NULL. */
+/*
+ * Asks the decider what to read: `asked` and `items`. VARVE_APPLICATION when its code fails or asks for too much,
+ * VARVE_NOMEM. `error` is not NULL.
+ */
 varve_status reading_ask(struct varve_reading *reading, const struct load_decider *decider,
                          const varve_command *command, varve_error *error);
+
+/*
+ * Applies an event of the log to `load`, which need not be the reading's own, when it is one that was asked for; of
+ * what upcasters make of it only what was asked for. As load_evolve.
+ */
+varve_status reading_evolve(const struct varve_reading *reading, struct load *load, const varve_event *event,
+                            varve_error *error);
 
 /*
  * Asks the decider what to read, once, and brings the state up to date. VARVE_APPLICATION when the decider's code

@@ -268,6 +268,140 @@ static void one_of_many_has_it(void **state)
     bank_close(&bank);
 }
 
+/* ---- with upcasters ---- */
+
+struct tally {
+    int a, b;
+};
+
+/* Tally: A of a:1 and B of b:1. TallyOften asks for the same so often that there is no room for older types. */
+static varve_status read_tally(void *worker, const varve_command *command, varve_reading *reading, varve_error *error)
+{
+    const varve_str a[] = { VARVE_STR("A") }, b[] = { VARVE_STR("B") };
+    const varve_str of_a[] = { VARVE_STR("a:1") }, of_b[] = { VARVE_STR("b:1") };
+    const int times = varve_str_is(command->type, "TallyOften") ? VARVE_QUERY_ITEMS_MAX - 1 : 1;
+    (void)worker, (void)error;
+    varve_status status = varve_read_item(reading, &(varve_query_item){ b, 1, of_b, 1 });
+    for (int i = 0; i < times && status >= 0; i++)
+        status = varve_read_item(reading, &(varve_query_item){ a, 1, of_a, 1 });
+    return status;
+}
+
+static varve_status count_kinds(void *state, const varve_event *event, varve_error *error)
+{
+    struct tally *tally = state;
+    if (varve_str_is(event->type, "A"))
+        tally->a++;
+    else if (varve_str_is(event->type, "B"))
+        tally->b++;
+    else
+        return varve_error_set(error, VARVE_APPLICATION, "nobody asked for it");
+    return VARVE_OK;
+}
+
+static varve_status tell_tally(const void *state, const varve_command *command, varve_decision *decision,
+                               varve_error *error)
+{
+    const struct tally *tally = state;
+    (void)command, (void)error;
+    return varve_reject(decision, "tally", "A %d, B %d", tally->a, tally->b);
+}
+
+static const varve_command_handler tallies[] = { { "Tally", tell_tally },
+                                                 { "TallyOften", tell_tally },
+                                                 { NULL, NULL } };
+
+static const varve_decider tally = {
+    .state_size = sizeof(struct tally), .reads = read_tally, .evolve = count_kinds, .commands = tallies
+};
+
+static varve_status split(void *worker, const varve_event *event, varve_upcasting *into, varve_error *error)
+{
+    (void)worker, (void)event, (void)error;
+    varve_status status = varve_upcast_emit(into, &(varve_event){ .type = VARVE_STR("A") });
+    return status < 0 ? status : varve_upcast_emit(into, &(varve_event){ .type = VARVE_STR("B") });
+}
+
+static varve_status become_a(void *worker, const varve_event *event, varve_upcasting *into, varve_error *error)
+{
+    (void)worker, (void)event, (void)error;
+    return varve_upcast_emit(into, &(varve_event){ 0 });
+}
+
+static void append_old(struct bank *bank, const char *type, uint32_t schema_version)
+{
+    const varve_str tags[] = { VARVE_STR("a:1") };
+    varve_error error = { 0 };
+    const varve_event event = { .stream = VARVE_STR("old-1"),
+                                .type = varve_str_of(type),
+                                .schema_version = schema_version,
+                                .tags = tags,
+                                .tag_count = 1 };
+    if (varve_append(bank->store, &(varve_append_request){ .events = &event, .event_count = 1 }, NULL, &error) < 0)
+        fail_msg("%s", error.message);
+}
+
+static void tally_is(struct bank *bank, const char *expected)
+{
+    varve_outcome outcome = { 0 };
+    varve_error error = { 0 };
+    varve_command command = on("Tally", "account-1", "{}");
+    if (execute(bank, &command, &outcome, &error) != VARVE_REJECTED) fail_msg("%s", error.message);
+    bank_assert_text(outcome.message, expected);
+    varve_outcome_fini(&outcome);
+}
+
+/* Of an event that is two today only what was asked for, and nothing that only shares an older type with it. */
+static void what_upcasters_give_is_held_against_the_query(void **state)
+{
+    static const varve_shape into[] = { { "A", 1 }, { "B", 1 } };
+    static const varve_upcaster upcaster = { .from = { "X", 1 }, .into = into, .into_count = 2, .upcast = split };
+    struct upcasters upcasters = { 0 };
+    struct bank bank;
+    (void)state;
+    assert_int_equal(upcasters_add(&upcasters, &upcaster, NULL, NULL), VARVE_OK);
+    bank_open(&bank, 0);
+    bank.second = &tally;
+    bank.upcasters = &upcasters;
+    bank_start(&bank, 1, 1000);
+    append_old(&bank, "X", 1);
+    append_old(&bank, "X", 2);
+    tally_is(&bank, "A 1, B 0");
+    bank_close(&bank);
+    upcasters_fini(&upcasters);
+}
+
+enum { OLDER = 2 * VARVE_QUERY_ITEMS_MAX };
+
+static void more_older_types_than_an_item_has_are_several_items(void **state)
+{
+    static const varve_shape into[] = { { "A", 1 } };
+    static char names[OLDER][16];
+    static varve_upcaster all[OLDER];
+    struct upcasters upcasters = { 0 };
+    struct bank bank;
+    varve_error error = { 0 };
+    (void)state;
+    for (int i = 0; i < OLDER; i++) {
+        snprintf(names[i], sizeof names[i], "Old%d", i);
+        all[i] = (varve_upcaster){ .from = { names[i], 1 }, .into = into, .into_count = 1, .upcast = become_a };
+        assert_int_equal(upcasters_add(&upcasters, &all[i], NULL, NULL), VARVE_OK);
+    }
+    bank_open(&bank, 0);
+    bank.second = &tally;
+    bank.upcasters = &upcasters;
+    bank_start(&bank, 1, 1000);
+    append_old(&bank, "Old0", 1);
+    append_old(&bank, names[OLDER - 1], 1);
+    append_old(&bank, "A", 1);
+    tally_is(&bank, "A 3, B 0");
+    varve_command often = on("TallyOften", "account-1", "{}");
+    bank_assert_failure(execute(&bank, &often, NULL, &error), VARVE_APPLICATION, &error,
+                        "had before, reads asks for more than 64 items");
+    bank_close(&bank);
+    upcasters_fini(&upcasters);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +413,8 @@ int main(void)
         cmocka_unit_test(a_repeat_is_told_the_first_outcome),
         cmocka_unit_test(a_mistaken_decider_is_told),
         cmocka_unit_test(one_of_many_has_it),
+        cmocka_unit_test(what_upcasters_give_is_held_against_the_query),
+        cmocka_unit_test(more_older_types_than_an_item_has_are_several_items),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A replay: workers that each take the next few streams of the category, in order of name, and fold them. The calling
- * thread waits and tells how far they are.
+ * A replay: workers that each take the next stream of the category, in order of name, and fold it. Names are listed a
+ * few at a time. The calling thread waits and tells how far they are.
  */
 #include <varve/replay.h>
 
@@ -27,9 +27,11 @@ struct replay {
     pthread_mutex_t mutex;
     pthread_cond_t done;
     /* Under the mutex: */
-    char after[VARVE_NAME_BYTES_MAX + 1]; /* the name of the last stream that a worker took */
-    size_t after_len;
-    bool is_listed; /* there are no more */
+    struct arena names; /* of the streams that were listed last */
+    varve_str listed[STREAMS_AT_ONCE];
+    size_t count, taken;
+    bool is_listed;        /* there are no more */
+    bool is_out_of_memory; /* for a name */
     unsigned running;
     uint64_t differing, failed;
     varve_status status; /* of the first failure, which ends the replay … */
@@ -51,11 +53,9 @@ struct worker {
     bool started;
     struct side tried, other;
     bool compares;
-    struct arena names; /* of the streams that it took */
-    varve_str streams[STREAMS_AT_ONCE];
-    size_t count;
-    bool is_out_of_memory; /* for a name */
-    uint64_t position;     /* of the event that was read last */
+    char stream[VARVE_NAME_BYTES_MAX]; /* the one that it took */
+    size_t stream_len;
+    uint64_t position; /* of the event that was read last */
     struct arena trees;
     varve_buf patch;
 };
@@ -200,55 +200,54 @@ static varve_status replay_stream(struct worker *worker, varve_str stream)
 
 /* ---- a worker ---- */
 
-static varve_status take_name(void *ctx, const varve_stream_version *stream)
+static varve_status add_name(void *ctx, const varve_stream_version *stream)
 {
-    struct worker *worker = ctx;
-    if (!arena_copy(&worker->names, stream->stream, &worker->streams[worker->count])) {
-        worker->is_out_of_memory = true;
+    struct replay *replay = ctx;
+    if (!arena_copy(&replay->names, stream->stream, &replay->listed[replay->count])) {
+        replay->is_out_of_memory = true;
         return VARVE_DONE;
     }
-    worker->count++;
+    replay->count++;
     return VARVE_OK;
 }
 
-/* Takes the next streams, none when there are no more. Under the mutex, so that each is taken by one worker. */
-static varve_status list_more(struct worker *worker, varve_error *error)
+/* Lists the streams after the one that was taken last. Under the mutex. */
+static varve_status list_more(struct replay *replay, struct worker *worker, varve_error *error)
 {
-    struct replay *replay = worker->replay;
-    varve_str after = { replay->after, replay->after_len };
-    if (replay->is_listed || replay->status < 0) return VARVE_OK;
-    varve_status status =
-        varve_stream_list(replay->store, replay->category, after, STREAMS_AT_ONCE, take_name, worker, error);
-    if (worker->is_out_of_memory) status = varve_error_set(error, VARVE_NOMEM, "no memory for a stream's name");
-    if (status < 0) return status;
-    replay->is_listed = status == VARVE_DONE;
-    if (worker->count > 0) {
-        varve_str last = worker->streams[worker->count - 1];
-        memcpy(replay->after, last.ptr, last.len);
-        replay->after_len = last.len;
+    varve_str after = { replay->count == 0 ? NULL : worker->stream, 0 };
+    if (replay->count > 0) { /* in the worker's place, because listing begins by forgetting names */
+        varve_str last = replay->listed[replay->count - 1];
+        memcpy(worker->stream, last.ptr, last.len);
+        after.len = last.len;
     }
-    return VARVE_OK;
+    arena_reset(&replay->names);
+    replay->count = replay->taken = 0;
+    varve_status status =
+        varve_stream_list(replay->store, replay->category, after, STREAMS_AT_ONCE, add_name, replay, error);
+    if (replay->is_out_of_memory) status = varve_error_set(error, VARVE_NOMEM, "no memory for a stream's name");
+    if (status >= 0) replay->is_listed = status == VARVE_DONE;
+    return status < 0 ? status : VARVE_OK;
 }
 
-static bool take_streams(struct worker *worker)
+/* Takes the next stream: each is taken by one worker. False when there are no more, or the replay has ended. */
+static bool take_stream(struct worker *worker)
 {
     struct replay *replay = worker->replay;
     varve_error error = { 0 };
-    arena_reset(&worker->names);
-    worker->count = 0;
+    varve_status status = VARVE_OK;
+    bool taken = false;
     pthread_mutex_lock(&replay->mutex);
-    varve_status status = list_more(worker, &error);
+    if (replay->status >= 0 && replay->taken == replay->count && !replay->is_listed)
+        status = list_more(replay, worker, &error);
+    if (replay->status >= 0 && status >= 0 && replay->taken < replay->count) {
+        varve_str stream = replay->listed[replay->taken++];
+        memcpy(worker->stream, stream.ptr, stream.len);
+        worker->stream_len = stream.len;
+        taken = true;
+    }
     pthread_mutex_unlock(&replay->mutex);
     if (status < 0) end_with(replay, status, &error);
-    return status >= 0 && worker->count > 0;
-}
-
-static bool has_ended(struct replay *replay)
-{
-    pthread_mutex_lock(&replay->mutex);
-    bool ended = replay->status < 0;
-    pthread_mutex_unlock(&replay->mutex);
-    return ended;
+    return taken;
 }
 
 static void *run(void *ctx)
@@ -256,9 +255,8 @@ static void *run(void *ctx)
     struct worker *worker = ctx;
     struct replay *replay = worker->replay;
     varve_status status = VARVE_OK;
-    while (status >= 0 && take_streams(worker))
-        for (size_t i = 0; i < worker->count && status >= 0 && !has_ended(replay); i++)
-            status = replay_stream(worker, worker->streams[i]);
+    while (status >= 0 && take_stream(worker))
+        status = replay_stream(worker, (varve_str){ worker->stream, worker->stream_len });
     pthread_mutex_lock(&replay->mutex);
     replay->running--;
     pthread_cond_signal(&replay->done);
@@ -287,7 +285,6 @@ static void worker_close(struct worker *worker)
 {
     close_side(&worker->tried);
     close_side(&worker->other);
-    arena_fini(&worker->names);
     arena_fini(&worker->trees);
     varve_buf_fini(&worker->patch);
 }
@@ -337,6 +334,7 @@ static void await(struct replay *replay)
         pthread_mutex_lock(&replay->mutex);
     }
     pthread_mutex_unlock(&replay->mutex);
+    if (options->progress != NULL) options->progress(options->progress_ctx, replay->events, replay->total);
 }
 
 static varve_status check_options(const varve_replay_options *options, varve_error *error)
@@ -348,6 +346,9 @@ static varve_status check_options(const varve_replay_options *options, varve_err
         return varve_error_set(error, VARVE_INVALID, "a replay needs a decider, and somebody to take its findings");
     if (options->workers > VARVE_REPLAY_WORKERS_MAX)
         return varve_error_set(error, VARVE_INVALID, "a replay has at most %u workers", VARVE_REPLAY_WORKERS_MAX);
+    if (decider->reads != NULL)
+        return varve_error_set(error, VARVE_UNSUPPORTED,
+                               "a decider over a query cannot be replayed: what it reads depends on a command");
     if (decider->category == NULL || against == NULL)
         return VARVE_OK; /* what is incomplete is said when it is opened */
     if (against->category == NULL || strcmp(decider->category, against->category) != 0)
@@ -402,6 +403,7 @@ varve_status varve_aggregate_replay(varve_store *store, const varve_replay_optio
     status = replay.status;
     if (status < 0 && error != NULL) *error = replay.error;
     *summary = (varve_replay_summary){ replay.streams, replay.events, replay.differing, replay.failed };
+    arena_fini(&replay.names);
     pthread_cond_destroy(&replay.done);
     pthread_mutex_destroy(&replay.mutex);
     return status < 0 ? status : VARVE_OK;

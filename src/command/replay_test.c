@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <varve/replay.h>
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -369,6 +371,52 @@ static void progress_is_told_in_events(void **state)
     bank_close(&bank);
 }
 
+/* Waits until another stream is being folded too. */
+static varve_status evolve_with_another(void *state, const varve_event *event, varve_error *error)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static pthread_cond_t met = PTHREAD_COND_INITIALIZER;
+    static unsigned at_once;
+    struct timespec late;
+    clock_gettime(CLOCK_MONOTONIC, &late);
+    late.tv_sec += 10;
+    int failed = 0;
+    pthread_mutex_lock(&mutex);
+    at_once++;
+    pthread_cond_broadcast(&met);
+    while (at_once < 2 && failed == 0) failed = pthread_cond_clockwait(&met, &mutex, CLOCK_MONOTONIC, &late);
+    pthread_mutex_unlock(&mutex);
+    return failed == 0 ? evolve(state, event, error) : varve_error_set(error, VARVE_APPLICATION, "alone");
+}
+
+static void few_streams_are_folded_at_once_too(void **state)
+{
+    (void)state;
+    struct bank bank = { 0 };
+    struct found found = { 0 };
+    varve_replay_summary summary = { 0 };
+    varve_error error = { 0 };
+    varve_decider slow = account;
+    slow.evolve = evolve_with_another;
+    bank_open(&bank, 0);
+    fill(&bank, FEW);
+    assert_int_equal(replay(&bank, &slow, NULL, &found, &summary, &error), VARVE_OK);
+    assert_int_equal(found.failed, 0);
+    assert_int_equal(summary.streams, FEW + 1);
+    bank_close(&bank);
+}
+
+static varve_status read_anything(void *worker, const varve_command *command, varve_reading *reading,
+                                  varve_error *error)
+{
+    (void)worker;
+    (void)command;
+    (void)error;
+    return varve_read_item(reading, &(varve_query_item){ 0 });
+}
+
+static const varve_command_handler some_commands[] = { { "Anything", decide }, { NULL, NULL } };
+
 static void what_cannot_be_replayed_is_refused(void **state)
 {
     (void)state;
@@ -376,12 +424,17 @@ static void what_cannot_be_replayed_is_refused(void **state)
     struct found found = { 0 };
     varve_replay_summary summary = { 0 };
     varve_error error = { 0 };
-    varve_decider other = account, blind = account, incomplete = account;
+    varve_decider other = account, blind = account, incomplete = account, over_query = account;
     varve_replay_options options = { .candidate = { .decider = &account }, .visit = take, .visit_ctx = &found };
     other.category = "parcel";
     blind.encode = NULL;
     blind.decode = NULL;
     incomplete.evolve = NULL;
+    over_query.category = NULL;
+    over_query.snapshot_every = VARVE_NO_SNAPSHOTS;
+    over_query.reads = read_anything;
+    over_query.decide = NULL;
+    over_query.commands = some_commands;
     bank_open(&bank, 0);
 
     assert_int_equal(replay(&bank, &account, &other, &found, &summary, &error), VARVE_INVALID);
@@ -390,6 +443,7 @@ static void what_cannot_be_replayed_is_refused(void **state)
     assert_int_equal(replay(&bank, &blind, NULL, &found, &summary, &error), VARVE_OK);
     assert_int_equal(replay(&bank, &incomplete, NULL, &found, &summary, &error), VARVE_INVALID);
     assert_int_equal(replay(&bank, NULL, NULL, &found, &summary, &error), VARVE_INVALID);
+    assert_int_equal(replay(&bank, &over_query, NULL, &found, &summary, &error), VARVE_UNSUPPORTED);
     options.workers = VARVE_REPLAY_WORKERS_MAX + 1;
     assert_int_equal(varve_aggregate_replay(bank.store, &options, &summary, &error), VARVE_INVALID);
     options = (varve_replay_options){ .size = 3, .candidate = { .decider = &account }, .visit = take };
@@ -410,6 +464,7 @@ int main(void)
         cmocka_unit_test(snapshots_are_not_used_and_not_made),
         cmocka_unit_test(who_takes_the_findings_can_end_it),
         cmocka_unit_test(progress_is_told_in_events),
+        cmocka_unit_test(few_streams_are_folded_at_once_too),
         cmocka_unit_test(what_cannot_be_replayed_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,6 @@
 
 #include "command/schema_rules.h"
 
-#define STEPS_MAX 5000000 /* of one check: a fraction of a second */
-
 struct check {
     const struct json_schema *schema;
     varve_error *error;  /* says what the first value that does not fit is */
@@ -130,8 +128,10 @@ HOLDS(holds_type)
 
 HOLDS(holds_enum)
 {
-    for (size_t i = 0; i < rule->value->count; i++)
-        if (--check->steps >= 0 && value_equal(&rule->value->children[i], value)) return true;
+    for (size_t i = 0; i < rule->value->count; i++) {
+        if (--check->steps < 0) return break_off(check, VARVE_TOO_LARGE);
+        if (value_equal(&rule->value->children[i], value)) return true;
+    }
     return unfit(check, rules, rule, place, "%.*s is not one of them", shown(value->text), value->text.ptr);
 }
 
@@ -272,11 +272,11 @@ HOLDS(holds_items)
 
 HOLDS(holds_unique_items)
 {
-    bool no_memory = false;
-    check->steps -= (int64_t)value->count;
-    if (value->kind != TREE_ARRAY || varve_str_is(rule->value->text, "false") || value_all_different(value, &no_memory))
-        return true;
-    return no_memory ? break_off(check, VARVE_NOMEM) : unfit(check, rules, rule, place, "two items are equal");
+    if (value->kind != TREE_ARRAY || varve_str_is(rule->value->text, "false")) return true;
+    varve_status status = value_all_different(value, &check->steps);
+    if (status == VARVE_OK) return true;
+    return status == VARVE_CONFLICT ? unfit(check, rules, rule, place, "two items are equal")
+                                    : break_off(check, status);
 }
 
 HOLDS(holds_contains)
@@ -522,16 +522,18 @@ const struct keyword *rules_keyword(varve_str name)
 varve_status json_schema_check(const struct json_schema *schema, varve_str json, varve_error *error)
 {
     varve_error problem = { 0 };
-    struct check check = { .schema = schema, .error = &problem, .steps = STEPS_MAX };
+    struct check check = { .schema = schema, .error = &problem, .steps = SCHEMA_STEPS_MAX };
     const struct place top = { 0 };
     struct arena arena = { 0 };
     struct tree_node value = { 0 };
     varve_status status = tree_read(json, &arena, &value, error);
     bool good = status >= 0 && fits(&check, schema->rules, &value, &top);
+    if (check.steps < 0 && check.broken == VARVE_OK) check.broken = VARVE_TOO_LARGE;
     if (status >= 0 && check.broken == VARVE_NOMEM)
         status = varve_error_set(error, VARVE_NOMEM, "no memory to check an event's data");
     else if (status >= 0 && check.broken < 0)
-        status = varve_error_set(error, VARVE_INVALID, "%s: it would take too long to tell whether the data fits",
+        status = varve_error_set(error, VARVE_INVALID,
+                                 "%s: it would take too long, or too much memory, to tell whether the data fits",
                                  schema->file);
     else if (status >= 0 && !good)
         status = varve_error_set(error, VARVE_INVALID, "%s", problem.message);

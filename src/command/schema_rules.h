@@ -7,6 +7,8 @@
 #include "command/schema_pattern.h"
 #include "command/schema_value.h"
 
+#define SCHEMA_STEPS_MAX 5000000 /* of one check: a fraction of a second */
+
 struct check;
 struct keyword;
 struct rules;

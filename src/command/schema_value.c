@@ -7,6 +7,10 @@
 #include "base/hash.h"
 #include "base/json.h"
 
+#define BYTES_A_STEP       64
+#define DIVISOR_DIGITS_MAX 19 /* they fit 64 bits */
+#define EXPONENT_MAX       1000000000L
+
 enum value_kind value_kind(const struct tree_node *node)
 {
     if (node->kind != TREE_SCALAR) return node->kind == TREE_ARRAY ? VALUE_ARRAY : VALUE_OBJECT;
@@ -32,48 +36,63 @@ struct schema_number value_number(const struct tree_node *node)
     return (struct schema_number){ real, truncl(real) == real };
 }
 
-/* A number as mantissa · 10^exponent, the mantissa without zeros at its end. */
+/* A number as its digits, without zeros at both ends, times 10^exponent. */
 struct decimal {
-    uint64_t mantissa;
-    int exponent;
+    const char *at; /* the first digit that is not 0; NULL: the number is 0 */
+    size_t digits;  /* from there on, the point not counted */
+    long long exponent;
 };
 
-/* False when there are more digits than can be told by. */
-static bool read_decimal(varve_str text, struct decimal *decimal)
+static struct decimal read_decimal(varve_str text)
 {
-    const uint64_t most = UINT64_C(100000000000000000);
-    int zeros = 0, written = 0;
-    size_t i = 0;
+    struct decimal decimal = { 0 };
+    size_t i = 0, zeros = 0;
     bool fraction = false;
-    *decimal = (struct decimal){ 0 };
     for (; i < text.len && text.ptr[i] != 'e' && text.ptr[i] != 'E'; i++) {
         char digit = text.ptr[i];
         fraction = fraction || digit == '.';
         if (digit < '0' || digit > '9') continue;
-        if (fraction) decimal->exponent--;
-        zeros++; /* those that turn out to be at the end are left out */
-        if (digit == '0') continue;
-        for (; zeros > 0; zeros--) {
-            if (decimal->mantissa >= most) return false;
-            decimal->mantissa *= 10;
-        }
-        decimal->mantissa += (uint64_t)(digit - '0');
+        if (fraction) decimal.exponent--;
+        if (decimal.at == NULL && digit == '0') continue;
+        if (decimal.at == NULL) decimal.at = text.ptr + i;
+        zeros = digit == '0' ? zeros + 1 : 0;
+        decimal.digits++;
     }
-    if (i < text.len) written = (int)strtol(text.ptr + i + 1, NULL, 10);
-    decimal->exponent += zeros + written;
-    return decimal->mantissa < most;
+    decimal.digits -= zeros;
+    decimal.exponent += (long long)zeros;
+    long written = i < text.len ? strtol(text.ptr + i + 1, NULL, 10) : 0; /* when it is vast the number is 0 */
+    decimal.exponent += written < -EXPONENT_MAX ? -EXPONENT_MAX : written > EXPONENT_MAX ? EXPONENT_MAX : written;
+    return decimal;
+}
+
+static uint64_t carry_on(uint64_t rest, unsigned digit, uint64_t divisor)
+{
+    __extension__ typedef unsigned __int128 wide;
+    return (uint64_t)(((wide)rest * 10 + digit) % divisor);
+}
+
+/* The digits, as one integer, modulo `divisor`. */
+static uint64_t rest_of(const struct decimal *decimal, uint64_t divisor)
+{
+    uint64_t rest = 0;
+    const char *at = decimal->at;
+    for (size_t taken = 0; taken < decimal->digits; at++) {
+        if (*at == '.') continue;
+        rest = carry_on(rest, (unsigned)(*at - '0'), divisor);
+        taken++;
+    }
+    return rest;
 }
 
 bool value_is_multiple(const struct tree_node *number, const struct tree_node *of)
 {
-    struct decimal a, b;
-    if (!read_decimal(number->text, &a) || !read_decimal(of->text, &b))
-        return fmodl(value_number(number).value, value_number(of).value) == 0;
-    if (a.mantissa == 0) return true;
-    if (b.mantissa == 0) return false;
+    struct decimal a = read_decimal(number->text), b = read_decimal(of->text);
+    if (a.at == NULL) return true;
+    if (b.at == NULL) return false;
+    if (b.digits > DIVISOR_DIGITS_MAX) return fmodl(value_number(number).value, value_number(of).value) == 0;
     if (a.exponent < b.exponent) return false; /* it has digits behind those that a multiple can have */
-    uint64_t rest = a.mantissa % b.mantissa;
-    for (int i = b.exponent; i < a.exponent && rest != 0; i++) rest = rest * 10 % b.mantissa;
+    uint64_t divisor = rest_of(&b, UINT64_MAX), rest = rest_of(&a, divisor);
+    for (long long i = b.exponent; i < a.exponent && rest != 0; i++) rest = carry_on(rest, 0, divisor);
     return rest == 0;
 }
 
@@ -151,17 +170,24 @@ static uint64_t mix(uint64_t hash, uint64_t more)
     return hash ^ hash >> 29;
 }
 
-/* Equal values have equal hashes: of numbers the double counts, not how it is written. */
+/* Not by how it is written. A double cannot tell large integers apart, so what is one is hashed as one. */
+static uint64_t hash_number(struct schema_number number)
+{
+    bool is_64_bits = number.is_integer && number.value >= (long double)INT64_MIN && number.value <= INT64_MAX;
+    int64_t integer = is_64_bits ? (int64_t)number.value : 0;
+    double real = (double)number.value;
+    return is_64_bits ? hash_str((varve_str){ (const char *)&integer, sizeof integer })
+                      : hash_str((varve_str){ (const char *)&real, sizeof real });
+}
+
+/* Equal values have equal hashes. */
 static uint64_t hash_of(const struct tree_node *node, varve_buf *scratch)
 {
     uint64_t hash = (uint64_t)value_kind(node);
     varve_str text;
-    double real;
     switch (value_kind(node)) {
     case VALUE_NUMBER:
-        real = (double)value_number(node).value;
-        if (real == 0) real = 0; /* and not -0 */
-        return mix(hash, hash_str((varve_str){ (const char *)&real, sizeof real }));
+        return mix(hash, hash_number(value_number(node)));
     case VALUE_STRING:
         return mix(hash, value_text(node, scratch, &text) ? hash_str(text) : 0);
     case VALUE_ARRAY:
@@ -187,24 +213,32 @@ static int compare_hashes(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-bool value_all_different(const struct tree_node *array, bool *no_memory)
+/* A comparison costs a step, and more where it may be long. */
+static varve_status compare_all(const struct hashed *all, size_t count, int64_t *steps)
 {
-    bool different = true;
+    for (size_t i = 1; i < count; i++) {
+        /* Nearly always there is one of a hash: others only where two values really are equal. */
+        for (size_t j = i; j > 0 && all[j - 1].hash == all[i].hash; j--) {
+            *steps -= 1 + (int64_t)(all[i].node->text.len / BYTES_A_STEP);
+            if (*steps < 0) return VARVE_TOO_LARGE;
+            if (value_equal(all[j - 1].node, all[i].node)) return VARVE_CONFLICT;
+        }
+    }
+    return VARVE_OK;
+}
+
+varve_status value_all_different(const struct tree_node *array, int64_t *steps)
+{
     varve_buf scratch = { 0 };
-    if (array->count < 2) return true;
+    if (array->count < 2) return VARVE_OK;
+    *steps -= (int64_t)array->count;
     struct hashed *all = calloc(array->count, sizeof *all);
-    *no_memory = all == NULL;
-    if (all == NULL) return false;
+    if (all == NULL) return VARVE_NOMEM;
     for (size_t i = 0; i < array->count; i++)
         all[i] = (struct hashed){ hash_of(&array->children[i], &scratch), &array->children[i] };
     qsort(all, array->count, sizeof *all, compare_hashes);
-    for (size_t i = 1; i < array->count && different; i++) {
-        /* Nearly always there is one of a hash: others only where two values really are equal. */
-        for (size_t j = i; j > 0 && all[j - 1].hash == all[i].hash && different; j--)
-            different = !value_equal(all[j - 1].node, all[i].node);
-    }
-    *no_memory = scratch.failed;
+    varve_status status = scratch.failed ? VARVE_NOMEM : compare_all(all, array->count, steps);
     varve_buf_fini(&scratch);
     free(all);
-    return different && !*no_memory;
+    return status;
 }

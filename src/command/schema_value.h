@@ -16,7 +16,10 @@ struct schema_number {
 };
 
 struct schema_number value_number(const struct tree_node *node);
-/* True when `number` is a whole multiple, digit by digit: 0.0075 is one of 0.0001. Beyond 17 digits as doubles tell. */
+/*
+ * True when `number` is a whole multiple, digit by digit: 0.0075 is one of 0.0001. Where `of` has more than 19 digits,
+ * as doubles tell.
+ */
 bool value_is_multiple(const struct tree_node *number, const struct tree_node *of);
 
 /* A string's text with its escapes resolved: from `scratch`, which is reset, where there are any. False: no memory. */
@@ -29,7 +32,7 @@ bool value_equal(const struct tree_node *a, const struct tree_node *b);
 /* The member of that name, or NULL. */
 const struct tree_node *value_member(const struct tree_node *object, varve_str name);
 
-/* True when no two elements are equal. False, and `*no_memory` set, without memory. */
-bool value_all_different(const struct tree_node *array, bool *no_memory);
+/* VARVE_CONFLICT when two elements are equal, VARVE_TOO_LARGE when that takes more than `*steps`, VARVE_NOMEM. */
+varve_status value_all_different(const struct tree_node *array, int64_t *steps);
 
 #endif

@@ -14,7 +14,6 @@
 #include "command/registry.h"
 #include "command/request.h"
 #include "event/codec.h"
-#include "event/query.h"
 
 struct varve_trial {
     struct candidate candidate;
@@ -57,10 +56,7 @@ static varve_status begin(varve_trial *trial, const varve_trial_options *options
 {
     const varve_candidate *given = &options->candidate;
     varve_status status = candidate_open(&trial->candidate, given, error);
-    for (size_t i = 0; i < given->schema_count && status == VARVE_OK; i++) {
-        const varve_schema_item *schema = &given->schemas[i];
-        status = schemas_add(&trial->schemas, schema->type, schema->schema_version, schema->file, schema->text, error);
-    }
+    if (status == VARVE_OK) status = candidate_add_schemas(given, &trial->schemas, error);
     if (status == VARVE_OK) status = check_options(options, error);
     if (status < 0) return status;
     memcpy(trial->stream, options->stream.ptr, options->stream.len);
@@ -155,8 +151,7 @@ static varve_status read_past(varve_trial *trial, struct varve_reading *reading,
     varve_status status = reading_ask(reading, &trial->candidate.decider, command, &cause);
     if (status == VARVE_OK) status = load_begin(&trial->load, &trial->candidate.decider, stream_of(trial), &cause);
     for (struct past *past = trial->first; past != NULL && status == VARVE_OK; past = past->next)
-        if (event_query_matches(reading->items, reading->count, &past->event))
-            status = load_evolve(&trial->load, &past->event, &cause);
+        status = reading_evolve(reading, &trial->load, &past->event, &cause);
     trial->broken = status < 0; /* there is no state */
     if (status < 0 && error != NULL) *error = cause;
     return status;
@@ -225,13 +220,28 @@ static varve_status refuse_version(const varve_trial *trial, varve_outcome *outc
     return VARVE_CONFLICT;
 }
 
+/* An event that was decided: when it is one of those that the command asked for, the next one like it will see it. */
+static varve_status remember_own(varve_trial *trial, const struct varve_reading *reading, varve_event *event,
+                                 varve_error *error)
+{
+    varve_error cause = { 0 };
+    varve_status status = remember(trial, event, &cause);
+    if (status == VARVE_OK) {
+        status = reading_evolve(reading, &trial->load, event, &cause);
+        trial->broken = status < 0;
+    }
+    if (status < 0 && error != NULL) *error = cause;
+    return status;
+}
+
 /* Applies what was decided and tells of it. */
-static varve_status accept(varve_trial *trial, struct varve_decision *decision, varve_outcome *outcome,
-                           varve_error *error)
+static varve_status accept(varve_trial *trial, const struct varve_reading *reading, struct varve_decision *decision,
+                           varve_outcome *outcome, varve_error *error)
 {
     for (size_t i = 0; i < decision->count; i++) {
         varve_event *event = &decision->events[i];
-        varve_status status = is_over_query(trial) ? remember(trial, event, error) : evolve(trial, event, error);
+        varve_status status =
+            is_over_query(trial) ? remember_own(trial, reading, event, error) : evolve(trial, event, error);
         if (status < 0) return status;
     }
     outcome->events = decision->events;
@@ -240,7 +250,8 @@ static varve_status accept(varve_trial *trial, struct varve_decision *decision, 
     return VARVE_OK;
 }
 
-static varve_status decide(varve_trial *trial, const varve_command *command, varve_outcome *outcome, varve_error *error)
+static varve_status decide(varve_trial *trial, const struct varve_reading *reading, const varve_command *command,
+                           varve_outcome *outcome, varve_error *error)
 {
     const varve_decider *table = trial->candidate.decider.table;
     struct varve_decision decision;
@@ -255,7 +266,7 @@ static varve_status decide(varve_trial *trial, const varve_command *command, var
         outcome->code = decision.code;
         outcome->message = decision.message;
     }
-    return status == VARVE_OK ? accept(trial, &decision, outcome, error) : status;
+    return status == VARVE_OK ? accept(trial, reading, &decision, outcome, error) : status;
 }
 
 varve_status varve_trial_execute(varve_trial *trial, const varve_command *command, varve_outcome *outcome,
@@ -275,7 +286,7 @@ varve_status varve_trial_execute(varve_trial *trial, const varve_command *comman
     if (made.memory == NULL) return varve_error_set(error, VARVE_NOMEM, "out of memory");
     struct varve_reading reading = { 0 };
     if (is_over_query(trial)) status = read_past(trial, &reading, &complete, error);
-    if (status == VARVE_OK) status = decide(trial, &complete, &made, error);
+    if (status == VARVE_OK) status = decide(trial, &reading, &complete, &made, error);
     reading_fini(&reading);
     if (outcome == NULL)
         varve_outcome_fini(&made);

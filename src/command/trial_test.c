@@ -333,6 +333,95 @@ static void what_is_no_decider_for_the_stream_is_refused(void **unused)
     end(trial);
 }
 
+/* ---- over a query ---- */
+
+/* Asks for every use; one with data cannot be applied. */
+static varve_status read_uses(void *worker, const varve_command *command, varve_reading *reading, varve_error *error)
+{
+    const varve_str types[] = { VARVE_STR("VoucherUsed") };
+    (void)worker;
+    (void)command;
+    (void)error;
+    return varve_read_item(reading, &(varve_query_item){ .types = types, .type_count = 1 });
+}
+
+static varve_status count_use(void *state, const varve_event *event, varve_error *error)
+{
+    if (!varve_str_is(event->type, "VoucherUsed")) fail_msg("nobody asked for it");
+    if (!varve_str_is(event->data, "{}")) return varve_error_set(error, VARVE_APPLICATION, "boom");
+    ((struct account *)state)->balance++;
+    return VARVE_OK;
+}
+
+static varve_status use_voucher(const void *state, const varve_command *command, varve_decision *decision,
+                                varve_error *error)
+{
+    (void)state;
+    (void)error;
+    varve_status status = varve_emit(decision, &(varve_event){ .type = VARVE_STR("Noted"), .data = VARVE_STR("{}") });
+    return status < 0 ? status
+                      : varve_emit(decision, &(varve_event){ .type = VARVE_STR("VoucherUsed"), .data = command->data });
+}
+
+static const varve_command_handler voucher_commands[] = { { "UseVoucher", use_voucher }, { NULL, NULL } };
+
+static const varve_decider voucher = {
+    .state_size = sizeof(struct account),
+    .reads = read_uses,
+    .evolve = count_use,
+    .commands = voucher_commands,
+    .encode = encode,
+};
+
+static void over_a_query_the_commands_own_events_are_applied(void **unused)
+{
+    (void)unused;
+    varve_trial *trial = NULL;
+    varve_error error = { 0 };
+    assert_int_equal(open_trial(&trial, &voucher, NULL, "account-1", &error), VARVE_OK);
+    for (int i = 1; i <= 2; i++) {
+        if (execute(trial, "UseVoucher", "{}", NULL, &error) < 0) fail_msg("%s", error.message);
+        balance_is(trial, i == 1 ? "{\"balance\":1}" : "{\"balance\":2}");
+    }
+    assert_int_equal(execute(trial, "UseVoucher", "[]", NULL, &error), VARVE_APPLICATION);
+    assert_non_null(strstr(error.message, "evolve of VoucherUsed, version 6"));
+    assert_int_equal(execute(trial, "UseVoucher", "{}", NULL, &error), VARVE_APPLICATION);
+    end(trial);
+}
+
+static varve_status give_both(void *worker, const varve_event *event, varve_upcasting *into, varve_error *error)
+{
+    (void)worker;
+    (void)event;
+    (void)error;
+    varve_status status = varve_upcast_emit(into, &(varve_event){ .type = VARVE_STR("VoucherUsed") });
+    return status < 0 ? status : varve_upcast_emit(into, &(varve_event){ .type = VARVE_STR("Charged") });
+}
+
+static void over_a_query_only_what_was_asked_for_is_applied(void **unused)
+{
+    static const varve_shape into[] = { { "VoucherUsed", 1 }, { "Charged", 1 } };
+    static const varve_upcaster upcaster = {
+        .from = { "Paid", 1 }, .into = into, .into_count = 2, .upcast = give_both
+    };
+    const varve_upcaster_item upcasters[] = { { &upcaster, NULL } };
+    const varve_trial_options options = {
+        .candidate = { .decider = &voucher, .upcasters = upcasters, .upcaster_count = 1 },
+        .stream = VARVE_STR("account-1"),
+    };
+    varve_trial *trial = NULL;
+    varve_error error = { 0 };
+    (void)unused;
+    assert_int_equal(varve_trial_open(&trial, &options, &error), VARVE_OK);
+    for (uint32_t version = 1; version <= 2; version++) {
+        const varve_event paid = { .type = VARVE_STR("Paid"), .schema_version = version, .data = VARVE_STR("{}") };
+        assert_int_equal(varve_trial_apply(trial, &paid, &error), VARVE_OK);
+    }
+    if (execute(trial, "UseVoucher", "{}", NULL, &error) < 0) fail_msg("%s", error.message);
+    balance_is(trial, "{\"balance\":2}");
+    end(trial);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +432,8 @@ int main(void)
         cmocka_unit_test(commands_fail_as_in_an_engine),
         cmocka_unit_test(a_command_without_a_time_has_the_trials),
         cmocka_unit_test(what_is_no_decider_for_the_stream_is_refused),
+        cmocka_unit_test(over_a_query_the_commands_own_events_are_applied),
+        cmocka_unit_test(over_a_query_only_what_was_asked_for_is_applied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

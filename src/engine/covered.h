@@ -9,7 +9,7 @@
 
 /*
  * Makes the store's records of such types those of `schemas`; writes nothing where they are. The engine that starts
- * last says which they are. Blocks. Errors as varve_append.
+ * last, of those that stay, says which they are. Blocks. Errors as varve_append.
  */
 varve_status covered_note(varve_store *store, const struct schemas *schemas, varve_error *error);
 

@@ -2,6 +2,7 @@
 /* Schemas through the engine: what does not fit is not appended, and the store knows which types have one. */
 #include "engine/covered.h"
 
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,13 +48,18 @@ static const varve_decider thing = {
     .category = "thing", .state_size = 1, .snapshot_every = VARVE_NO_SNAPSHOTS, .evolve = evolve, .decide = decide
 };
 
-static void open_engine(struct house *house)
+static void open_engine_with(struct house *house, bool passing)
 {
-    const varve_engine_options options = { .store = house->uri };
+    const varve_engine_options options = { .store = house->uri, .passing = passing };
     varve_error error = { 0 };
     varve_status status = varve_engine_open(&house->engine, &options, &error);
     if (status >= 0) status = varve_engine_add_decider(house->engine, &thing, NULL, &error);
     if (status < 0) fail_msg("%s", error.message);
+}
+
+static void open_engine(struct house *house)
+{
+    open_engine_with(house, false);
 }
 
 static void add_schema(struct house *house, const char *type, uint32_t schema_version, const char *text)
@@ -156,6 +162,72 @@ static void what_does_not_fit_is_not_appended(void **state)
     assert_int_equal(varve_execute(house->engine, &command, NULL, &error), VARVE_OK);
 }
 
+struct answer {
+    sem_t given;
+    varve_status status;
+    uint64_t position;
+};
+
+static void take_answer(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    struct answer *answer = ctx;
+    (void)error;
+    answer->status = status;
+    answer->position = appended == NULL ? 0 : appended->first_position;
+    sem_post(&answer->given);
+}
+
+static void is_repeated(struct house *house, const varve_append_request *request, uint64_t position)
+{
+    varve_appended appended = { 0 };
+    varve_error error = { 0 };
+    struct answer answer = { .position = 0 };
+    if (varve_append(varve_engine_store(house->engine), request, &appended, &error) != VARVE_REPEATED)
+        fail_msg("%s", error.message);
+    assert_int_equal(appended.first_position, position);
+    varve_appended_fini(&appended);
+    sem_init(&answer.given, 0, 0);
+    if (varve_append_async(varve_engine_store(house->engine), request, take_answer, &answer, &error) < 0)
+        fail_msg("%s", error.message);
+    while (sem_wait(&answer.given) != 0) {
+    }
+    assert_int_equal(answer.status, VARVE_REPEATED);
+    assert_int_equal(answer.position, position);
+    sem_destroy(&answer.given);
+}
+
+/* The schema came, or was changed, after it was appended. */
+static void a_repeat_is_answered_as_one_whatever_the_schema_is_now(void **state)
+{
+    struct house *house = *state;
+    const varve_event event = { .stream = VARVE_STR("thing-1"), .type = VARVE_STR("Made") };
+    varve_event named = event, other = event;
+    varve_error error = { 0 };
+    named.id = varve_uuid_new();
+    other.id = varve_uuid_new();
+    const varve_append_request by_id = { .events = &named, .event_count = 1 };
+    const varve_append_request by_key = { .events = &event, .event_count = 1, .idempotency_key = VARVE_STR("k-1") };
+    const varve_append_request new_id = { .events = &other, .event_count = 1 };
+    const varve_append_request new_key = { .events = &event, .event_count = 1, .idempotency_key = VARVE_STR("k-2") };
+    varve_append_request same_key = by_key;
+    same_key.events = &other;
+    open_engine(house);
+    start(house);
+    assert_int_equal(varve_append(varve_engine_store(house->engine), &by_id, NULL, &error), VARVE_OK);
+    assert_int_equal(varve_append(varve_engine_store(house->engine), &by_key, NULL, &error), VARVE_OK);
+    stop(house);
+
+    open_engine(house);
+    add_schema(house, "Made", 0, "{\"required\":[\"by\"]}");
+    start(house);
+    is_repeated(house, &by_id, 1);
+    is_repeated(house, &by_key, 2);
+    varve_store *store = varve_engine_store(house->engine);
+    assert_int_equal(varve_append(store, &new_id, NULL, &error), VARVE_SCHEMA_MISMATCH);
+    assert_int_equal(varve_append(store, &new_key, NULL, &error), VARVE_SCHEMA_MISMATCH);
+    assert_int_equal(varve_append(store, &same_key, NULL, &error), VARVE_KEY_CONFLICT);
+}
+
 static void schemas_are_added_once_and_before_the_start(void **state)
 {
     struct house *house = *state;
@@ -210,14 +282,34 @@ static void the_store_knows_which_types_have_schemas(void **state)
     assert_noted(house, "");
 }
 
+static void who_only_passes_by_notes_nothing(void **state)
+{
+    struct house *house = *state;
+    varve_error error = { 0 };
+    open_engine(house);
+    add_schema(house, "Made", 1, "{}");
+    start(house);
+    stop(house);
+    open_engine_with(house, true);
+    add_schema(house, "Sold", 1, "{}");
+    start(house);
+    assert_noted(house, "Made ");
+    const varve_event sold = { .stream = VARVE_STR("thing-1"), .type = VARVE_STR("Sold"), .schema_version = 2 };
+    assert_int_equal(varve_append(varve_engine_store(house->engine),
+                                  &(varve_append_request){ .events = &sold, .event_count = 1 }, NULL, &error),
+                     VARVE_SCHEMA_MISMATCH); /* to its own schemas it holds */
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(what_does_not_fit_is_not_appended),
+        CASE(a_repeat_is_answered_as_one_whatever_the_schema_is_now),
         CASE(schemas_are_added_once_and_before_the_start),
         CASE(the_store_knows_which_types_have_schemas),
+        CASE(who_only_passes_by_notes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,7 @@ struct varve_engine {
     struct log log;
     uint32_t lease_ms;
     bool read_only;
-    bool hold_scheduled;
+    bool passing;
     bool started;
 };
 
@@ -119,7 +119,7 @@ varve_status varve_engine_open(varve_engine **out, const varve_engine_options *o
     varve_engine *engine = calloc(1, sizeof *engine);
     if (engine == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for an engine");
     engine->read_only = options->read_only;
-    engine->hold_scheduled = options->hold_scheduled;
+    engine->passing = options->passing;
     engine->lease_ms = options->lease_ms;
     engine->log = (struct log){ options->log, options->log_ctx };
     varve_status status = open_store(engine, options, error);
@@ -138,10 +138,11 @@ varve_status varve_engine_start(varve_engine *engine, varve_error *error)
 {
     if (engine->started) return varve_error_set(error, VARVE_INVALID, "the engine was started before");
     engine->started = true;
-    varve_status status = engine->read_only ? VARVE_OK : covered_note(engine->store, &engine->schemas, error);
+    varve_status status = VARVE_OK;
+    if (!engine->read_only && !engine->passing) status = covered_note(engine->store, &engine->schemas, error);
     if (status >= 0) status = models_start(engine->models, error);
     if (status >= 0) status = lanes_start(engine->lanes, error);
-    if (status < 0 || engine->read_only || engine->hold_scheduled || !lanes_have_deciders(engine->lanes)) return status;
+    if (status < 0 || engine->read_only || engine->passing || !lanes_have_deciders(engine->lanes)) return status;
     return scheduler_open(&engine->scheduler, engine->store, engine->lanes, engine->lease_ms, &engine->log, error);
 }
 

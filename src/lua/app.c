@@ -53,7 +53,7 @@ struct kind {
     add_file add;
 };
 
-/* Without an engine nobody else sees that a category has two aggregates. */
+/* Without an engine nobody else says which file it is that a category has a second aggregate in. */
 static varve_status refuse_second(const struct app *app, const char *name, varve_error *error)
 {
     const char *category = lua_decider_table(app->aggregates->decider)->category;
@@ -332,6 +332,36 @@ static varve_status check_folder(const struct app *app, varve_error *error)
     return status;
 }
 
+static varve_candidate candidate_of(const struct app *app, const struct aggregate *aggregate)
+{
+    return (varve_candidate){
+        .decider = lua_decider_table(aggregate->decider),
+        .ctx = aggregate->decider,
+        .upcasters = app->upcaster_items,
+        .upcaster_count = app->upcaster_count,
+        .schemas = app->schema_items,
+        .schema_count = app->schema_count,
+    };
+}
+
+/* Without an engine nobody else sees what an engine would refuse of all of it together. */
+static varve_status check_together(const struct app *app, varve_error *error)
+{
+    varve_candidate *candidates = NULL;
+    varve_status status;
+    size_t count = 0;
+
+    for (const struct aggregate *one = app->aggregates; one != NULL; one = one->next) count++;
+    candidates = calloc(count + 1, sizeof *candidates);
+    if (candidates == NULL) return varve_error_set(error, VARVE_NOMEM, "%s: no memory to load it", app->folder);
+    count = 0;
+    for (const struct aggregate *one = app->aggregates; one != NULL; one = one->next)
+        candidates[count++] = candidate_of(app, one);
+    status = varve_candidates_check(candidates, count, error);
+    free(candidates);
+    return status;
+}
+
 /* Loads the first `kind_count` kinds, which errors call `parts`. */
 static varve_status open_app(struct app **opened, varve_engine *engine, const char *folder, size_t kind_count,
                              const char *parts, varve_error *error)
@@ -347,6 +377,7 @@ static varve_status open_app(struct app **opened, varve_engine *engine, const ch
     for (size_t i = 0; i < kind_count && status >= 0; i++) status = load_kind(app, &kinds[i], error);
     if (status >= 0 && app->file_count == 0)
         status = varve_error_set(error, VARVE_INVALID, "%s: no %s: is it an application folder?", folder, parts);
+    if (status >= 0 && engine == NULL) status = check_together(app, error);
     app->folder = NULL;
     return status < 0 ? status : VARVE_OK;
 }
@@ -390,14 +421,7 @@ bool app_find_decider(const struct app *app, varve_str stream, varve_str command
     const struct aggregate *aggregate = find_decider(app, stream, command);
 
     if (aggregate == NULL) return false;
-    *candidate = (varve_candidate){
-        .decider = lua_decider_table(aggregate->decider),
-        .ctx = aggregate->decider,
-        .upcasters = app->upcaster_items,
-        .upcaster_count = app->upcaster_count,
-        .schemas = app->schema_items,
-        .schema_count = app->schema_count,
-    };
+    *candidate = candidate_of(app, aggregate);
     return true;
 }
 

@@ -24,8 +24,7 @@ varve_status app_open(struct app **app, varve_engine *engine, const char *folder
 
 /*
  * The same for the aggregates, with their upcasters and schemas, without an engine: for trying them (varve/trial.h).
- * What else is in the folder is not read. Errors as app_open, but for what upcasters and schemas have to say: that is
- * told when they are tried.
+ * What else is in the folder is not read. Errors as app_open.
  */
 varve_status app_open_aggregates(struct app **app, const char *folder, varve_error *error);
 

@@ -65,6 +65,12 @@ static int end(void **state)
     return 0;
 }
 
+static const char OVER_QUERY[] = "return {\n"
+                                 "  reads = function(command) return { types = { 'Used' } } end,\n"
+                                 "  evolve = { Used = function(state) return state end },\n"
+                                 "  decide = { Use = function(state, command) return { type = 'Used' } end },\n"
+                                 "}\n";
+
 static void is_refused(struct house *house, varve_status status, const char *wanted)
 {
     assert_int_equal(app_open(&house->app, house->engine, house->scratch.folder, &house->error), status);
@@ -169,6 +175,36 @@ static void aggregates_are_loaded_without_an_engine(void **state)
     put(house, "aggregates/zing.lua", THING);
     assert_int_equal(app_open_aggregates(&house->app, house->scratch.folder, &house->error), VARVE_INVALID);
     assert_string_equal(house->error.message, "aggregates/zing.lua: the category 'thing' has a decider already");
+}
+
+static void is_refused_without_an_engine(struct house *house, const char *wanted)
+{
+    assert_int_equal(app_open_aggregates(&house->app, house->scratch.folder, &house->error), VARVE_INVALID);
+    if (strstr(house->error.message, wanted) == NULL) fail_msg("'%s' does not have '%s'", house->error.message, wanted);
+    app_close(house->app);
+    house->app = NULL;
+}
+
+/* What each file has to say for itself is said when it is read; this is what an engine refuses of them together. */
+static void an_application_is_refused_without_an_engine_as_with_one(void **state)
+{
+    struct house *house = *state;
+
+    make_folder(house, "aggregates");
+    put(house, "aggregates/a.lua", OVER_QUERY);
+    put(house, "aggregates/b.lua", OVER_QUERY);
+    is_refused_without_an_engine(house, "the command 'Use' is decided by two, of which one is over a query");
+    unlink(scratch_path(&house->scratch, "aggregates/b.lua"));
+
+    make_folder(house, "schemas");
+    put(house, "schemas/Used.json", "{\"format\":\"date\"}");
+    is_refused_without_an_engine(house, "schemas/Used.json#/format: the keyword 'format' is not supported");
+    unlink(scratch_path(&house->scratch, "schemas/Used.json"));
+
+    make_folder(house, "upcasters");
+    put(house, "upcasters/a.lua", "return { type = 'A', into = { type = 'B' }, upcast = function() return {} end }");
+    put(house, "upcasters/b.lua", "return { type = 'B', into = { type = 'A' }, upcast = function() return {} end }");
+    is_refused_without_an_engine(house, "leads back to it: such events would never end");
 }
 
 static void compiled_modules_are_refused(void **state)
@@ -304,6 +340,7 @@ int main(int count, char **arguments)
         cmocka_unit_test_setup_teardown(mistakes_in_sql_name_file_and_line, begin, end),
         cmocka_unit_test_setup_teardown(what_is_not_built_yet_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(aggregates_are_loaded_without_an_engine, begin, end),
+        cmocka_unit_test_setup_teardown(an_application_is_refused_without_an_engine_as_with_one, begin, end),
         cmocka_unit_test_setup_teardown(compiled_modules_are_refused, begin, end),
         cmocka_unit_test_setup_teardown(what_is_unknown_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(an_unknown_file_in_a_part_is_refused, begin, end),

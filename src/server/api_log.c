@@ -71,7 +71,7 @@ static varve_status read_page(struct request *request, varve_read_options *optio
     uint64_t limit = 0;
 
     varve_status status = page_limit(&request->target, &limit, error);
-    if (status >= 0) status = shaped_read(&shaped, request->backend->engine, &request->target, options, error);
+    if (status >= 0) status = shaped_read(&shaped, &request->backend->shapes, &request->target, options, error);
     if (status >= 0) status = bound(request, options, error);
     if (status < 0) goto done;
     options->limit = limit + 1;

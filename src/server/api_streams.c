@@ -165,7 +165,7 @@ static varve_status read_stream(struct request *request, varve_error *error)
     if (version == 0) return varve_error_set(error, VARVE_NOT_FOUND, "there is no such stream");
     bound(&options, version);
     options.limit = limit + 1;
-    status = shaped_read(&shaped, request->backend->engine, target, &options, error);
+    status = shaped_read(&shaped, &request->backend->shapes, target, &options, error);
     if (status >= 0) status = varve_cursor_open(&cursor, store, &options, error);
     if (status < 0) goto done;
     varve_buf_str(out, VARVE_STR("{\"stream\":"));

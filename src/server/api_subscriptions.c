@@ -201,7 +201,7 @@ static varve_status write_batch(struct shaped *shaped, const varve_subscription_
     const varve_event *events = NULL;
     char time[VARVE_TIME_TEXT_BYTES];
     size_t count = 0, written = 0;
-    if (shaped->shapes == NULL) {
+    if (shaped->pool == NULL) {
         varve_subscription_batch_write_json(batch, out);
         return VARVE_OK;
     }
@@ -247,6 +247,7 @@ static void step(struct job *job)
             return;
     }
     if (status >= 0) status = write_batch(&poll->shaped, &batch, &request->answer.body, &error);
+    shaped_rest(&poll->shaped);
     varve_subscription_batch_fini(&batch);
     answer(request, status, 200, &error);
 }
@@ -266,7 +267,8 @@ static varve_status begin(struct request *request, const varve_subscription_read
     poll->end_ns = clock_ns() + (uint64_t)options->wait_ms * 1000000u;
     request->own = poll;
     request->own_free = poll_free;
-    status = shaped_init(&poll->shaped, request->backend->engine, shapes, error);
+    status = shaped_init(&poll->shaped, &request->backend->shapes, shapes, error);
+    shaped_rest(&poll->shaped);
     return status < 0 ? status : varve_reader_open(&poll->reader, request->backend->store, options, error);
 }
 

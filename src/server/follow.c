@@ -24,7 +24,8 @@
 #include "server/problem.h"
 #include "server/shaped.h"
 
-#define FILL_BYTES (64u * 1024u) /* a page ends when it is longer than this */
+#define FILL_BYTES  (64u * 1024u) /* a page ends when it is longer than this … */
+#define FILL_EVENTS 1000u         /* … or was made of so many events, of which upcasters may drop any number */
 
 struct event_stream {
     struct follow *follow;
@@ -182,14 +183,17 @@ static void fill(struct job *job)
     stream->sent = 0;
     if (is_ending(stream->follow)) stream->ended = true;
     bool skipped = false;
-    while (!stream->ended && stream->out.len < FILL_BYTES) {
+    for (unsigned events = 0; !stream->ended && stream->out.len < FILL_BYTES; events++) {
         const varve_event *event = NULL;
         varve_error error = { 0 };
+        skipped = events == FILL_EVENTS;
+        if (skipped) break;
         varve_status status = varve_cursor_next(stream->cursor, &event, &error);
         skipped = status == VARVE_SKIPPED;
         if (skipped || status == VARVE_IDLE) break;
         write_step(stream, status, event, &error);
     }
+    shaped_rest(&stream->shaped);
     if (stream->out.len == 0 && !stream->ended) {
         /* On a busy log this one may be woken so often that the follow thread never finds it parked. */
         bool due = clock_ns() >= stream->due_ns;
@@ -306,8 +310,9 @@ varve_status follow_start(struct follow *follow, struct request *request, varve_
     put_off_heartbeat(stream);
     request->own = stream;
     request->own_free = stream_free;
-    varve_status status = shaped_read(&stream->shaped, request->backend->engine, &request->target, &read, error);
+    varve_status status = shaped_read(&stream->shaped, &request->backend->shapes, &request->target, &read, error);
     if (status >= 0) status = varve_cursor_open(&stream->cursor, store, &read, error);
+    shaped_rest(&stream->shaped);
     if (status < 0) return status;
     if (varve_cursor_fd(stream->cursor) < 0) {
         return varve_error_set(error, VARVE_UNSUPPORTED, "a store that another process writes cannot be followed");

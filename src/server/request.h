@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "server/admit.h"
+#include "server/shaped.h"
 #include "server/target.h"
 #include "server/workers.h"
 
@@ -36,6 +37,7 @@ struct backend {
     struct follow *follow;
     struct waits *waits;
     struct metrics *metrics;
+    struct shapes_pool shapes;
     uint64_t page_positions; /* that a page of the filtered log looks at, at most */
     struct log log;
 };

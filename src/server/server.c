@@ -54,6 +54,7 @@ varve_status server_open(struct server **opened, const struct server_options *op
     backend->log = (struct log){ options->log, options->log_ctx };
     backend->page_positions = options->page_positions == 0 ? PAGE_POSITIONS : options->page_positions;
     backend->metrics = metrics_new();
+    shapes_pool_init(&backend->shapes, options->engine);
 
     varve_status status = VARVE_OK;
     if (backend->metrics == NULL) status = varve_error_set(error, VARVE_NOMEM, "out of memory");
@@ -109,5 +110,6 @@ void server_close(struct server *server)
     follow_close(server->backend.follow);
     waits_close(server->backend.waits);
     metrics_free(server->backend.metrics);
+    shapes_pool_fini(&server->backend.shapes);
     free(server);
 }

@@ -30,7 +30,8 @@ struct reading {
     varve_str names[YAML_DEPTH_MAX]; /* … and their anchors */
     size_t depth;
     struct anchor *anchors; /* newest first */
-    bool is_over;           /* the document has been read */
+    unsigned anchor_count;
+    bool is_over; /* the document has been read */
 };
 
 static varve_status refuse_at(const struct reading *reading, unsigned line, unsigned column, const char *problem)
@@ -139,6 +140,8 @@ static varve_status keep_anchor(struct reading *reading, varve_str name, const s
 {
     struct anchor *anchor;
     if (name.len == 0) return VARVE_OK;
+    if (reading->anchor_count++ == YAML_ANCHORS_MAX)
+        return yaml_refuse(reading->document, node, reading->error, "there are more than %u anchors", YAML_ANCHORS_MAX);
     anchor = arena_alloc(reading->arena, sizeof *anchor);
     if (anchor == NULL) return no_memory(reading);
     *anchor = (struct anchor){ name, *node, reading->anchors };

@@ -14,8 +14,9 @@
 
 #include "base/arena.h"
 
-#define YAML_BYTES_MAX (1u << 20) /* of a text */
-#define YAML_DEPTH_MAX 64u        /* collections in each other, aliases included */
+#define YAML_BYTES_MAX   (1u << 20) /* of a text */
+#define YAML_DEPTH_MAX   64u        /* collections in each other, aliases included */
+#define YAML_ANCHORS_MAX 1000u
 
 enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 

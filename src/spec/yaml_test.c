@@ -163,6 +163,11 @@ static void depth_and_size_are_bounded(void **unused)
     assert_int_equal(convert(yaml.ptr, yaml.len, 5000, &json, &error), VARVE_TOO_LARGE);
     assert_true(json.len < 6000);
 
+    /* Each alias is looked for among the anchors before it. */
+    varve_buf_reset(&yaml);
+    for (unsigned i = 0; i <= YAML_ANCHORS_MAX; i++) varve_buf_printf(&yaml, "- &a%u x\n", i);
+    is_refused(yaml.ptr, "t.yaml:1001:3: there are more than 1000 anchors");
+
     varve_buf_reset(&yaml);
     while (yaml.len <= YAML_BYTES_MAX) varve_buf_str(&yaml, VARVE_STR("# filling\n"));
     assert_int_equal(convert(yaml.ptr, yaml.len, 1000, &json, &error), VARVE_TOO_LARGE);

@@ -75,7 +75,8 @@ varve_status store_version_at(varve_store *store, varve_str stream, varve_time a
 
 /*
  * What is appended by varve_append and varve_append_async must pass `check`, event by event, before it is queued: a
- * failure is the append's. Set before anything is appended. `error` is not NULL.
+ * failure is the append's, unless an id or the key of it is known: a repeat is answered as one. Set before anything is
+ * appended. `error` is not NULL.
  */
 typedef varve_status (*store_event_check)(void *ctx, const varve_event *event, varve_error *error);
 void store_set_check(varve_store *store, store_event_check check, void *ctx);

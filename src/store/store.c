@@ -5,6 +5,8 @@
 #include "store/handle.h"
 #include "store/writer.h"
 
+#define KEY_MARGIN (60 * INT64_C(1000000)) /* microseconds: longer than an append waits */
+
 enum { DEFAULT_QUEUE_LIMIT = 8192, DEFAULT_CHECKPOINT_PAGES = 1000, DEFAULT_IDEMPOTENCY_RETENTION_S = 86400 };
 
 /* On a thread of the driver's, which may be quicker than the opening. */
@@ -139,12 +141,53 @@ void store_set_check(varve_store *store, store_event_check check, void *ctx)
     store->check_ctx = ctx;
 }
 
-static varve_status check_events(const varve_store *store, const varve_append_request *request, varve_error *error)
+/* VARVE_OK when an event of this id is in the log, or VARVE_NOT_FOUND. */
+static varve_status look_for_event(const varve_store *store, varve_uuid id, varve_error *error)
+{
+    struct store_page page = { 0 };
+    varve_status status = store->driver->find(store->log, id, &page, error);
+    if (status >= 0 && page.count == 0) status = VARVE_NOT_FOUND;
+    arena_fini(&page.arena);
+    return status < 0 ? status : VARVE_OK;
+}
+
+/* The same for the key. One that expires soon might be gone by the time of the append, which would be a new one. */
+static varve_status look_for_key(varve_store *store, varve_str key, varve_error *error)
+{
+    struct arena memory = { 0 };
+    struct store_record record = { 0 };
+    varve_time now = 0;
+    varve_status status = store_record_get(store, VARVE_STR("idempotency"), key, &memory, &record, &now, error);
+    if (status >= 0 && record.expires_at < now + KEY_MARGIN) status = VARVE_NOT_FOUND;
+    arena_fini(&memory);
+    return status < 0 ? status : VARVE_OK;
+}
+
+/*
+ * VARVE_OK when an id or the key of the request is in the store: the writer answers it as a repeat, or refuses it, but
+ * does not append it. Otherwise VARVE_NOT_FOUND, or why that cannot be told.
+ */
+static varve_status look_for_first(varve_store *store, const varve_append_request *request, varve_error *error)
+{
+    for (size_t i = 0; i < request->event_count; i++)
+        if (!varve_uuid_is_nil(request->events[i].id)) {
+            varve_status status = look_for_event(store, request->events[i].id, error);
+            if (status != VARVE_NOT_FOUND) return status;
+            break; /* all of a repeat's are there */
+        }
+    if (request->idempotency_key.len == 0) return VARVE_NOT_FOUND;
+    return look_for_key(store, request->idempotency_key, error);
+}
+
+/* Of an append that was made already nothing is to be refused, whatever the check has become since. */
+static varve_status check_events(varve_store *store, const varve_append_request *request, varve_error *error)
 {
     for (size_t i = 0; store->check != NULL && i < request->event_count; i++) {
         varve_error cause = { 0 };
         varve_status status = store->check(store->check_ctx, &request->events[i], &cause);
         if (status >= 0) continue;
+        varve_status first = look_for_first(store, request, error);
+        if (first != VARVE_NOT_FOUND) return first;
         if (request->event_count == 1) return varve_error_set(error, status, "%s", cause.message);
         return varve_error_set(error, status, "events[%zu]: %s", i, cause.message);
     }
