@@ -30,8 +30,8 @@ typedef struct varve_engine_options {
      * gave, in seconds; 0 means 86400, a day. With events it is in the log for good. */
     uint32_t outcome_retention_s;
     uint32_t enrich_workers;      /* threads that fetch what decisions need, when a decider enriches; 0 means 8 */
-    bool passing;                 /* comes and goes beside those that serve, as a command line does: it leaves to them
-                                     what is scheduled (scheduled.h), and which types have schemas for appends from SQL */
+    bool passing;                 /* comes and goes beside those that serve, as a command line does: it leaves to
+                                     them what is scheduled (scheduled.h), and which types have schemas for SQL */
     bool allow_private_addresses; /* HTTP of enrich may go to private, loopback and link-local addresses */
     varve_log_function log;       /* NULL: silent */
     void *log_ctx;
