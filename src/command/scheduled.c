@@ -89,8 +89,8 @@ static void write_value(const varve_scheduled *scheduled, varve_buf *out)
     varve_buf_printf(out, "{\"state\":%d,\"not_before\":%" PRId64 ",\"scheduled_at\":%" PRId64 ",\"next_at\":%" PRId64,
                      (int)scheduled->state, command->not_before, scheduled->scheduled_at, scheduled->next_at);
     varve_buf_printf(out, ",\"attempts\":%lu,\"expected\":%d,\"expected_version\":%" PRIu64 ",\"time\":%" PRId64,
-                     (unsigned long)scheduled->attempts, (int)command->expected, command->expected_version,
-                     command->time);
+                     (unsigned long)scheduled->attempts, (int)command->expected,
+                     command->expected == VARVE_STREAM_AT ? command->expected_version : 0, command->time);
     add_text(out, "type", command->type);
     add_text(out, "stream", command->stream);
     add_text(out, "correlation_id", command->correlation_id);
@@ -282,6 +282,10 @@ varve_status scheduled_check(const varve_command *command, varve_error *error)
     if (status >= 0 && (command->not_before <= 0 || command->not_before > NOT_AFTER))
         status = varve_error_set(error, VARVE_INVALID,
                                  "a scheduled command needs a not_before, a time after 1970 and before the year 10000");
+    if (status >= 0 && (command->time < 0 || command->time > NOT_AFTER))
+        status = varve_error_set(error, VARVE_INVALID, "a command's time lies after 1970 and before the year 10000");
+    if (status >= 0 && command->expected == VARVE_STREAM_AT && command->expected_version > INT64_MAX)
+        status = varve_error_set(error, VARVE_INVALID, "no stream has an expected_version beyond 63 bits");
     return status;
 }
 

@@ -53,6 +53,7 @@ struct scheduler {
     uint64_t looked_ns;   /* … by our clock */
     bool shared, held;    /* several processes may write the store; the lease is ours */
     uint64_t keep_ns;
+    bool has_told; /* of a record that cannot be read */
     struct lease lease, wanted;
     struct arena lease_memory;
     char owner[128];
@@ -344,6 +345,13 @@ static struct slot *free_slot(struct scheduler *scheduler)
     return NULL;
 }
 
+static void tell_damage(struct scheduler *scheduler, const varve_error *error)
+{
+    if (scheduler->has_told) return; /* once: it is met again at each look */
+    scheduler->has_told = true;
+    log_line(&scheduler->log, VARVE_LOG_ERROR, "a scheduled command is left out: %s", error->message);
+}
+
 /* Chooses what is due and not under way, in order, as far as there is room; `*full`: there was not. */
 static varve_status choose(struct scheduler *scheduler, const struct scheduled_due *due, size_t found,
                            struct slot **chosen, size_t *count, bool *full, varve_error *error)
@@ -356,8 +364,10 @@ static varve_status choose(struct scheduler *scheduler, const struct scheduled_d
         if (slot == NULL) return VARVE_OK;
         varve_status status =
             scheduled_load(scheduler->store, due[i].id, &slot->memory, &slot->scheduled, &slot->revision, error);
-        /* Cancelled, or executed by another process, since it was found. */
-        bool gone = status == VARVE_NOT_FOUND || (status >= 0 && slot->scheduled.next_at != due[i].next_at);
+        if (status == VARVE_CORRUPT) tell_damage(scheduler, error);
+        /* Cancelled, or executed by another process, since it was found; or not to be read, which holds up no other. */
+        bool gone = status == VARVE_NOT_FOUND || status == VARVE_CORRUPT ||
+                    (status >= 0 && slot->scheduled.next_at != due[i].next_at);
         if (status < 0 || gone) {
             arena_reset(&slot->memory);
             slot->scheduled = (varve_scheduled){ 0 };

@@ -185,8 +185,44 @@ static void what_is_wrong_is_refused(void **state)
     command = command_of("Deposit", "{", 1, SECOND);
     assert_int_equal(varve_store_schedule(bank.store, &command, NULL, &error), VARVE_INVALID);
     command = command_of("Deposit", "{}", 1, SECOND);
+    command.time = -1; /* what could not be read back */
+    bank_assert_failure(varve_store_schedule(bank.store, &command, NULL, &error), VARVE_INVALID, &error, "time");
+    command.time = 0;
+    command.expected = VARVE_STREAM_AT;
+    command.expected_version = UINT64_MAX;
+    bank_assert_failure(varve_store_schedule(bank.store, &command, NULL, &error), VARVE_INVALID, &error, "63 bits");
+    command = command_of("Deposit", "{}", 1, SECOND);
     bank_assert_failure(lanes_execute_wait(bank.lanes, &command, NULL, &error), VARVE_INVALID, &error, "scheduled");
     assert_int_equal(varve_scheduled_cancel(bank.store, bank_id(1), NULL, &error), VARVE_NOT_FOUND);
+    bank_close(&bank);
+}
+
+/* Damage, which a checksum would tell of, or what another version of varve wrote. */
+static void a_record_that_cannot_be_read_holds_up_no_other(void **state)
+{
+    (void)state;
+    struct bank bank;
+    size_t failed = 0;
+    varve_error error = { 0 };
+    char id[VARVE_UUID_TEXT_BYTES], due[64];
+    bank_open(&bank, 0);
+    varve_uuid_format(bank_id(7), id);
+    int len = snprintf(due, sizeof due, "%020d/%s", 1, id);
+    struct store_write writes[] = {
+        { .record = { .space = VARVE_STR("scheduled"),
+                      .key = varve_str_of(id),
+                      .value = VARVE_STR("{\"state\":-1}") } },
+        { .record = { .space = VARVE_STR("scheduled due"), .key = { due, (size_t)len }, .value = VARVE_STR("{}") } },
+    };
+    assert_int_equal(store_records_write(bank.store, writes, 2, &failed, &error), VARVE_OK);
+    varve_command filler = command_of("Deposit", "{\"amount\":2}", 2, 2 * SECOND);
+    filler.expected_version = UINT64_MAX; /* of no meaning without VARVE_STREAM_AT */
+    assert_int_equal(varve_store_schedule(bank.store, &filler, NULL, &error), VARVE_OK);
+    bank_start(&bank, 1, 100);
+    struct scheduler *scheduler = start(&bank);
+    wait_until_gone(&bank, 2);
+    scheduler_close(scheduler);
+    assert_int_equal(bank_version(&bank, "account-1"), 1);
     bank_close(&bank);
 }
 
@@ -445,6 +481,7 @@ int main(void)
         cmocka_unit_test(none_is_executed_before_its_time),
         cmocka_unit_test(a_command_is_scheduled_once),
         cmocka_unit_test(what_is_wrong_is_refused),
+        cmocka_unit_test(a_record_that_cannot_be_read_holds_up_no_other),
         cmocka_unit_test(what_comes_to_nothing_is_kept_with_its_reason),
         cmocka_unit_test(what_runs_cannot_be_cancelled),
         cmocka_unit_test(the_rest_is_for_the_next),

@@ -154,6 +154,7 @@ void varve_engine_stop_enriching(varve_engine *engine)
 void varve_engine_close(varve_engine *engine)
 {
     if (engine == NULL) return;
+    if (engine->lanes != NULL) lanes_stop_enriching(engine->lanes); /* which what is under way may wait for */
     scheduler_close(engine->scheduler);
     lanes_close(engine->lanes); /* first: what commands append, projections may still see */
     models_close(engine->models);

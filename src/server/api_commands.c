@@ -29,7 +29,8 @@ static void schedule(struct job *job)
     struct request *request = request_of_job(job);
     varve_error error = { 0 };
     varve_scheduled scheduled = { 0 };
-    const varve_command *command = varve_command_json_command(request->own);
+    varve_command *command = varve_command_json_command(request->own);
+    if (varve_uuid_is_nil(command->id)) command->id = varve_uuid_new(); /* to be told when the outcome is unknown */
     varve_outcome nothing = { .id = command->id };
     varve_status status = varve_schedule(request->backend->engine, command, &scheduled, &error);
     bool to_come = scheduled.state == VARVE_SCHEDULED_WAITING || scheduled.state == VARVE_SCHEDULED_RUNNING;

@@ -112,7 +112,8 @@ static void schedule(struct job *job)
     struct slot *slot = scheduling->slot;
     varve_error error = { 0 };
     varve_scheduled scheduled = { 0 };
-    const varve_command *command = varve_command_json_command(scheduling->parsed);
+    varve_command *command = varve_command_json_command(scheduling->parsed);
+    if (varve_uuid_is_nil(command->id)) command->id = varve_uuid_new(); /* to be told when the outcome is unknown */
     varve_outcome nothing = { .id = command->id };
     varve_status status = varve_schedule(scheduling->engine, command, &scheduled, &error);
     if (status >= 0) {
