@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/hash.h"
 #include "base/json.h"
 
@@ -91,7 +92,9 @@ bool value_is_multiple(const struct tree_node *number, const struct tree_node *o
     if (b.at == NULL) return false;
     if (b.digits > DIVISOR_DIGITS_MAX) return fmodl(value_number(number).value, value_number(of).value) == 0;
     if (a.exponent < b.exponent) return false; /* it has digits behind those that a multiple can have */
-    uint64_t divisor = rest_of(&b, UINT64_MAX), rest = rest_of(&a, divisor);
+    uint64_t divisor = rest_of(&b, UINT64_MAX);
+    ASSERT(divisor > 0); /* its first digit is not 0, and it fits */
+    uint64_t rest = rest_of(&a, divisor);
     for (long long i = b.exponent; i < a.exponent && rest != 0; i++) rest = carry_on(rest, 0, divisor);
     return rest == 0;
 }
