@@ -32,6 +32,7 @@ struct slot {
     struct arena memory;
     varve_scheduled scheduled; /* as it is in the store, once it is marked */
     uint64_t revision;
+    bool was_running; /* when it was loaded: an earlier attempt may have taken effect */
     /* ---- */
     varve_status status;
     varve_error error;
@@ -153,7 +154,8 @@ static varve_scheduled *judge(const struct scheduler *scheduler, const struct sl
         keep_reason(slot, after);
         return after;
     case SCHEDULER_AGAIN:
-        after->state = VARVE_SCHEDULED_WAITING;
+        if (!slot->was_running)
+            after->state = VARVE_SCHEDULED_WAITING; /* this attempt says nothing of an earlier one */
         break;
     case SCHEDULER_PERHAPS_AGAIN:
         break;
@@ -374,6 +376,7 @@ static varve_status choose(struct scheduler *scheduler, const struct scheduled_d
         }
         if (gone) continue;
         if (status < 0) return status;
+        slot->was_running = slot->scheduled.state == VARVE_SCHEDULED_RUNNING;
         set_phase(slot, CHOSEN);
         chosen[(*count)++] = slot;
     }
