@@ -3,37 +3,37 @@
 
 #include <stdlib.h>
 
-#include "sql/postgres_words.h"
+#include "sql/words.h"
 
 /* The statement as words, read one ahead; enough before it to see what a name is the object of. */
 struct reading {
     const char *at, *start, *end;
-    struct postgres_word before, last, word, next; /* `word` is the one at hand */
+    struct word before, last, word, next; /* `word` is the one at hand */
     unsigned depth;                                /* of parentheses, at `word` */
 };
 
 static void advance(struct reading *reading)
 {
-    if (postgres_word_sign(reading->word, '(')) reading->depth++;
-    if (postgres_word_sign(reading->word, ')') && reading->depth > 0) reading->depth--;
+    if (word_sign(reading->word, '(')) reading->depth++;
+    if (word_sign(reading->word, ')') && reading->depth > 0) reading->depth--;
     reading->before = reading->last;
     reading->last = reading->word;
     reading->word = reading->next;
-    reading->next = postgres_word_next(&reading->at, reading->end);
+    reading->next = word_next(&reading->at, reading->end);
 }
 
 static void start(struct reading *reading, varve_str source)
 {
     *reading = (struct reading){ .at = source.ptr, .start = source.ptr, .end = source.ptr + source.len };
-    reading->before.kind = reading->last.kind = POSTGRES_END;
-    reading->word = postgres_word_next(&reading->at, reading->end);
-    reading->next = postgres_word_next(&reading->at, reading->end);
+    reading->before.kind = reading->last.kind = WORD_END;
+    reading->word = word_next(&reading->at, reading->end);
+    reading->next = word_next(&reading->at, reading->end);
 }
 
-static bool any_of(struct postgres_word word, const char *const *keywords)
+static bool any_of(struct word word, const char *const *keywords)
 {
     for (; *keywords != NULL; keywords++) {
-        if (postgres_word_is(word, *keywords)) return true;
+        if (word_is(word, *keywords)) return true;
     }
     return false;
 }
@@ -61,7 +61,7 @@ static enum deed creation(struct reading *reading, bool *owner)
     do {
         advance(&ahead);
     } while (any_of(ahead.word, fillers));
-    *owner = postgres_word_is(ahead.word, "INDEX") || postgres_word_is(ahead.word, "TRIGGER");
+    *owner = word_is(ahead.word, "INDEX") || word_is(ahead.word, "TRIGGER");
     return any_of(ahead.word, things) ? DEFINES : ANYTHING;
 }
 
@@ -69,19 +69,19 @@ static enum deed deed_of(struct reading *reading, bool *owner)
 {
     static const char *const questions[] = { "SELECT", "VALUES", "TABLE", "WITH", NULL };
     struct reading ahead = *reading;
-    while (postgres_word_sign(ahead.word, '(')) advance(&ahead);
+    while (word_sign(ahead.word, '(')) advance(&ahead);
     if (any_of(ahead.word, questions)) return READS;
     if (any_of(ahead.word, changes)) return WRITES_ROWS;
-    return postgres_word_is(ahead.word, "CREATE") ? creation(&ahead, owner) : ANYTHING;
+    return word_is(ahead.word, "CREATE") ? creation(&ahead, owner) : ANYTHING;
 }
 
 /* Does a statement that began as a question turn out to be more here? */
 static enum deed turn(const struct reading *reading, bool with)
 {
-    bool opens = postgres_word_sign(reading->last, '(') || (with && postgres_word_sign(reading->last, ')'));
-    bool goes_on = reading->next.kind == POSTGRES_WORD || reading->next.kind == POSTGRES_NAME;
+    bool opens = word_sign(reading->last, '(') || (with && word_sign(reading->last, ')'));
+    bool goes_on = reading->next.kind == WORD_PLAIN || reading->next.kind == WORD_QUOTED;
     if (opens && goes_on && any_of(reading->word, changes)) return WRITES_ROWS;
-    if (postgres_word_is(reading->word, "INTO") && !any_of(reading->last, changes)) return DEFINES; /* SELECT … INTO */
+    if (word_is(reading->word, "INTO") && !any_of(reading->last, changes)) return DEFINES; /* SELECT … INTO */
     return READS;
 }
 
@@ -90,9 +90,9 @@ static bool is_elsewhere(const struct reading *reading, bool owner)
 {
     static const char *const leads[] = { "INTO",  "UPDATE",  "ONLY",     "TABLE",    "EXISTS", "VIEW",
                                          "INDEX", "TRIGGER", "FUNCTION", "SEQUENCE", "TYPE",   NULL };
-    if (!postgres_word_sign(reading->next, '.')) return false;
-    return any_of(reading->last, leads) || (owner && postgres_word_is(reading->last, "ON")) ||
-           (postgres_word_is(reading->last, "FROM") && postgres_word_is(reading->before, "DELETE"));
+    if (!word_sign(reading->next, '.')) return false;
+    return any_of(reading->last, leads) || (owner && word_is(reading->last, "ON")) ||
+           (word_is(reading->last, "FROM") && word_is(reading->before, "DELETE"));
 }
 
 static varve_status check_trust(varve_str source, enum sql_trust trust, varve_error *error)
@@ -105,15 +105,15 @@ static varve_status check_trust(varve_str source, enum sql_trust trust, varve_er
     if (trust == SQL_OURS) return VARVE_OK;
     start(&reading, source);
     enum deed deed = deed_of(&reading, &owner);
-    bool asks = deed == READS, with = postgres_word_is(reading.word, "WITH");
-    for (struct reading ahead = reading; asks && ahead.word.kind != POSTGRES_END; advance(&ahead)) {
+    bool asks = deed == READS, with = word_is(reading.word, "WITH");
+    for (struct reading ahead = reading; asks && ahead.word.kind != WORD_END; advance(&ahead)) {
         enum deed found = turn(&ahead, with);
         deed = found > deed ? found : deed;
     }
     if (deed > most[trust])
         return refuse(&reading, VARVE_DENIED, "not authorized: the statement may not do this", error);
-    for (; deed != READS && reading.word.kind != POSTGRES_END; advance(&reading)) {
-        if (postgres_word_begins(reading.word, "varve_"))
+    for (; deed != READS && reading.word.kind != WORD_END; advance(&reading)) {
+        if (word_begins(reading.word, "varve_"))
             return refuse(&reading, VARVE_DENIED, "not authorized: names that begin with varve_ are varve's own",
                           error);
         if (is_elsewhere(&reading, owner))
@@ -149,13 +149,13 @@ static int number_of(struct postgres_text *text, varve_str name)
 /* The schema that the word stands for: one that is attached under this name and has what follows the dot. */
 static const char *schema_for(const struct reading *reading, const struct postgres_attached *attached, size_t count)
 {
-    if (!postgres_word_sign(reading->next, '.') || postgres_word_sign(reading->last, '.')) return NULL;
+    if (!word_sign(reading->next, '.') || word_sign(reading->last, '.')) return NULL;
     const char *at = reading->at;
-    struct postgres_word thing = postgres_word_next(&at, reading->end);
+    struct word thing = word_next(&at, reading->end);
     for (size_t i = 0; i < count; i++) {
-        if (!postgres_word_names(reading->word, attached[i].name)) continue;
+        if (!word_names(reading->word, attached[i].name)) continue;
         for (const char *name = attached[i].contents; *name != '\0'; name += strlen(name) + 1) {
-            if (postgres_word_names(thing, name)) return attached[i].schema;
+            if (word_names(thing, name)) return attached[i].schema;
         }
     }
     return NULL;
@@ -170,25 +170,25 @@ varve_status postgres_text_read(struct postgres_text *text, varve_str source, en
     if (source.len > 0 && memchr(source.ptr, '\0', source.len) != NULL)
         return refuse(NULL, VARVE_INVALID, "the statement holds a NUL character", error);
     start(&reading, source);
-    for (; good && reading.word.kind != POSTGRES_END; advance(&reading)) {
+    for (; good && reading.word.kind != WORD_END; advance(&reading)) {
         varve_str at = reading.word.text;
-        if (reading.word.kind == POSTGRES_UNCLOSED)
+        if (reading.word.kind == WORD_UNCLOSED)
             return refuse(&reading, VARVE_INVALID, "what is quoted here does not end", error);
-        if (postgres_word_sign(reading.word, ';')) {
+        if (word_sign(reading.word, ';')) {
             ended = any;
             continue;
         }
         if (ended) return refuse(&reading, VARVE_INVALID, "more than one statement", error);
         any = true;
-        bool parameter = reading.word.kind == POSTGRES_PARAMETER;
+        bool parameter = reading.word.kind == WORD_PARAMETER;
         const char *schema = parameter ? NULL : schema_for(&reading, attached, attached_count);
         if (!parameter && schema == NULL) continue;
         varve_buf_add(&text->sql, copied, (size_t)(at.ptr - copied));
         if (parameter) {
             /* x$1 would be a name, $$1 the beginning of a string. */
-            bool runs_on = reading.last.kind != POSTGRES_END &&
+            bool runs_on = reading.last.kind != WORD_END &&
                            reading.last.text.ptr + reading.last.text.len == at.ptr &&
-                           (reading.last.kind != POSTGRES_SIGN || postgres_word_sign(reading.last, '$'));
+                           (reading.last.kind != WORD_SIGN || word_sign(reading.last, '$'));
             varve_buf_printf(&text->sql, "%s$%d", runs_on ? " " : "",
                              number_of(text, (varve_str){ at.ptr + 1, at.len - 1 }));
         } else {

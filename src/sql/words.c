@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sql/postgres_words.h"
+#include "sql/words.h"
 
 #include <string.h>
 #include <strings.h>
@@ -94,44 +94,44 @@ static const char *behind_word(const char *p, const char *end)
     return p;
 }
 
-struct postgres_word postgres_word_next(const char **at, const char *end)
+struct word word_next(const char **at, const char *end)
 {
-    struct postgres_word word = { .kind = POSTGRES_UNCLOSED };
+    struct word word = { .kind = WORD_UNCLOSED };
     bool open = !skip_blanks(at, end);
     const char *start = *at, *behind = start + 1;
     word.text.ptr = start;
     if (open) return word;
     if (start == end) {
-        word.kind = POSTGRES_END;
+        word.kind = WORD_END;
         return word;
     }
     char next = end - start > 1 ? start[1] : '\0';
-    word.kind = POSTGRES_SIGN;
+    word.kind = WORD_SIGN;
     if (*start == '\'' || ((*start == 'e' || *start == 'E') && next == '\'')) {
-        word.kind = POSTGRES_OPAQUE;
+        word.kind = WORD_OPAQUE;
         behind = behind_quoted(*start == '\'' ? start : start + 1, end, *start != '\'');
     } else if (*start == '"') {
-        word.kind = POSTGRES_NAME;
+        word.kind = WORD_QUOTED;
         behind = behind_quoted(start, end, false);
     } else if (is_letter(*start)) {
-        word.kind = POSTGRES_WORD;
+        word.kind = WORD_PLAIN;
         behind = behind_word(start, end);
     } else if (is_digit(*start)) {
-        word.kind = POSTGRES_OPAQUE;
+        word.kind = WORD_OPAQUE;
         behind = behind_word(start, end);
     } else if (*start == ':' && next == ':') {
-        word.kind = POSTGRES_OPAQUE;
+        word.kind = WORD_OPAQUE;
         behind = start + 2;
     } else if (*start == ':' && is_letter(next)) {
-        word.kind = POSTGRES_PARAMETER;
+        word.kind = WORD_PARAMETER;
         behind = behind_word(start + 1, end);
     } else if (*start == '$') {
         behind = behind_dollars(start, end);
-        word.kind = behind == start ? POSTGRES_SIGN : POSTGRES_OPAQUE;
+        word.kind = behind == start ? WORD_SIGN : WORD_OPAQUE;
         behind = behind == start ? start + 1 : behind;
     }
     if (behind == NULL) {
-        word.kind = POSTGRES_UNCLOSED;
+        word.kind = WORD_UNCLOSED;
         return word;
     }
     word.text.len = (size_t)(behind - start);
@@ -139,27 +139,27 @@ struct postgres_word postgres_word_next(const char **at, const char *end)
     return word;
 }
 
-bool postgres_word_is(struct postgres_word word, const char *keyword)
+bool word_is(struct word word, const char *keyword)
 {
-    return word.kind == POSTGRES_WORD && strlen(keyword) == word.text.len &&
+    return word.kind == WORD_PLAIN && strlen(keyword) == word.text.len &&
            strncasecmp(word.text.ptr, keyword, word.text.len) == 0;
 }
 
-bool postgres_word_sign(struct postgres_word word, char sign)
+bool word_sign(struct word word, char sign)
 {
-    return word.kind == POSTGRES_SIGN && *word.text.ptr == sign;
+    return word.kind == WORD_SIGN && *word.text.ptr == sign;
 }
 
-bool postgres_word_begins(struct postgres_word word, const char *prefix)
+bool word_begins(struct word word, const char *prefix)
 {
     size_t len = strlen(prefix);
-    if (word.kind == POSTGRES_WORD) return word.text.len >= len && strncasecmp(word.text.ptr, prefix, len) == 0;
-    return word.kind == POSTGRES_NAME && word.text.len >= len + 2 && memcmp(word.text.ptr + 1, prefix, len) == 0;
+    if (word.kind == WORD_PLAIN) return word.text.len >= len && strncasecmp(word.text.ptr, prefix, len) == 0;
+    return word.kind == WORD_QUOTED && word.text.len >= len + 2 && memcmp(word.text.ptr + 1, prefix, len) == 0;
 }
 
-bool postgres_word_names(struct postgres_word word, const char *name)
+bool word_names(struct word word, const char *name)
 {
     size_t len = strlen(name);
-    if (word.kind == POSTGRES_WORD) return word.text.len == len && strncasecmp(word.text.ptr, name, len) == 0;
-    return word.kind == POSTGRES_NAME && word.text.len == len + 2 && memcmp(word.text.ptr + 1, name, len) == 0;
+    if (word.kind == WORD_PLAIN) return word.text.len == len && strncasecmp(word.text.ptr, name, len) == 0;
+    return word.kind == WORD_QUOTED && word.text.len == len + 2 && memcmp(word.text.ptr + 1, name, len) == 0;
 }
