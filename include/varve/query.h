@@ -86,7 +86,7 @@ typedef struct varve_query_request {
     const varve_query_param *params;
     size_t param_count;
     uint32_t limit;          /* rows; 0 means 20; at most 1000 */
-    varve_str cursor;        /* `next` of the answer before; empty: the first page */
+    varve_str cursor;        /* `next` of the answer before, with the same parameters; empty: the first page */
     uint64_t after_position; /* the models must have reached this position; 0: as they are */
     uint32_t wait_ms;        /* for that, at most; 0 means 5000 */
 } varve_query_request;
@@ -106,14 +106,26 @@ VARVE_API void varve_answer_fini(varve_answer *answer);
 VARVE_API void varve_answer_write_json(const varve_answer *answer, varve_buf *out);
 
 /*
- * Asks a named query. VARVE_NOT_FOUND: no such query. VARVE_INVALID: a parameter is missing, unknown
+ * Asks a named query. A page begins behind the values of the last row of the page before, so rows that
+ * come or go meanwhile make no other row come twice or not at all; one whose place in the order changes
+ * may. VARVE_NOT_FOUND: no such query. VARVE_INVALID: a parameter is missing, unknown
  * or not of its type; a cursor that is not one of ours. VARVE_TIMEOUT: the models did not reach
- * after_position in time, or the query ran longer than 10 s. VARVE_TOO_LARGE: a page over 64 MiB.
+ * after_position in time, or the query ran longer than 10 s. VARVE_TOO_LARGE: a page over 16 MiB, or
+ * rows that only values too long for a cursor tell apart.
  * VARVE_UNAVAILABLE: there is no read model yet that fits the query, or the engine stops.
  * VARVE_APPLICATION: the database refused it. May wait; not from a callback.
  */
 VARVE_API varve_status varve_query(varve_engine *engine, const varve_query_request *request, varve_answer *answer,
                                    varve_error *error);
+
+/*
+ * Says how the database would answer the request, which is not run: appends {"query","statement",
+ * "parameters":{"p1":NAME,…},"reads":[{"projection","generation","position"}],"position","plan":[LINE,…],
+ * "warnings":[TEXT,…]}. `statement` is the one that is run first for this page, `plan` the database's own
+ * words, and a warning says what will be slow once the model has grown. Fails as varve_query.
+ */
+VARVE_API varve_status varve_query_explain(varve_engine *engine, const varve_query_request *request, varve_buf *out,
+                                           varve_error *error);
 
 /* VARVE_OK or VARVE_TIMEOUT, or VARVE_UNAVAILABLE when the engine stops. On an engine thread: must not block. */
 typedef void (*varve_query_ready)(void *ctx, varve_status status);

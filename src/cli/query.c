@@ -24,12 +24,28 @@ static void add_projection(void *ctx, const varve_projection_status *status)
     movement->total += status->head;
 }
 
+/* Asks once, or says how it would be answered. */
+static varve_status ask_once(const struct call *call, varve_engine *engine, const varve_query_request *request,
+                             varve_buf *json, varve_error *error)
+{
+    varve_answer answer = { 0 };
+    if (call_option(call, OPTION_EXPLAIN) != NULL) {
+        return varve_query_explain(engine, request, json, error);
+    }
+    varve_status status = varve_query(engine, request, &answer, error);
+    if (status == VARVE_OK) {
+        varve_answer_write_json(&answer, json);
+    }
+    varve_answer_fini(&answer);
+    return status;
+}
+
 /*
  * Asks until the read models have reached the position: as long as they are getting on, however far
  * they have to go.
  */
 static varve_status ask_patiently(const struct call *call, varve_engine *engine, varve_query_request *request,
-                                  varve_answer *answer, varve_error *error)
+                                  varve_buf *json, varve_error *error)
 {
     struct progress progress;
     uint64_t before = 0;
@@ -38,7 +54,7 @@ static varve_status ask_patiently(const struct call *call, varve_engine *engine,
     progress_init(&progress, "catching up", call->quiet);
     for (int looks = 0; status == VARVE_TIMEOUT && looks < LOOKS_MAX; looks++) {
         struct movement movement = { 0 };
-        status = varve_query(engine, request, answer, error);
+        status = ask_once(call, engine, request, json, error);
         if (status != VARVE_TIMEOUT ||
             varve_projection_list(engine, (varve_str){ 0 }, add_projection, &movement, NULL) < 0) {
             break;
@@ -55,19 +71,14 @@ static varve_status ask_local(const struct call *call, varve_query_request *requ
                               varve_error *error)
 {
     struct local local = { 0 };
-    varve_answer answer = { 0 };
     varve_status status = local_open(&local, call, LOCAL_CATCH_UP, error);
     if (status == VARVE_OK && !local.read_only && call_option(call, OPTION_AFTER_POSITION) == NULL) {
         status = varve_store_head(varve_engine_store(local.engine), &request->after_position, error);
     }
     if (status == VARVE_OK) {
-        status = local.read_only ? varve_query(local.engine, request, &answer, error)
-                                 : ask_patiently(call, local.engine, request, &answer, error);
+        status = local.read_only ? ask_once(call, local.engine, request, json, error)
+                                 : ask_patiently(call, local.engine, request, json, error);
     }
-    if (status == VARVE_OK) {
-        varve_answer_write_json(&answer, json);
-    }
-    varve_answer_fini(&answer);
     local_close(&local);
     return status;
 }
@@ -90,6 +101,9 @@ static varve_status ask_remote(const struct call *call, const varve_query_reques
     if (request->cursor.len > 0) {
         remote_parameter(&path, "cursor", request->cursor);
     }
+    if (call_option(call, OPTION_EXPLAIN) != NULL) {
+        remote_parameter(&path, "explain", VARVE_STR("true"));
+    }
     varve_status status = path.failed
                               ? varve_error_set(error, VARVE_NOMEM, "out of memory for a request")
                               : remote_ask(call->server, varve_buf_view(&path), NULL, (varve_str){ 0 }, json, error);
@@ -100,6 +114,9 @@ static varve_status ask_remote(const struct call *call, const varve_query_reques
 /* Prints the rows; where the document is not printed whole, what else it says goes to standard error. */
 static varve_status print_answer(const struct call *call, varve_str json, varve_error *error)
 {
+    if (call_option(call, OPTION_EXPLAIN) != NULL) {
+        return output_document(&call->output, json, error);
+    }
     varve_status status = output_list(&call->output, json, "rows", NULL, error);
     if (status != VARVE_OK || call->quiet || call->output.format == OUTPUT_JSON) {
         return status;

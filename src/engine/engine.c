@@ -329,6 +329,13 @@ varve_status varve_query(varve_engine *engine, const varve_query_request *reques
     return status < 0 ? status : models_query(engine->models, request, answer, error);
 }
 
+varve_status varve_query_explain(varve_engine *engine, const varve_query_request *request, varve_buf *out,
+                                 varve_error *error)
+{
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : models_explain(engine->models, request, out, error);
+}
+
 varve_status varve_query_wait(varve_engine *engine, varve_str name, uint64_t after_position, uint32_t wait_ms,
                               varve_query_ready ready, void *ctx, varve_error *error)
 {

@@ -42,7 +42,11 @@ static void add_bytes(varve_str bytes, varve_buf *out)
 
 void answer_add_row(const struct sql_driver *sql, struct sql_statement *statement, varve_buf *rows)
 {
-    int count = sql->column_count(statement);
+    answer_add_columns(sql, statement, sql->column_count(statement), rows);
+}
+
+void answer_add_columns(const struct sql_driver *sql, struct sql_statement *statement, int count, varve_buf *rows)
+{
     varve_buf_add(rows, "{", 1);
     for (int i = 0; i < count; i++) {
         struct sql_value value;

@@ -107,7 +107,7 @@ static void read_keyword(struct reading *reading)
         reading->by = here + reading->word.text.len;
         reading->cut = NULL;
         reading->clauses->before = (varve_str){ reading->start, (size_t)(reading->last.text.ptr - reading->start) };
-    } else if (any_of(reading->word, cuts) && reading->listed && reading->cut == NULL) {
+    } else if (any_of(reading->word, cuts) && reading->cut == NULL) {
         reading->cut = here;
     } else if (any_of(reading->word, locks) && word_is(reading->last, "FOR")) {
         refuse(reading, "a query locks no rows");

@@ -539,6 +539,32 @@ static varve_status wait_in_slices(struct models *models, struct query *query, c
     return status;
 }
 
+/* Waits for after_position, if there is one. */
+static varve_status wait_until(struct models *models, struct query *query, const varve_query_request *request,
+                               uint64_t deadline_ns, const atomic_bool *stopping, varve_error *error)
+{
+    if (request->after_position == 0) {
+        return VARVE_OK;
+    }
+    uint64_t end = clock_ns() + (request->wait_ms == 0 ? QUERY_WAIT_MS : request->wait_ms) * UINT64_C(1000000);
+    varve_status status = query_check_request(query, request, error);
+    return status < 0
+               ? status
+               : wait_in_slices(models, query, request, end < deadline_ns ? end : deadline_ns, stopping, error);
+}
+
+varve_status models_explain(struct models *models, const varve_query_request *request, varve_buf *out,
+                            varve_error *error)
+{
+    static const atomic_bool never;
+    struct query *query = find_query(models, request->name);
+    if (query == NULL) {
+        return no_such_query(request->name, error);
+    }
+    varve_status status = wait_until(models, query, request, UINT64_MAX, &never, error);
+    return status < 0 ? status : query_explain(query, request, QUERY_TIME_MS, out, error);
+}
+
 varve_status models_query_until(struct models *models, const varve_query_request *request, uint64_t deadline_ns,
                                 const atomic_bool *stopping, varve_answer *answer, varve_error *error)
 {
@@ -546,14 +572,7 @@ varve_status models_query_until(struct models *models, const varve_query_request
     if (query == NULL) {
         return no_such_query(request->name, error);
     }
-    varve_status status = VARVE_OK;
-    if (request->after_position > 0) {
-        uint64_t end = clock_ns() + (request->wait_ms == 0 ? QUERY_WAIT_MS : request->wait_ms) * UINT64_C(1000000);
-        status = query_check_request(query, request, error);
-        if (status == VARVE_OK) {
-            status = wait_in_slices(models, query, request, end < deadline_ns ? end : deadline_ns, stopping, error);
-        }
-    }
+    varve_status status = wait_until(models, query, request, deadline_ns, stopping, error);
     return status < 0 ? status : query_ask(query, request, left_ms(deadline_ns, QUERY_TIME_MS), answer, error);
 }
 

@@ -38,6 +38,8 @@ varve_status models_list(struct models *models, varve_str name, varve_projection
 varve_status models_rebuild(struct models *models, varve_str name, varve_error *error);
 varve_status models_query(struct models *models, const varve_query_request *request, varve_answer *answer,
                           varve_error *error);
+varve_status models_explain(struct models *models, const varve_query_request *request, varve_buf *out,
+                            varve_error *error);
 /* As models_query, until `deadline_ns` (clock_ns) at most; waiting ends soon after `*stopping` was set, unavailable. */
 varve_status models_query_until(struct models *models, const varve_query_request *request, uint64_t deadline_ns,
                                 const atomic_bool *stopping, varve_answer *answer, varve_error *error);

@@ -6,17 +6,20 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "query/answer.h"
+#include "base/crc32c.h"
+#include "query/explain.h"
+#include "query/page.h"
 #include "query/request.h"
 #include "query/statement.h"
 
-enum { IDLE_READERS_MAX = 4, OPEN_ATTEMPTS = 8, ANSWER_BYTES_MAX = 64 << 20 };
+enum { IDLE_READERS_MAX = 4, OPEN_ATTEMPTS = 8, ANSWER_BYTES_MAX = 16 << 20 };
 
 struct query {
     struct sqlfile *file;
     const struct reader_home *home;
-    varve_buf text; /* the statement, with LIMIT and OFFSET behind it when it takes them */
-    bool paged;     /* it does: a statement with a LIMIT of its own does not, and is paged by stepping over rows */
+    struct paging paging;
+    varve_buf text; /* the statement of the first page */
+    uint32_t salt;  /* of cursors: a checksum over it */
     pthread_mutex_t lock;
     struct reader *idle;
     size_t idle_count;
@@ -48,6 +51,7 @@ void query_free(struct query *query)
         query_forget(query);
         pthread_mutex_destroy(&query->lock);
         varve_buf_fini(&query->text);
+        paging_fini(&query->paging);
         sqlfile_free(query->file);
         free(query);
     }
@@ -78,27 +82,27 @@ varve_status query_check(struct query *query, struct sql_session *session, varve
 {
     const struct sql_driver *sql = query->home->place.sql;
     struct sql_statement *statement = NULL;
-    varve_status status =
-        statement_prepare(&statement, query->file, statement_of(query), sql, session, SQL_QUESTION, error);
+    varve_status status = request_check_defaults(query->file, error);
+    if (status == VARVE_OK) {
+        status = statement_prepare(&statement, query->file, statement_of(query), sql, session, SQL_QUESTION, error);
+    }
     if (status == VARVE_OK) {
         status = check_columns(query, statement, error);
+    }
+    if (status == VARVE_OK) {
+        paging_fini(&query->paging);
+        status = paging_init(&query->paging, query->file, sql, session, statement, error);
     }
     sql->finalize(statement);
     if (status < 0) {
         return status;
     }
     varve_buf_reset(&query->text);
-    varve_buf_str(&query->text, statement_of(query)->text);
-    size_t plain = query->text.len;
-    varve_buf_str(&query->text, VARVE_STR("\nLIMIT :varve_limit OFFSET :varve_offset"));
+    paging_write_first(&query->paging, &query->text);
     if (query->text.failed) {
         return varve_error_set(error, VARVE_NOMEM, "no memory for a query");
     }
-    query->paged = sql->prepare(&statement, session, varve_buf_view(&query->text), SQL_QUESTION, NULL) == VARVE_OK;
-    sql->finalize(statement);
-    if (!query->paged) {
-        query->text.len = plain;
-    }
+    query->salt = crc32c(0, query->text.ptr, query->text.len);
     return VARVE_OK;
 }
 
@@ -174,68 +178,6 @@ varve_status query_position(struct query *query, uint64_t *position, varve_error
     return status;
 }
 
-/* One page: which rows, and what it is asked with. */
-struct page {
-    struct sql_value *values; /* the declared parameters */
-    uint64_t offset;
-    uint32_t limit;
-    bool more; /* there are rows after it */
-};
-
-static varve_status bind_all(const struct query *query, struct sql_statement *statement, const struct page *page,
-                             varve_error *error)
-{
-    const struct sql_driver *sql = query->home->place.sql;
-    varve_status status = VARVE_OK;
-    int parameter = 0;
-    const struct sqlfile_placeholder *place = statement_of(query)->placeholders;
-    for (; status == VARVE_OK && place != NULL; place = place->next) {
-        status = sql->bind(statement, ++parameter, &page->values[place->param], error);
-    }
-    if (status == VARVE_OK && query->paged) {
-        /* One row more than the page tells whether there is another page. */
-        const struct sql_value limit = { .kind = SQL_INTEGER, .integer = (int64_t)page->limit + 1 };
-        const struct sql_value offset = { .kind = SQL_INTEGER, .integer = (int64_t)page->offset };
-        status = sql->bind(statement, sql->parameter(statement, "varve_limit"), &limit, error);
-        if (status == VARVE_OK) {
-            status = sql->bind(statement, sql->parameter(statement, "varve_offset"), &offset, error);
-        }
-    }
-    return status;
-}
-
-static varve_status read_rows(const struct query *query, struct sql_statement *statement, struct page *page,
-                              varve_buf *rows, size_t *count, varve_error *error)
-{
-    const struct sql_driver *sql = query->home->place.sql;
-    uint64_t skip = query->paged ? 0 : page->offset;
-    varve_status status = bind_all(query, statement, page, error);
-    varve_buf_add(rows, "[", 1);
-    while (status == VARVE_OK && (status = sql->step(statement, error)) == VARVE_OK) {
-        if (skip > 0) {
-            skip--;
-            continue;
-        }
-        if (*count == page->limit) {
-            page->more = true;
-            break;
-        }
-        if (*count > 0) {
-            varve_buf_add(rows, ",", 1);
-        }
-        answer_add_row(sql, statement, rows);
-        (*count)++;
-        if (rows->failed) {
-            status = varve_error_set(error, VARVE_NOMEM, "no memory for the answer");
-        } else if (rows->len > ANSWER_BYTES_MAX) {
-            status = varve_error_set(error, VARVE_TOO_LARGE, "the page is over %d bytes", (int)ANSWER_BYTES_MAX);
-        }
-    }
-    varve_buf_add(rows, "]", 1);
-    sql->reset(statement);
-    return status < 0 ? status : VARVE_OK;
-}
-
 /* What the database says becomes what varve_query says. */
 static varve_status translate(const struct query *query, uint32_t limit_ms, varve_status status, varve_error *error)
 {
@@ -258,27 +200,48 @@ static varve_status translate(const struct query *query, uint32_t limit_ms, varv
     }
 }
 
-/* Reads what is asked for into a page, whose values are freed by the caller. */
-static varve_status read_request(const struct query *query, const varve_query_request *request, struct page *page,
+/* What a request asks for. Starts zeroed, ends with asked_fini. */
+struct asked {
+    struct page page;
+    struct sql_value *values;
+    struct arena arena;
+};
+
+static void asked_fini(struct asked *asked)
+{
+    page_fini(&asked->page);
+    free(asked->values);
+    arena_fini(&asked->arena);
+}
+
+static varve_status read_request(const struct query *query, const varve_query_request *request, struct asked *asked,
                                  varve_error *error)
 {
-    *page = (struct page){ .limit = request->limit == 0 ? QUERY_LIMIT_DEFAULT : request->limit };
-    page->values = calloc(query->file->param_count + 1, sizeof *page->values);
-    if (page->values == NULL) {
+    struct page *page = &asked->page;
+    *page = (struct page){ .paging = &query->paging,
+                           .own = statement_of(query),
+                           .limit = request->limit == 0 ? QUERY_LIMIT_DEFAULT : request->limit,
+                           .bytes_max = ANSWER_BYTES_MAX };
+    page->values = asked->values = calloc(query->file->param_count + 1, sizeof *asked->values);
+    if (asked->values == NULL) {
         return varve_error_set(error, VARVE_NOMEM, "no memory to ask a query");
     }
     if (page->limit > QUERY_LIMIT_MAX) {
         return varve_error_set(error, VARVE_INVALID, "limit is at most %d", QUERY_LIMIT_MAX);
     }
-    varve_status status = request_read_params(query->file, request, page->values, error);
-    return status < 0 ? status : request_read_cursor(query->file, request, &page->offset, error);
+    varve_status status = request_read_params(query->file, request, &asked->arena, asked->values, error);
+    if (status < 0) {
+        return status;
+    }
+    page->salt = query->salt ^ request_salt(query->file, request);
+    return cursor_read(&page->cursor, request->cursor, page->salt, query->paging.term_count, error);
 }
 
 varve_status query_check_request(const struct query *query, const varve_query_request *request, varve_error *error)
 {
-    struct page page;
-    varve_status status = read_request(query, request, &page, error);
-    free(page.values);
+    struct asked asked = { 0 };
+    varve_status status = read_request(query, request, &asked, error);
+    asked_fini(&asked);
     return status;
 }
 
@@ -286,11 +249,10 @@ varve_status query_ask(struct query *query, const varve_query_request *request, 
                        varve_error *error)
 {
     struct reader *reader = NULL;
-    varve_buf rows = { 0 };
-    char cursor[REQUEST_CURSOR_BYTES] = "";
-    struct page page;
+    struct asked asked = { 0 };
+    struct page *page = &asked.page;
     *answer = (varve_answer){ 0 };
-    varve_status status = read_request(query, request, &page, error);
+    varve_status status = read_request(query, request, &asked, error);
     if (status == VARVE_OK) {
         status = take_reader(query, limit_ms, &reader, &answer->position, error);
     }
@@ -298,30 +260,46 @@ varve_status query_ask(struct query *query, const varve_query_request *request, 
         goto done;
     }
     ASSERT(reader != NULL);
-    status = read_rows(query, reader->question, &page, &rows, &answer->row_count, error);
+    status = page_read(page, reader, error);
     give_back(query, reader);
     if (status < 0) {
         status = translate(query, limit_ms, status, error);
         goto done;
     }
-    size_t end = rows.len;
-    if (page.more) {
-        request_write_cursor(query->file, request, page.offset + page.limit, cursor);
-        varve_buf_str(&rows, varve_str_of(cursor));
-    }
-    if (rows.failed) {
+    size_t end = page->rows.len;
+    varve_buf_str(&page->rows, varve_buf_view(&page->next));
+    if (page->rows.failed) {
         status = varve_error_set(error, VARVE_NOMEM, "no memory for the answer");
         goto done;
     }
-    answer->rows = (varve_str){ rows.ptr, end };
-    answer->next = (varve_str){ rows.ptr + end, rows.len - end };
-    answer->memory = rows.ptr;
-    rows = (varve_buf){ 0 };
+    answer->row_count = page->count;
+    answer->rows = (varve_str){ page->rows.ptr, end };
+    answer->next = (varve_str){ page->rows.ptr + end, page->rows.len - end };
+    answer->memory = page->rows.ptr;
+    page->rows = (varve_buf){ 0 };
 done:
     if (status < 0) {
         varve_answer_fini(answer);
     }
-    varve_buf_fini(&rows);
-    free(page.values);
+    asked_fini(&asked);
+    return status;
+}
+
+varve_status query_explain(struct query *query, const varve_query_request *request, uint32_t limit_ms, varve_buf *out,
+                           varve_error *error)
+{
+    struct reader *reader = NULL;
+    struct asked asked = { 0 };
+    uint64_t position = 0;
+    varve_status status = read_request(query, request, &asked, error);
+    if (status == VARVE_OK) {
+        status = take_reader(query, limit_ms, &reader, &position, error);
+    }
+    if (status == VARVE_OK) {
+        status = explain_page(&asked.page, reader, position, out, error);
+        give_back(query, reader);
+        status = status < 0 ? translate(query, limit_ms, status, error) : status;
+    }
+    asked_fini(&asked);
     return status;
 }

@@ -2,9 +2,9 @@
 /*
  * A named query: its file, its parameters, its pages and its pool of readers. Any threads.
  *
- * A page is cut out of the ordered rows by count: it begins after as many rows as the pages before
- * had. Each page is one snapshot, but rows that come or go between two requests shift the later
- * pages, so that a row may be seen twice or not at all.
+ * A page begins behind the values of the last row of the page before (paging.h): rows that come or go elsewhere shift
+ * nothing, and a page deep in the rows is as quick as the first where an index gives them in order. Each page is one
+ * snapshot.
  */
 #ifndef VARVE_QUERY_QUERY_H
 #define VARVE_QUERY_QUERY_H
@@ -33,6 +33,10 @@ varve_status query_check_request(const struct query *query, const varve_query_re
 /* As varve_query, without waiting for after_position, for `limit_ms` at most. */
 varve_status query_ask(struct query *query, const varve_query_request *request, uint32_t limit_ms, varve_answer *answer,
                        varve_error *error);
+
+/* As varve_query_explain, without waiting for after_position. */
+varve_status query_explain(struct query *query, const varve_query_request *request, uint32_t limit_ms, varve_buf *out,
+                           varve_error *error);
 
 /* The smallest checkpoint of the models it reads, from their files. */
 varve_status query_position(struct query *query, uint64_t *position, varve_error *error);

@@ -88,6 +88,10 @@ void reader_close(struct reader *reader)
         for (size_t i = 0; i < SQLFILE_READS_MAX; i++) {
             sql->finalize(reader->checkpoints[i]);
         }
+        for (size_t i = 0; i < READER_PARTS_MAX; i++) {
+            sql->finalize(reader->parts[i].statement);
+            free(reader->parts[i].text);
+        }
         sql->finalize(reader->question);
         sql->finalize(reader->lookup);
         sql->close(reader->session);
@@ -136,4 +140,29 @@ void reader_end(struct reader *reader)
 {
     reader->home->place.sql->rollback(reader->session);
     reader->home->place.sql->set_time_limit(reader->session, 0);
+}
+
+varve_status reader_prepare(struct reader *reader, varve_str text, struct sql_statement **statement,
+                            varve_error *error)
+{
+    const struct sql_driver *sql = reader->home->place.sql;
+    for (size_t i = 0; i < READER_PARTS_MAX; i++) {
+        if (reader->parts[i].text != NULL && varve_str_is(text, reader->parts[i].text)) {
+            *statement = reader->parts[i].statement;
+            return VARVE_OK;
+        }
+    }
+    struct reader_part *part = &reader->parts[reader->part_count++ % READER_PARTS_MAX];
+    sql->finalize(part->statement);
+    free(part->text);
+    *part = (struct reader_part){ .text = strndup(text.ptr, text.len) };
+    varve_status status = part->text == NULL
+                              ? varve_error_set(error, VARVE_NOMEM, "no memory to ask a query")
+                              : sql->prepare(&part->statement, reader->session, text, SQL_QUESTION, error);
+    if (status < 0) {
+        free(part->text);
+        *part = (struct reader_part){ 0 };
+    }
+    *statement = part->statement;
+    return status;
 }

@@ -20,12 +20,22 @@ struct reader_home {
     varve_store *store; /* whose history positions belong to */
 };
 
+/* The statement of a part of pages (paging.h), prepared; a reader keeps the latest few. */
+#define READER_PARTS_MAX 6u
+
+struct reader_part {
+    char *text;
+    struct sql_statement *statement;
+};
+
 struct reader {
     struct reader *next; /* the pool's */
     const struct reader_home *home;
     const struct sqlfile *file;
     struct sql_session *session;
     struct sql_statement *question;
+    struct reader_part parts[READER_PARTS_MAX];
+    size_t part_count; /* that were ever prepared */
     struct sql_statement *checkpoints[SQLFILE_READS_MAX];
     uint64_t numbers[SQLFILE_READS_MAX];
     size_t attached;              /* how many of them are */
@@ -48,5 +58,9 @@ bool reader_is_current(struct reader *reader);
  */
 varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *position, varve_error *error);
 void reader_end(struct reader *reader);
+
+/* A statement that is not the question itself, prepared or found; the reader's, until it is asked for others. */
+varve_status reader_prepare(struct reader *reader, varve_str text, struct sql_statement **statement,
+                            varve_error *error);
 
 #endif

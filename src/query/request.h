@@ -9,22 +9,17 @@
 #include "sql/sql.h"
 
 /*
- * Fills `values`, one for each declared parameter in their order; texts are borrowed from the
- * request. VARVE_INVALID names a parameter that is missing, unknown, given twice or not of its type.
+ * Fills `values`, one for each declared parameter in their order; one that is not given and has a default gets that.
+ * Texts are borrowed from the request and the file, or live in `arena`. VARVE_INVALID names a parameter that is missing,
+ * unknown, given twice or not of its type, and what was given.
  */
-varve_status request_read_params(const struct sqlfile *file, const varve_query_request *request,
+varve_status request_read_params(const struct sqlfile *file, const varve_query_request *request, struct arena *arena,
                                  struct sql_value *values, varve_error *error);
 
-#define REQUEST_CURSOR_BYTES 25 /* with its terminator */
+/* Are the defaults of a file's parameters of their types? VARVE_INVALID with file:line. */
+varve_status request_check_defaults(const struct sqlfile *file, varve_error *error);
 
-/*
- * A cursor holds how many rows were seen and a checksum over that, the query's name and the
- * parameters, so that it only goes with what it was made for.
- */
-void request_write_cursor(const struct sqlfile *file, const varve_query_request *request, uint64_t offset,
-                          char cursor[REQUEST_CURSOR_BYTES]);
-/* 0 for the first page. VARVE_INVALID when it is none of ours, or another query's. */
-varve_status request_read_cursor(const struct sqlfile *file, const varve_query_request *request, uint64_t *offset,
-                                 varve_error *error);
+/* A checksum over the query's name and what its parameters are given, for a cursor that only goes with these. */
+uint32_t request_salt(const struct sqlfile *file, const varve_query_request *request);
 
 #endif

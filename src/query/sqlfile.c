@@ -215,6 +215,7 @@ static varve_status read_param(struct parser *parser, uint32_t line, varve_str r
         [SQLFILE_INTEGER] = "integer",
         [SQLFILE_NUMBER] = "number",
         [SQLFILE_BOOLEAN] = "boolean",
+        [SQLFILE_TIMESTAMP] = "timestamp",
     };
     struct sqlfile *file = parser->file;
     varve_str name = take(&rest, ' ');
@@ -223,7 +224,7 @@ static varve_status read_param(struct parser *parser, uint32_t line, varve_str r
         return status;
     }
     /* What a request for a page is made of cannot be a parameter too. */
-    static const char *const taken[] = { "limit", "cursor", "after_position", "wait_ms", NULL };
+    static const char *const taken[] = { "limit", "cursor", "after_position", "wait_ms", "explain", NULL };
     for (const char *const *word = taken; *word != NULL; word++) {
         if (varve_str_is(name, *word)) {
             return sqlfile_fail(file, line, VARVE_INVALID, parser->error, "the parameter '%s' is reserved", *word);
@@ -237,20 +238,28 @@ static varve_status read_param(struct parser *parser, uint32_t line, varve_str r
         }
     }
     rest = trim(rest);
+    bool has_default = rest.len > 0 && memchr(rest.ptr, '=', rest.len) != NULL;
+    varve_str word = has_default ? take(&rest, '=') : rest;
     enum sqlfile_type type = SQLFILE_TEXT;
-    while (type <= SQLFILE_BOOLEAN && !varve_str_is(rest, types[type])) {
+    while (type <= SQLFILE_TIMESTAMP && !varve_str_is(word, types[type])) {
         type++;
     }
-    if (type > SQLFILE_BOOLEAN) {
+    if (type > SQLFILE_TIMESTAMP) {
         return sqlfile_fail(file, line, VARVE_INVALID, parser->error,
-                            "@param wants a name and a type: text, integer, number or boolean");
+                            "@param wants a name, a type (text, integer, number, boolean or timestamp), and perhaps "
+                            "= and a default, or null");
     }
     *end = arena_array(&file->arena, 1, sizeof **end);
     if (*end == NULL) {
         return no_memory(parser);
     }
-    (*end)->name = name;
-    (*end)->type = type;
+    rest = trim(rest);
+    **end = (struct sqlfile_param){ .name = name,
+                                    .type = type,
+                                    .line = line,
+                                    .has_default = has_default,
+                                    .default_null = has_default && varve_str_is(rest, "null"),
+                                    .default_value = rest };
     file->param_count++;
     return VARVE_OK;
 }

@@ -4,7 +4,7 @@
  *
  * A directive is a comment that stands alone on its line and begins with '@'. A projection has
  * `@projection NAME`, `@version N`, one `@create` section and `@on Type[, Type…]` sections; a query
- * has `@query NAME`, `@reads a[, b…]`, `@param name type` and one statement. A line `@sqlite` or
+ * has `@query NAME`, `@reads a[, b…]`, `@param name type [= default]` and one statement. A line `@sqlite` or
  * `@postgres` says that what follows, up to the next directive, is for that dialect only.
  *
  * Placeholders become the parameters :p1, :p2 … of the statement, in order of first use. Quoted
@@ -57,12 +57,16 @@ struct sqlfile_section {
     struct sqlfile_statement *statements;
 };
 
-enum sqlfile_type { SQLFILE_TEXT, SQLFILE_INTEGER, SQLFILE_NUMBER, SQLFILE_BOOLEAN };
+enum sqlfile_type { SQLFILE_TEXT, SQLFILE_INTEGER, SQLFILE_NUMBER, SQLFILE_BOOLEAN, SQLFILE_TIMESTAMP };
 
 struct sqlfile_param {
     struct sqlfile_param *next;
     varve_str name;
     enum sqlfile_type type;
+    uint32_t line;
+    bool has_default;
+    bool default_null; /* it is NULL */
+    varve_str default_value;
 };
 
 /* Memory is the arena's. Read-only once parsed, so any threads may look at it. */

@@ -5,7 +5,17 @@
 /* The parameters that are not the query's own. */
 static bool is_reserved(varve_str name)
 {
-    return varve_str_is(name, "limit") || varve_str_is(name, "cursor") || varve_str_is(name, "after_position");
+    return varve_str_is(name, "limit") || varve_str_is(name, "cursor") || varve_str_is(name, "after_position") ||
+           varve_str_is(name, "explain");
+}
+
+static varve_status read_explain(const struct target *target, bool *explain, varve_error *error)
+{
+    const varve_query_param *given = target_param(target, "explain");
+    *explain = given != NULL && varve_str_is(given->value, "true");
+    if (given != NULL && !*explain && !varve_str_is(given->value, "false"))
+        return varve_error_set(error, VARVE_INVALID, "'explain' is true or false");
+    return VARVE_OK;
 }
 
 static varve_status read_request(const struct target *target, varve_query_param params[TARGET_PARAMS_MAX],
@@ -35,8 +45,14 @@ static void ask(struct job *job)
     varve_answer answer = { 0 };
     varve_error error = { 0 };
     varve_status status = read_request(&request->target, params, &query, &error);
-    if (status >= 0) status = varve_query(request->backend->engine, &query, &answer, &error);
-    if (status >= 0) varve_answer_write_json(&answer, &request->answer.body);
+    bool explain = false;
+    if (status >= 0) status = read_explain(&request->target, &explain, &error);
+    if (status >= 0 && explain) {
+        status = varve_query_explain(request->backend->engine, &query, &request->answer.body, &error);
+    } else if (status >= 0) {
+        status = varve_query(request->backend->engine, &query, &answer, &error);
+        if (status >= 0) varve_answer_write_json(&answer, &request->answer.body);
+    }
     varve_answer_fini(&answer);
     if (status < 0) {
         request_fail(request, status, &error);

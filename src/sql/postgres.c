@@ -304,6 +304,7 @@ static void session_set_time_limit(struct sql_session *session, uint32_t limit_m
 const struct sql_driver sql_postgres = {
     .name = "postgres",
     .capabilities = SQL_ATTACHES | SQL_IN_A_SCHEMA,
+    .explain = "EXPLAIN ",
     .open = session_open,
     .close = session_close,
     .attach = session_attach,
@@ -320,6 +321,7 @@ const struct sql_driver sql_postgres = {
     .column_count = postgres_statement_column_count,
     .column_name = postgres_statement_column_name,
     .column = postgres_statement_column,
+    .differ = postgres_statement_differ,
     .reset = postgres_statement_reset,
     .set_time_limit = session_set_time_limit,
     .interrupt = postgres_session_cancel,

@@ -20,6 +20,9 @@ struct sql_session {
     uint32_t limit_ms;             /* asked for */
     uint32_t applied_ms, local_ms; /* what the server was told: for the session, for the transaction */
 
+    bool told_texts;  /* the next is known */
+    bool loose_texts; /* the database has a collation that takes different texts for equal */
+
     uint32_t connections;          /* how many there were; a statement is prepared on one of them */
     uint64_t statements;           /* for their names */
     struct sql_statement *running; /* has rows that were not read yet */
@@ -52,6 +55,8 @@ varve_status postgres_statement_step(struct sql_statement *statement, varve_erro
 int postgres_statement_column_count(const struct sql_statement *statement);
 const char *postgres_statement_column_name(const struct sql_statement *statement, int column);
 void postgres_statement_column(struct sql_statement *statement, int column, struct sql_value *value);
+bool postgres_statement_differ(const struct sql_statement *statement, int column, const struct sql_value *a,
+                               const struct sql_value *b);
 void postgres_statement_reset(struct sql_statement *statement);
 /* Drops the rows that are still to come: another statement wants the connection. A step then fails. */
 void postgres_statement_cut(struct sql_statement *statement);

@@ -109,6 +109,19 @@ static void statement_free(struct sql_statement *statement)
     free(statement);
 }
 
+/* Whether texts that differ may be equal here, for postgres_statement_differ, which cannot ask. */
+static varve_status ask_about_texts(struct sql_session *session, varve_error *error)
+{
+    PGresult *result =
+        PQexec(session->connection, "SELECT 1 FROM pg_collation WHERE NOT collisdeterministic LIMIT 1");
+    varve_status status =
+        PQresultStatus(result) == PGRES_TUPLES_OK ? VARVE_OK : postgres_failure(session->connection, result, error);
+    session->told_texts = status == VARVE_OK;
+    session->loose_texts = PQntuples(result) > 0;
+    PQclear(result);
+    return status;
+}
+
 varve_status postgres_statement_prepare(struct sql_statement **out, struct sql_session *session, varve_str text,
                                         enum sql_trust trust, varve_error *error)
 {
@@ -121,6 +134,7 @@ varve_status postgres_statement_prepare(struct sql_statement **out, struct sql_s
     varve_status status =
         postgres_text_read(&statement->text, text, trust, session->attached, session->attached_count, error);
     if (status == VARVE_OK) status = postgres_session_ready(session, error);
+    if (status == VARVE_OK && trust == SQL_QUESTION && !session->told_texts) status = ask_about_texts(session, error);
     if (status == VARVE_OK) status = prepare_on_server(statement, error);
     if (status == VARVE_OK) status = make_parameters(statement, error);
     if (status < 0) {
@@ -270,6 +284,12 @@ const char *postgres_statement_column_name(const struct sql_statement *statement
 void postgres_statement_column(struct sql_statement *statement, int column, struct sql_value *value)
 {
     postgres_value_read(statement->row, 0, column, &statement->arena, value);
+}
+
+bool postgres_statement_differ(const struct sql_statement *statement, int column, const struct sql_value *a,
+                               const struct sql_value *b)
+{
+    return postgres_value_differ(PQftype(statement->description, column), statement->session->loose_texts, a, b);
 }
 
 void postgres_statement_reset(struct sql_statement *statement)

@@ -12,6 +12,7 @@
 enum {
     BOOL = 16,
     BYTEA = 17,
+    NAME = 19,
     INT8 = 20,
     INT2 = 21,
     INT4 = 23,
@@ -22,7 +23,12 @@ enum {
     FLOAT8 = 701,
     BPCHAR = 1042,
     VARCHAR = 1043,
+    DATE = 1082,
+    TIME = 1083,
+    TIMESTAMP = 1114,
+    TIMESTAMPTZ = 1184,
     NUMERIC = 1700,
+    UUID = 2950,
     JSONB = 3802,
 };
 
@@ -190,5 +196,36 @@ void postgres_value_read(const PGresult *result, int row, int column, struct are
         break;
     default:
         break;
+    }
+}
+
+bool postgres_value_differ(Oid type, bool loose, const struct sql_value *a, const struct sql_value *b)
+{
+    if (a->kind == SQL_NULL || b->kind == SQL_NULL) return a->kind != b->kind;
+    switch (type) {
+    case BOOL:
+    case INT2:
+    case INT4:
+    case INT8:
+    case OID:
+        return a->integer != b->integer;
+    case FLOAT4:
+    case FLOAT8:
+        return a->real < b->real || a->real > b->real;
+    case TEXT:
+    case VARCHAR:
+        return !loose && !varve_str_eq(a->text, b->text);
+    case BYTEA:
+    case NAME:
+    case DATE:
+    case TIME:
+    case TIMESTAMP:
+    case TIMESTAMPTZ:
+    case UUID:
+        return !varve_str_eq(a->text, b->text);
+    case NUMERIC: /* 1.0 is 1.00 */
+        return a->kind == SQL_INTEGER && b->kind == SQL_INTEGER && a->integer != b->integer;
+    default:
+        return false;
     }
 }

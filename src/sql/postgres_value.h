@@ -32,4 +32,10 @@ varve_status postgres_value_bind(struct postgres_parameter *parameter, const str
  */
 void postgres_value_read(const PGresult *result, int row, int column, struct arena *arena, struct sql_value *value);
 
+/*
+ * Are two values of a column of this type, which are read from it, surely different for the server? `loose` where texts
+ * may not be told apart.
+ */
+bool postgres_value_differ(Oid type, bool loose, const struct sql_value *a, const struct sql_value *b);
+
 #endif

@@ -61,6 +61,7 @@ enum {
                                  database it is any name; "" is an empty place to attach to, shared with nobody */
     SQL_IN_A_SCHEMA = 1 << 2, /* a location is a URI whose `schema` parameter, the last one counts, names a schema */
     SQL_KEEPS_KINDS = 1 << 3, /* a value is what it was bound as; else it is what the statement's types make of it */
+    SQL_NULLS_ARE_SMALL = 1 << 4, /* ORDER BY puts NULL before everything else; else behind it */
 };
 
 #define SQL_ATTACH_MAX     10
@@ -71,6 +72,9 @@ struct sql_driver {
     unsigned capabilities;
     /* What the database adds to a location's name for files of its own, ended by NULL; NULL when it has none. */
     const char *const *side_files;
+    /* What makes a statement's plan of it: rows whose last column is a line of text; where there are four, the first
+     * two are the line's number and that of the line it belongs to. Prepared as SQL_OURS. */
+    const char *explain;
 
     /* Opens a session; `location` is copied. On failure `*session` is NULL. */
     varve_status (*open)(struct sql_session **session, const char *location, enum sql_mode mode, varve_error *error);
@@ -119,6 +123,10 @@ struct sql_driver {
     const char *(*column_name)(const struct sql_statement *statement, int column);
     /* The ready row's value (columns from 0); its text is borrowed until the next step, reset or finalize. */
     void (*column)(struct sql_statement *statement, int column, struct sql_value *value);
+    /* Two values that came from this column: true when ORDER BY and = surely tell them apart, false when they may take
+     * them for the same (as a collation does). Does not touch the ready row. */
+    bool (*differ)(const struct sql_statement *statement, int column, const struct sql_value *a,
+                   const struct sql_value *b);
     /* Makes the statement ready to run again, with its parameters unset. */
     void (*reset)(struct sql_statement *statement);
 

@@ -108,9 +108,10 @@ static int authorize(void *ctx, int action, const char *first, const char *secon
     }
     switch (action) {
     case SQLITE_SELECT:
-    case SQLITE_READ:
     case SQLITE_RECURSIVE:
         return SQLITE_OK;
+    case SQLITE_READ:
+        return session->trust == SQL_QUESTION && is_ours(first) ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_FUNCTION:
         return second != NULL && sqlite3_stricmp(second, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_INSERT:
@@ -408,6 +409,46 @@ static void statement_column(struct sql_statement *statement, int column, struct
     }
 }
 
+/* Texts that any of SQLite's collations (BINARY, NOCASE, RTRIM) takes for equal may be so here. */
+static bool texts_differ(varve_str a, varve_str b)
+{
+    while (a.len > 0 && a.ptr[a.len - 1] == ' ') {
+        a.len--;
+    }
+    while (b.len > 0 && b.ptr[b.len - 1] == ' ') {
+        b.len--;
+    }
+    return a.len != b.len || (a.len > 0 && sqlite3_strnicmp(a.ptr, b.ptr, (int)a.len) != 0);
+}
+
+static bool is_number(const struct sql_value *value)
+{
+    return value->kind == SQL_INTEGER || value->kind == SQL_REAL;
+}
+
+static double number_of(const struct sql_value *value)
+{
+    return value->kind == SQL_REAL ? value->real : (double)value->integer;
+}
+
+static bool statement_differ(const struct sql_statement *statement, int column, const struct sql_value *a,
+                             const struct sql_value *b)
+{
+    (void)statement;
+    (void)column;
+    if (a->kind == SQL_INTEGER && b->kind == SQL_INTEGER) {
+        return a->integer != b->integer;
+    }
+    if (is_number(a) && is_number(b)) {
+        double left = number_of(a), right = number_of(b);
+        return left < right || left > right;
+    }
+    if (a->kind != b->kind) {
+        return true;
+    }
+    return a->kind == SQL_TEXT ? texts_differ(a->text, b->text) : a->kind == SQL_BLOB && !varve_str_eq(a->text, b->text);
+}
+
 static void statement_reset(struct sql_statement *statement)
 {
     sqlite3_reset(statement->stmt);
@@ -456,8 +497,9 @@ static const char *const side_files[] = { "-wal", "-shm", "-journal", NULL };
 
 const struct sql_driver sql_sqlite = {
     .name = "sqlite",
-    .capabilities = SQL_ATTACHES | SQL_IN_A_FILE | SQL_KEEPS_KINDS,
+    .capabilities = SQL_ATTACHES | SQL_IN_A_FILE | SQL_KEEPS_KINDS | SQL_NULLS_ARE_SMALL,
     .side_files = side_files,
+    .explain = "EXPLAIN QUERY PLAN ",
     .open = session_open,
     .close = session_close,
     .attach = session_attach,
@@ -474,6 +516,7 @@ const struct sql_driver sql_sqlite = {
     .column_count = statement_column_count,
     .column_name = statement_column_name,
     .column = statement_column,
+    .differ = statement_differ,
     .reset = statement_reset,
     .set_time_limit = session_set_time_limit,
     .interrupt = session_interrupt,

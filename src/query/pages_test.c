@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pages of queries: whatever the order, and whatever happens between two of them. */
+#include "query/models_fixture.h"
+
+/* Events put, change and remove rows, so that a test has them come and go between two pages. */
+static const char items[] =
+    "-- @projection items\n-- @version 1\n-- @create\n"
+    "CREATE TABLE items (id BIGINT PRIMARY KEY, kind TEXT, n BIGINT, name TEXT);\n"
+    "CREATE INDEX items_by_kind ON items (kind DESC, id);\n"
+    "CREATE TABLE copies (word TEXT);\n"
+    "-- @on Put\nINSERT INTO items VALUES (:data.id, :data.kind, :data.n, :data.name);\n"
+    "-- @on Removed\nDELETE FROM items WHERE id = :data.id;\n"
+    "-- @on Copied\nINSERT INTO copies VALUES (:data.word);\n";
+
+static const char *const orders[] = {
+    "SELECT id, kind, n, name FROM items",
+    "SELECT id, name FROM items ORDER BY id",
+    "SELECT id, name FROM items ORDER BY id DESC",
+    "SELECT kind, id FROM items ORDER BY kind DESC, id",
+    "SELECT id, n FROM items ORDER BY n",
+    "SELECT id, n FROM items ORDER BY n DESC, kind",
+    "SELECT id, n FROM items ORDER BY n NULLS FIRST, kind DESC NULLS LAST",
+    "SELECT id, n FROM items ORDER BY n DESC NULLS LAST, kind NULLS FIRST",
+    "SELECT id FROM items ORDER BY n % 3 DESC, items.kind, lower(name)",
+    "SELECT i.id AS it, other.id AS more FROM items i JOIN items other ON other.n = i.n ORDER BY other.id DESC, 1",
+    "SELECT kind, count(*) AS many, sum(n) FROM items GROUP BY kind ORDER BY count(*) DESC, kind",
+    "SELECT DISTINCT kind, n FROM items ORDER BY n DESC",
+    "SELECT kind FROM items",
+    "SELECT kind, n FROM items ORDER BY 2 DESC",
+    "SELECT id AS x FROM items UNION ALL SELECT id FROM items WHERE id < 20 ORDER BY x DESC",
+    "WITH many AS (SELECT kind, id FROM items ORDER BY id) SELECT id, row_number() OVER (ORDER BY id) AS place FROM many",
+    "SELECT id, name FROM items ORDER BY name DESC LIMIT 17",
+    "VALUES (3, 'c'), (1, 'a'), (2, 'b'), (2, 'b'), (2, 'b')",
+    "SELECT word FROM copies",
+    "SELECT 1 AS one FROM copies ORDER BY word",
+    "SELECT CAST(n AS DOUBLE PRECISION) / 7 AS part, CAST(n AS NUMERIC) / 4 AS quarter, id FROM items ORDER BY 1 DESC, 2",
+};
+
+enum { ORDERS = sizeof orders / sizeof *orders, ROWS = 60 };
+
+static void add_query(struct fixture *fixture, const char *name, const char *params, const char *statement)
+{
+    varve_buf text = { 0 };
+    varve_buf_printf(&text, "-- @query %s\n-- @reads items\n%s%s", name, params, statement);
+    if (models_add_query(fixture->models, name, varve_buf_view(&text), &fixture->error) < 0) {
+        fail_msg("%s: %s", statement, fixture->error.message);
+    }
+    varve_buf_fini(&text);
+}
+
+static uint64_t put(struct fixture *fixture, int id, const char *kind, int n)
+{
+    char data[200];
+    char number[16] = "null";
+    if (n >= 0) {
+        snprintf(number, sizeof number, "%d", n);
+    }
+    snprintf(data, sizeof data, "{\"id\":%d,\"kind\":%s,\"n\":%s,\"name\":\"%s %d's\"}", id, kind, number,
+             id % 2 == 0 ? "Even" : "odd", id * 7 % 10);
+    return append(fixture, "items-1", "Put", data);
+}
+
+/* Rows with NULLs, with equal values, and some that are wholly equal. */
+static uint64_t fill(struct fixture *fixture)
+{
+    static const char *const kinds[] = { "\"a\"", "\"b\"", "null", "\"B\"", "\"it's; --\"" };
+    uint64_t position = 0;
+    for (int i = 1; i <= ROWS; i++) {
+        position = put(fixture, i, kinds[i % 5], i % 7 == 0 ? -1 : i % 11);
+        if (i % 4 == 0) {
+            position = append(fixture, "copies-1", "Copied", i % 8 == 0 ? "{\"word\":\"same\"}" : "{\"word\":null}");
+        }
+    }
+    return position;
+}
+
+static void open_items(struct fixture *fixture)
+{
+    char name[16];
+    assert_int_equal(open_models(fixture, &fixture->models, fixture->store, false), VARVE_OK);
+    if (models_add_projection(fixture->models, "items.sql", varve_str_of(items), &fixture->error) < 0) {
+        fail_msg("%s", fixture->error.message);
+    }
+    for (size_t i = 0; i < ORDERS; i++) {
+        snprintf(name, sizeof name, "q%zu", i);
+        add_query(fixture, name, "", orders[i]);
+    }
+    add_query(fixture, "by_kind", "", "SELECT kind, id FROM items ORDER BY kind DESC, id");
+    add_query(fixture, "large", "-- @param least integer = 0\n", "SELECT id, name FROM items WHERE id > :least ORDER BY id");
+    if (models_start(fixture->models, &fixture->error) < 0) {
+        fail_msg("%s", fixture->error.message);
+    }
+}
+
+static void turn(struct fixture *fixture, const char *name, uint32_t limit, uint64_t after, char cursor[4100],
+                 varve_buf *rows)
+{
+    varve_answer answer = { 0 };
+    const varve_query_request request = { .name = varve_str_of(name),
+                                          .limit = limit,
+                                          .cursor = varve_str_of(cursor),
+                                          .after_position = after,
+                                          .wait_ms = 60000 };
+    if (models_query(fixture->models, &request, &answer, &fixture->error) < 0) {
+        fail_msg("%s: %s", name, fixture->error.message);
+    }
+    assert_true(answer.row_count <= limit && (answer.row_count == limit || answer.next.len == 0));
+    if (answer.row_count > 0 && rows->len > 0) {
+        varve_buf_str(rows, VARVE_STR(","));
+    }
+    varve_buf_add(rows, answer.rows.ptr + 1, answer.rows.len - 2);
+    assert_true(answer.next.len < 4100);
+    snprintf(cursor, 4100, "%.*s", (int)answer.next.len, answer.next.ptr == NULL ? "" : answer.next.ptr);
+    varve_answer_fini(&answer);
+}
+
+/* All rows, by pages of `size`. */
+static void read_all(struct fixture *fixture, const char *name, uint32_t size, uint64_t after, varve_buf *rows)
+{
+    char cursor[4100] = "";
+    do {
+        turn(fixture, name, size, after, cursor, rows);
+    } while (*cursor != '\0');
+    varve_buf_str(rows, VARVE_STR(""));
+}
+
+static void pages_of_any_order_are_the_rows_once_each(void **state)
+{
+    struct fixture *fixture = *state;
+    static const uint32_t sizes[] = { 1, 2, 3, 7, 59 };
+    char name[16];
+    uint64_t position = fill(fixture);
+    open_items(fixture);
+    for (size_t i = 0; i < ORDERS; i++) {
+        varve_buf whole = { 0 }, pages = { 0 };
+        snprintf(name, sizeof name, "q%zu", i);
+        read_all(fixture, name, 1000, position, &whole);
+        assert_true(whole.len > 0);
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            varve_buf_reset(&pages);
+            read_all(fixture, name, sizes[j], position, &pages);
+            if (!varve_str_eq(varve_buf_view(&whole), varve_buf_view(&pages))) {
+                fail_msg("%s by %u:\n%s\n%s", orders[i], sizes[j], whole.ptr, pages.ptr);
+            }
+        }
+        varve_buf_fini(&whole);
+        varve_buf_fini(&pages);
+    }
+}
+
+/* How often the row with this id stands in the text. */
+static size_t times(const varve_buf *rows, int id)
+{
+    char field[32];
+    size_t count = 0;
+    snprintf(field, sizeof field, "\"id\":%d}", id);
+    for (const char *at = rows->ptr; (at = strstr(at, field)) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+static void rows_that_come_and_go_shift_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    char cursor[4100] = "", data[32];
+    varve_buf rows = { 0 };
+    uint64_t position = fill(fixture);
+    int made = 1000;
+    open_items(fixture);
+    do {
+        turn(fixture, "by_kind", 3, position, cursor, &rows);
+        /* Before, behind and among what was seen; and the last row that was seen goes. */
+        put(fixture, made++, "\"zzz\"", 1);
+        put(fixture, made++, "null", 1);
+        put(fixture, made++, "\"b\"", 1);
+        put(fixture, -made++, "\"b\"", 1);
+        const char *last = NULL;
+        for (const char *at = rows.ptr; (at = strstr(at, "\"id\":")) != NULL; at++) {
+            last = at;
+        }
+        snprintf(data, sizeof data, "{\"id\":%d}", (int)strtol(last + 5, NULL, 10));
+        position = append(fixture, "items-1", "Removed", data);
+    } while (*cursor != '\0' && made < 2000);
+    for (int id = 1; id <= ROWS; id++) {
+        if (times(&rows, id) != 1) {
+            fail_msg("row %d came %zu times: %s", id, times(&rows, id), rows.ptr);
+        }
+    }
+    varve_buf_fini(&rows);
+}
+
+static void a_cursor_outlives_a_rebuild(void **state)
+{
+    struct fixture *fixture = *state;
+    char cursor[4100] = "";
+    varve_buf rows = { 0 }, whole = { 0 };
+    uint64_t position = fill(fixture);
+    open_items(fixture);
+    read_all(fixture, "by_kind", 1000, position, &whole);
+    turn(fixture, "by_kind", 25, position, cursor, &rows);
+    assert_int_equal(models_rebuild(fixture->models, VARVE_STR("items"), NULL), VARVE_OK);
+    struct seen seen;
+    do {
+        seen = (struct seen){ 0 };
+        assert_int_equal(models_list(fixture->models, VARVE_STR("items"), copy_status, &seen, NULL), VARVE_OK);
+        usleep(1000);
+    } while (seen.status.rebuilding || seen.status.state != VARVE_PROJECTION_LIVE);
+    while (*cursor != '\0') {
+        turn(fixture, "by_kind", 25, position, cursor, &rows);
+    }
+    assert_string_equal(rows.ptr, whole.ptr);
+    varve_buf_fini(&rows);
+    varve_buf_fini(&whole);
+}
+
+/* A cursor has no more of a row than it takes to find what is behind it. */
+static void a_cursor_is_short(void **state)
+{
+    struct fixture *fixture = *state;
+    char cursor[4100] = "";
+    varve_buf rows = { 0 };
+    uint64_t position = fill(fixture);
+    open_items(fixture);
+    turn(fixture, "large", 20, position, cursor, &rows);
+    assert_true(strlen(cursor) > 0 && strlen(cursor) <= 28);
+    varve_buf_fini(&rows);
+}
+
+static void explained(struct fixture *fixture, const char *name, const char *cursor, varve_buf *out)
+{
+    const varve_query_request request = { .name = varve_str_of(name), .cursor = varve_str_of(cursor) };
+    varve_buf_reset(out);
+    if (models_explain(fixture->models, &request, out, &fixture->error) < 0) {
+        fail_msg("%s", fixture->error.message);
+    }
+}
+
+static void what_is_behind_a_row_is_found_by_index(void **state)
+{
+    struct fixture *fixture = *state;
+    char cursor[4100] = "", data[100];
+    varve_buf rows = { 0 }, plan = { 0 };
+    uint64_t position = 0;
+    for (int i = 1; i <= 3000; i++) {
+        snprintf(data, sizeof data, "{\"id\":%d,\"kind\":\"%d\",\"n\":1,\"name\":\"x\"}", i, i % 3);
+        position = append(fixture, "items-1", "Put", data);
+    }
+    open_items(fixture);
+    turn(fixture, "by_kind", 1000, position, cursor, &rows);
+    turn(fixture, "by_kind", 500, position, cursor, &rows);
+#ifdef VARVE_WITH_POSTGRES
+    if (!in_files(fixture)) {
+        postgres_exec(&fixture->postgres, "ANALYZE");
+    }
+#endif
+    explained(fixture, "by_kind", cursor, &plan);
+    /* Both values of the key, the second as a range. */
+    bool found = in_files(fixture)
+                     ? strstr(plan.ptr, "SEARCH items USING COVERING INDEX items_by_kind (kind=? AND id>?)") != NULL
+                     : strstr(plan.ptr, "items_by_kind") != NULL && strstr(plan.ptr, "Index Cond: ((kind =") != NULL &&
+                           strstr(plan.ptr, "AND (id >") != NULL;
+    if (!found || strstr(plan.ptr, "\"warnings\":[]") == NULL) {
+        fail_msg("%s", plan.ptr);
+    }
+    assert_non_null(strstr(plan.ptr, "\"reads\":[{\"projection\":\"items\",\"generation\":1,\"position\":3000}]"));
+    varve_buf_fini(&rows);
+    varve_buf_fini(&plan);
+}
+
+static void a_plan_that_reads_everything_is_warned_about(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_buf plan = { 0 };
+    fill(fixture);
+    open_items(fixture);
+    explained(fixture, "q4", "", &plan); /* ORDER BY n */
+    assert_non_null(strstr(plan.ptr, "\"warnings\":[\""));
+    assert_non_null(strstr(plan.ptr, "reads all of items"));
+    assert_non_null(strstr(plan.ptr, "sorts all rows"));
+    assert_non_null(strstr(plan.ptr, "\"statement\":\"WITH "));
+    explained(fixture, "large", "", &plan);
+    assert_non_null(strstr(plan.ptr, "\"parameters\":{\"p1\":\"least\"}"));
+    const varve_query_request nobody = { .name = VARVE_STR("nobody") };
+    assert_int_equal(models_explain(fixture->models, &nobody, &plan, NULL), VARVE_NOT_FOUND);
+    varve_buf_fini(&plan);
+}
+
+/* What is refused when a query is loaded, where, and how it should be written. */
+static void a_query_that_cannot_be_paged_is_refused_at_the_start(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *statement, *says;
+    } cases[] = {
+        { "SELECT DISTINCT kind FROM items\nORDER BY lower(kind)", "q.sql:4: " },
+        { "SELECT id FROM items UNION SELECT n FROM items\nORDER BY id + 1", "q.sql:" },
+        { "SELECT id FROM items FOR UPDATE", "q.sql:3: " },
+        { "SELECT id FROM items ORDER BY id;\nSELECT 1", "q.sql:4: " },
+        { "DELETE FROM items", "q.sql:3: " },
+        { "WITH gone AS (DELETE FROM items RETURNING id) SELECT id FROM gone", "q.sql:3: " },
+        { "SELECT id FROM items.varve_checkpoint", "q.sql:3: " },
+        { "SELECT position FROM items.varve_checkpoint", "q.sql:3: " },
+        { "ATTACH 'other.db' AS other", "q.sql:3: " },
+        { "PRAGMA journal_mode", "q.sql:3: " },
+        { "SELECT load_extension('x')", "q.sql:3: " },
+        { "SET statement_timeout = 0", "q.sql:3: " },
+        { "COPY items TO '/tmp/x'", "q.sql:3: " },
+        { "SELECT id INTO other FROM items", "q.sql:3: " },
+        { "EXPLAIN SELECT id FROM items", "q.sql:3: " },
+        { "VACUUM", "q.sql:3: " },
+        { "BEGIN", "q.sql:3: " },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        varve_buf text = { 0 };
+        varve_error error = { 0 };
+        varve_buf_printf(&text, "-- @query q\n-- @reads items\n%s", cases[i].statement);
+        assert_int_equal(open_models(fixture, &fixture->models, fixture->store, false), VARVE_OK);
+        varve_status status = models_add_projection(fixture->models, "items.sql", varve_str_of(items), &error);
+        assert_int_equal(status, VARVE_OK);
+        status = models_add_query(fixture->models, "q.sql", varve_buf_view(&text), &error);
+        if (status == VARVE_OK) {
+            status = models_start(fixture->models, &error);
+        }
+        if (status != VARVE_INVALID || strstr(error.message, cases[i].says) == NULL) {
+            fail_msg("%s: %s: %s", cases[i].statement, varve_status_word(status), error.message);
+        }
+        varve_buf_fini(&text);
+        stop(fixture);
+    }
+}
+
+int main(void)
+{
+    static const struct model_case tests[] = {
+        CASE(pages_of_any_order_are_the_rows_once_each),
+        CASE(rows_that_come_and_go_shift_nothing),
+        CASE(a_cursor_outlives_a_rebuild),
+        CASE(a_cursor_is_short),
+        CASE(what_is_behind_a_row_is_found_by_index),
+        CASE(a_plan_that_reads_everything_is_warned_about),
+        CASE(a_query_that_cannot_be_paged_is_refused_at_the_start),
+    };
+    return run_on_all(tests, sizeof tests / sizeof *tests);
+}
