@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Named queries: parameters, pages, answers; and how values travel from an event's JSON to an answer's. */
+#include "base/clock.h"
 #include "query/models_fixture.h"
 
 static const char kinds[] = "-- @projection counts\n-- @version 1\n-- @create\n"
@@ -168,11 +169,12 @@ static void a_wrong_request_is_refused_and_says_why(void **state)
         { "i", "1.5", "b", "true", "", 0, "'i' is not an integer" },
         { "i", " 1", "b", "true", "", 0, "'i' is not an integer" },
         { "i", "9223372036854775808", "b", "true", "", 0, "'i' is not an integer" },
-        { "i", "1 OR 1=1", "b", "true", "", 0, "'i' is not an integer" },
+        { "i", "1 OR 1=1", "b", "true", "", 0, "'i' is not an integer of 64 bits: '1 OR 1=1'" },
         { "i", "1", "b", "yes", "", 0, "'b' is not true or false" },
         { "i", "1", "b", "true", "", 1001, "limit is at most 1000" },
         { "i", "1", "b", "true", "x", 0, "cursor" },
         { "i", "1", "b", "true", "000000000000000000000014", 0, "cursor" },
+        { "i", "1", "b", "true", "AAAAAAAAAAAAAAAAAAAAAA==", 0, "cursor" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const varve_query_param params[] = { { varve_str_of(cases[i].name), varve_str_of(cases[i].value) },
@@ -234,6 +236,116 @@ static void sql_in_values_is_text(void **state)
     uint64_t position = append(fixture, "s-1", "Seen", "{\"v\":\"x'); DROP TABLE notes; --\"}");
     assert_string_equal(ask(fixture, "q", evil, position), "[{\"value\":\"x'); DROP TABLE notes; --\"}]");
     assert_string_equal(ask(fixture, "q", "' OR '1'='1", position), "[]");
+}
+
+static void parameters_have_defaults_and_times(void **state)
+{
+    struct fixture *fixture = *state;
+    open_with(fixture, notes,
+              "-- @query q\n-- @reads counts\n-- @param stream text = null\n-- @param word text = a word\n"
+              "-- @param n integer = -3\n-- @param at timestamp = 2026-01-02T03:04:05+01:00\n"
+              "SELECT :word AS word, CAST(:n AS INTEGER) AS n, CAST(:at AS TEXT) AS at,"
+              " CASE WHEN CAST(:stream AS TEXT) IS NULL THEN 1 ELSE 0 END AS missing");
+    assert_string_equal(ask(fixture, "q", NULL, 0), "[{\"word\":\"a word\",\"n\":-3,"
+                                                    "\"at\":\"2026-01-02T02:04:05.000000Z\",\"missing\":1}]");
+    assert_string_equal(ask(fixture, "q", "", 0), "[{\"word\":\"a word\",\"n\":-3,"
+                                                  "\"at\":\"2026-01-02T02:04:05.000000Z\",\"missing\":0}]");
+    const varve_query_param params[] = { { VARVE_STR("at"), VARVE_STR("yesterday") } };
+    const varve_query_request request = { .name = VARVE_STR("q"), .params = params, .param_count = 1 };
+    varve_answer answer = { 0 };
+    assert_int_equal(models_query(fixture->models, &request, &answer, &fixture->error), VARVE_INVALID);
+    assert_non_null(strstr(fixture->error.message, "'at' is not a time such as 2026-01-31T23:59:59Z: 'yesterday'"));
+    stop(fixture);
+    static const char *const bad[] = { "-- @param n integer = x", "-- @param n boolean =", "-- @param n timestamp = now" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "-- @query q\n-- @reads counts\n%s\nSELECT :n AS n", bad[i]);
+        assert_int_equal(open_models(fixture, &fixture->models, fixture->store, false), VARVE_OK);
+        assert_int_equal(models_add_projection(fixture->models, "p.sql", varve_str_of(notes), NULL), VARVE_OK);
+        assert_int_equal(models_add_query(fixture->models, "q.sql", varve_str_of(text), NULL), VARVE_OK);
+        assert_int_equal(models_start(fixture->models, &fixture->error), VARVE_INVALID);
+        assert_non_null(strstr(fixture->error.message, "q.sql:3: the default of parameter 'n'"));
+        stop(fixture);
+    }
+}
+
+/* Whatever SQL stands in whatever parameter, it is a value or refused, and the model is as it was. */
+static void sql_in_every_parameter(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const evil[] = {
+        "'; DROP TABLE notes; --",
+        "1; DELETE FROM notes",
+        "1 OR 1=1",
+        "') UNION SELECT value FROM notes --",
+        "\"; ATTACH 'x' AS y; --",
+        "$1",
+        ":p1",
+        "E'\\'' OR true --",
+        "$$; DROP TABLE notes; $$",
+        "/* */ 1",
+        "null",
+        "x' OR value IS NOT NULL OR '",
+    };
+    static const char *const names[] = { "t", "i", "n", "b", "at" };
+    open_with(fixture, notes,
+              "-- @query q\n-- @reads counts\n-- @param t text = none\n-- @param i integer = 0\n-- @param n number = 0\n"
+              "-- @param b boolean = false\n-- @param at timestamp = 2026-01-01T00:00:00Z\n"
+              "SELECT value FROM notes WHERE value = :t OR id = :i OR id = :n * 100 OR (:b AND id = 99)"
+              " OR value = :at ORDER BY value || :t");
+    uint64_t position = append(fixture, "s-1", "Seen", "{\"v\":\"kept\"}");
+    for (size_t i = 0; i < sizeof evil / sizeof *evil; i++) {
+        for (size_t j = 0; j < sizeof names / sizeof *names; j++) {
+            const varve_query_param param = { varve_str_of(names[j]), varve_str_of(evil[i]) };
+            varve_query_request request = { .name = VARVE_STR("q"), .params = &param, .param_count = 1 };
+            varve_answer answer = { 0 };
+            request.after_position = position;
+            request.wait_ms = 60000;
+            varve_status status = models_query(fixture->models, &request, &answer, &fixture->error);
+            assert_true(j == 0 ? status == VARVE_OK && answer.row_count == 0 : status == VARVE_INVALID);
+            varve_answer_fini(&answer);
+            request.param_count = 0;
+            request.cursor = varve_str_of(evil[i]);
+            assert_int_equal(models_query(fixture->models, &request, &answer, NULL), VARVE_INVALID);
+            request.cursor = (varve_str){ 0 };
+            request.name = varve_str_of(evil[i]);
+            assert_int_equal(models_query(fixture->models, &request, &answer, NULL), VARVE_NOT_FOUND);
+        }
+    }
+    const varve_query_param kept = { VARVE_STR("t"), VARVE_STR("kept") };
+    const varve_query_request request = { .name = VARVE_STR("q"), .params = &kept, .param_count = 1 };
+    varve_answer answer = { 0 };
+    assert_int_equal(models_query(fixture->models, &request, &answer, NULL), VARVE_OK);
+    assert_int_equal(answer.row_count, 1);
+    varve_answer_fini(&answer);
+}
+
+/* A query that does not end, or answers without end, is ended; the next one is not in its way. */
+static void a_query_without_end_is_ended(void **state)
+{
+    struct fixture *fixture = *state;
+    static const atomic_bool never;
+    open_with(fixture, notes,
+              in_files(fixture)
+                  ? "-- @query q\n-- @reads counts\n-- @param stream text\n"
+                    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE :stream = 'endless' OR i < 3)"
+                    " SELECT CASE WHEN :stream = 'large' THEN hex(zeroblob(8000000)) ELSE 'x' END AS x, count(*) AS n"
+                    " FROM n GROUP BY CASE WHEN :stream = 'large' THEN i ELSE 1 END"
+                  : "-- @query q\n-- @reads counts\n-- @param stream text\n"
+                    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE :stream = 'endless' OR i < 3)"
+                    " SELECT CASE WHEN :stream = 'large' THEN repeat('x', 16000000) ELSE 'x' END AS x, count(*) AS n"
+                    " FROM n GROUP BY CASE WHEN :stream = 'large' THEN i ELSE 1 END");
+    varve_query_param param = { VARVE_STR("stream"), VARVE_STR("endless") };
+    const varve_query_request request = { .name = VARVE_STR("q"), .params = &param, .param_count = 1 };
+    varve_answer answer = { 0 };
+    uint64_t soon = clock_ns() + UINT64_C(300000000);
+    assert_int_equal(models_query_until(fixture->models, &request, soon, &never, &answer, &fixture->error),
+                     VARVE_TIMEOUT);
+    assert_non_null(strstr(fixture->error.message, "query q ran longer than"));
+    param.value = VARVE_STR("large");
+    assert_int_equal(models_query(fixture->models, &request, &answer, &fixture->error), VARVE_TOO_LARGE);
+    assert_non_null(strstr(fixture->error.message, "ask for a smaller limit"));
+    assert_string_equal(ask(fixture, "q", "short", 0), "[{\"x\":\"x\",\"n\":3}]");
 }
 
 static void a_wait_that_cannot_succeed_says_who_is_behind(void **state)
@@ -339,6 +451,9 @@ int main(void)
         CASE(a_wrong_request_is_refused_and_says_why),
         CASE(a_cursor_of_another_question_is_refused),
         CASE(sql_in_values_is_text),
+        CASE(parameters_have_defaults_and_times),
+        CASE(sql_in_every_parameter),
+        CASE(a_query_without_end_is_ended),
         CASE(a_wait_that_cannot_succeed_says_who_is_behind),
         CASE(a_query_that_fails_while_it_runs_is_the_applications),
         { cmocka_unit_test(an_answer_and_a_status_are_written_as_json), 0, 0 },
