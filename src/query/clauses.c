@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "query/clauses.h"
 
-#include "sql/words.h"
+#include "base/sql_words.h"
 
 /* The words outside all parentheses and brackets, with the two before the one at hand. */
 struct reading {

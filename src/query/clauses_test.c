@@ -20,8 +20,9 @@ static void the_order_is_found_and_taken_apart(void **state)
 {
     (void)state;
     struct clauses clauses;
-    clauses_read(&clauses, VARVE_STR("SELECT a FROM t WHERE b IN (SELECT x FROM u ORDER BY x LIMIT 1)\n"
-                                     "ORDER BY a DESC NULLS LAST, lower(b, 'x,y') ASC, c COLLATE \"C\" , 2 nulls first"));
+    clauses_read(&clauses,
+                 VARVE_STR("SELECT a FROM t WHERE b IN (SELECT x FROM u ORDER BY x LIMIT 1)\n"
+                           "ORDER BY a DESC NULLS LAST, lower(b, 'x,y') ASC, c COLLATE \"C\" , 2 nulls first"));
     assert_int_equal(clauses.term_count, 4);
     assert_text(clauses.terms[0].expression, "a");
     assert_true(clauses.terms[0].descending && clauses.terms[0].nulls == CLAUSES_NULLS_LAST);
@@ -100,8 +101,9 @@ static void what_cannot_be_paged_is_refused(void **state)
     assert_non_null(clauses.refuse);
     clauses_read(&clauses, VARVE_STR("SELECT substring(a FROM 1 FOR 2) FROM t JOIN u USING (a) ORDER BY 1"));
     assert_null(clauses.refuse);
-    clauses_read(&clauses, VARVE_STR("SELECT a FROM t ORDER BY 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
-                                     "1,1,1"));
+    clauses_read(&clauses,
+                 VARVE_STR("SELECT a FROM t ORDER BY 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+                           "1,1,1"));
     assert_non_null(clauses.refuse);
 }
 

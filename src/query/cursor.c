@@ -186,8 +186,7 @@ varve_status cursor_read(struct cursor *cursor, varve_str text, uint32_t salt, s
         cursor_fini(cursor);
         return varve_error_set(error, VARVE_NOMEM, "no memory for a cursor");
     }
-    if (!good ||
-        !read_values(cursor, cursor_key(cursor), most)) {
+    if (!good || !read_values(cursor, cursor_key(cursor), most)) {
         cursor_fini(cursor);
         return varve_error_set(error, VARVE_INVALID, "the cursor is not one of this query with these parameters");
     }

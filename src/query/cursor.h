@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a cursor is made of: the values that the last row of a page is ordered by, as bytes, under a checksum, in letters
- * that need no encoding in a URL. No I/O.
+ * What a cursor is made of: the values that the last row of a page is ordered by, as bytes, under a checksum, in
+ * letters that need no encoding in a URL. No I/O.
  */
 #ifndef VARVE_QUERY_CURSOR_H
 #define VARVE_QUERY_CURSOR_H

@@ -82,8 +82,8 @@ static varve_status read_plan(const struct page *page, const struct sql_driver *
     struct tree tree = { .depth = 0 };
     varve_buf line = { 0 }, warning = { 0 };
     varve_status status = page_bind(page, sql, statement, error);
-    for (int lines = 0;
-         status == VARVE_OK && lines < LINES_MAX && (status = sql->step(statement, error)) == VARVE_OK; lines++) {
+    for (int lines = 0; status == VARVE_OK && lines < LINES_MAX && (status = sql->step(statement, error)) == VARVE_OK;
+         lines++) {
         struct sql_value text;
         varve_buf_reset(&line);
         varve_buf_reset(&warning);
@@ -114,9 +114,9 @@ static varve_status ask_plan(const struct page *page, struct reader *reader, var
     varve_buf_str(&asking, varve_str_of(sql->explain));
     varve_buf_str(&asking, text);
     /* The text itself was prepared as a question when the query was loaded. */
-    varve_status status = asking.failed ? varve_error_set(error, VARVE_NOMEM, "no memory to explain a query")
-                                        : sql->prepare(&statement, reader->session, varve_buf_view(&asking), SQL_OURS,
-                                                       error);
+    varve_status status = asking.failed
+                              ? varve_error_set(error, VARVE_NOMEM, "no memory to explain a query")
+                              : sql->prepare(&statement, reader->session, varve_buf_view(&asking), SQL_OURS, error);
     if (status == VARVE_OK) {
         status = read_plan(page, sql, statement, plan, warnings, error);
     }
@@ -165,9 +165,8 @@ varve_status explain_page(const struct page *page, struct reader *reader, uint64
 {
     varve_buf text = { 0 }, plan = { 0 }, warnings = { 0 };
     page_write_first(page, &text);
-    varve_status status = text.failed
-                              ? varve_error_set(error, VARVE_NOMEM, "no memory to explain a query")
-                              : ask_plan(page, reader, varve_buf_view(&text), &plan, &warnings, error);
+    varve_status status = text.failed ? varve_error_set(error, VARVE_NOMEM, "no memory to explain a query")
+                                      : ask_plan(page, reader, varve_buf_view(&text), &plan, &warnings, error);
     varve_buf_str(out, VARVE_STR("{\"query\":"));
     varve_buf_json_string(out, reader->file->name);
     varve_buf_str(out, VARVE_STR(",\"statement\":"));

@@ -548,9 +548,8 @@ static varve_status wait_until(struct models *models, struct query *query, const
     }
     uint64_t end = clock_ns() + (request->wait_ms == 0 ? QUERY_WAIT_MS : request->wait_ms) * UINT64_C(1000000);
     varve_status status = query_check_request(query, request, error);
-    return status < 0
-               ? status
-               : wait_in_slices(models, query, request, end < deadline_ns ? end : deadline_ns, stopping, error);
+    return status < 0 ? status
+                      : wait_in_slices(models, query, request, end < deadline_ns ? end : deadline_ns, stopping, error);
 }
 
 varve_status models_explain(struct models *models, const varve_query_request *request, varve_buf *out,

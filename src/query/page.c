@@ -100,8 +100,8 @@ static varve_status add_row(struct reading *reading, struct sql_statement *state
 {
     struct page *page = reading->page;
     varve_buf *rows = &page->rows;
-    bool alike = page->count > 0 && varve_str_eq(varve_buf_view(&reading->last.bytes),
-                                                 varve_buf_view(&reading->now.bytes));
+    bool alike =
+        page->count > 0 && varve_str_eq(varve_buf_view(&reading->last.bytes), varve_buf_view(&reading->now.bytes));
     reading->alike = alike ? reading->alike + 1 : 1;
     if (page->count++ > 0) {
         varve_buf_add(rows, ",", 1);
@@ -170,8 +170,7 @@ void page_write_first(const struct page *page, varve_buf *text)
 {
     struct paging_part part;
     const struct cursor *cursor = &page->cursor;
-    if (cursor->count > 0 &&
-        paging_first_part(page->paging, cursor->values, cursor->count, cursor->seen > 0, &part)) {
+    if (cursor->count > 0 && paging_first_part(page->paging, cursor->values, cursor->count, cursor->seen > 0, &part)) {
         paging_write_part(page->paging, cursor->values, &part, text);
     } else {
         paging_write_first(page->paging, text);

@@ -309,8 +309,8 @@ void paging_write_part(const struct paging *paging, const struct sql_value *key,
         if (paging_compares(key, part, i)) {
             varve_buf_printf(text, " %s :varve_k%zu", !last ? "=" : term->descending ? "<" : ">", i + 1);
         } else {
-            varve_buf_str(text, last && part->which == PAGING_OTHERS ? VARVE_STR(" IS NOT NULL")
-                                                                     : VARVE_STR(" IS NULL"));
+            varve_buf_str(text,
+                          last && part->which == PAGING_OTHERS ? VARVE_STR(" IS NOT NULL") : VARVE_STR(" IS NULL"));
         }
     }
     write_end(paging, text);

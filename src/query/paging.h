@@ -27,9 +27,9 @@ struct paging_term {
 /* Read-only once made; any threads. Starts zeroed, ends with paging_fini. */
 struct paging {
     struct arena arena;
-    varve_buf rows;  /* the statement that all rows come from, whose columns are the query's and then the hidden ones */
-    size_t visible;  /* columns of the answer */
-    size_t columns;  /* and hidden ones */
+    varve_buf rows; /* the statement that all rows come from, whose columns are the query's and then the hidden ones */
+    size_t visible; /* columns of the answer */
+    size_t columns; /* and hidden ones */
     struct paging_term *terms;
     size_t term_count;
 };
@@ -46,8 +46,8 @@ struct paging_part {
 };
 
 /*
- * Learns how to page the query on a session where its models are attached; `statement` is its own, prepared. VARVE_INVALID
- * with file:line when its rows cannot be ordered so.
+ * Learns how to page the query on a session where its models are attached; `statement` is its own, prepared.
+ * VARVE_INVALID with file:line when its rows cannot be ordered so.
  */
 varve_status paging_init(struct paging *paging, const struct sqlfile *file, const struct sql_driver *sql,
                          struct sql_session *session, const struct sql_statement *statement, varve_error *error);

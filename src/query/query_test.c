@@ -256,7 +256,8 @@ static void parameters_have_defaults_and_times(void **state)
     assert_int_equal(models_query(fixture->models, &request, &answer, &fixture->error), VARVE_INVALID);
     assert_non_null(strstr(fixture->error.message, "'at' is not a time such as 2026-01-31T23:59:59Z: 'yesterday'"));
     stop(fixture);
-    static const char *const bad[] = { "-- @param n integer = x", "-- @param n boolean =", "-- @param n timestamp = now" };
+    static const char *const bad[] = { "-- @param n integer = x",
+                                       "-- @param n boolean =", "-- @param n timestamp = now" };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char text[200];
         snprintf(text, sizeof text, "-- @query q\n-- @reads counts\n%s\nSELECT :n AS n", bad[i]);
@@ -288,11 +289,12 @@ static void sql_in_every_parameter(void **state)
         "x' OR value IS NOT NULL OR '",
     };
     static const char *const names[] = { "t", "i", "n", "b", "at" };
-    open_with(fixture, notes,
-              "-- @query q\n-- @reads counts\n-- @param t text = none\n-- @param i integer = 0\n-- @param n number = 0\n"
-              "-- @param b boolean = false\n-- @param at timestamp = 2026-01-01T00:00:00Z\n"
-              "SELECT value FROM notes WHERE value = :t OR id = :i OR id = :n * 100 OR (:b AND id = 99)"
-              " OR value = :at ORDER BY value || :t");
+    open_with(
+        fixture, notes,
+        "-- @query q\n-- @reads counts\n-- @param t text = none\n-- @param i integer = 0\n-- @param n number = 0\n"
+        "-- @param b boolean = false\n-- @param at timestamp = 2026-01-01T00:00:00Z\n"
+        "SELECT value FROM notes WHERE value = :t OR id = :i OR id = :n * 100 OR (:b AND id = 99)"
+        " OR value = :at ORDER BY value || :t");
     uint64_t position = append(fixture, "s-1", "Seen", "{\"v\":\"kept\"}");
     for (size_t i = 0; i < sizeof evil / sizeof *evil; i++) {
         for (size_t j = 0; j < sizeof names / sizeof *names; j++) {

@@ -142,8 +142,7 @@ void reader_end(struct reader *reader)
     reader->home->place.sql->set_time_limit(reader->session, 0);
 }
 
-varve_status reader_prepare(struct reader *reader, varve_str text, struct sql_statement **statement,
-                            varve_error *error)
+varve_status reader_prepare(struct reader *reader, varve_str text, struct sql_statement **statement, varve_error *error)
 {
     const struct sql_driver *sql = reader->home->place.sql;
     for (size_t i = 0; i < READER_PARTS_MAX; i++) {

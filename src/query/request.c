@@ -87,7 +87,10 @@ static varve_status refuse_value(varve_error *error, const struct sqlfile_param 
     char what[160];
     bool whole = given.len <= 60;
     bool shown = utf8_valid(given) && (whole || ((unsigned char)given.ptr[60] & 0xc0) != 0x80);
-    snprintf(what, sizeof what, "%s: '%.*s%s'", wrong[param->type], (int)(!shown ? 0 : whole ? given.len : 60),
+    snprintf(what, sizeof what, "%s: '%.*s%s'", wrong[param->type],
+             (int)(!shown  ? 0
+                   : whole ? given.len
+                           : 60),
              given.ptr == NULL ? "" : given.ptr, shown && whole ? "" : "…");
     return refuse(error, param->name, what);
 }

@@ -10,8 +10,8 @@
 
 /*
  * Fills `values`, one for each declared parameter in their order; one that is not given and has a default gets that.
- * Texts are borrowed from the request and the file, or live in `arena`. VARVE_INVALID names a parameter that is missing,
- * unknown, given twice or not of its type, and what was given.
+ * Texts are borrowed from the request and the file, or live in `arena`. VARVE_INVALID names a parameter that is
+ * missing, unknown, given twice or not of its type, and what was given.
  */
 varve_status request_read_params(const struct sqlfile *file, const varve_query_request *request, struct arena *arena,
                                  struct sql_value *values, varve_error *error);

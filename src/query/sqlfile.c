@@ -211,11 +211,8 @@ static varve_status read_reads(struct parser *parser, uint32_t line, varve_str r
 static varve_status read_param(struct parser *parser, uint32_t line, varve_str rest)
 {
     static const char *const types[] = {
-        [SQLFILE_TEXT] = "text",
-        [SQLFILE_INTEGER] = "integer",
-        [SQLFILE_NUMBER] = "number",
-        [SQLFILE_BOOLEAN] = "boolean",
-        [SQLFILE_TIMESTAMP] = "timestamp",
+        [SQLFILE_TEXT] = "text",       [SQLFILE_INTEGER] = "integer",     [SQLFILE_NUMBER] = "number",
+        [SQLFILE_BOOLEAN] = "boolean", [SQLFILE_TIMESTAMP] = "timestamp",
     };
     struct sqlfile *file = parser->file;
     varve_str name = take(&rest, ' ');

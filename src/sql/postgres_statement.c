@@ -112,8 +112,7 @@ static void statement_free(struct sql_statement *statement)
 /* Whether texts that differ may be equal here, for postgres_statement_differ, which cannot ask. */
 static varve_status ask_about_texts(struct sql_session *session, varve_error *error)
 {
-    PGresult *result =
-        PQexec(session->connection, "SELECT 1 FROM pg_collation WHERE NOT collisdeterministic LIMIT 1");
+    PGresult *result = PQexec(session->connection, "SELECT 1 FROM pg_collation WHERE NOT collisdeterministic LIMIT 1");
     varve_status status =
         PQresultStatus(result) == PGRES_TUPLES_OK ? VARVE_OK : postgres_failure(session->connection, result, error);
     session->told_texts = status == VARVE_OK;

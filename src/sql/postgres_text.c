@@ -3,13 +3,13 @@
 
 #include <stdlib.h>
 
-#include "sql/words.h"
+#include "base/sql_words.h"
 
 /* The statement as words, read one ahead; enough before it to see what a name is the object of. */
 struct reading {
     const char *at, *start, *end;
     struct word before, last, word, next; /* `word` is the one at hand */
-    unsigned depth;                                /* of parentheses, at `word` */
+    unsigned depth;                       /* of parentheses, at `word` */
 };
 
 static void advance(struct reading *reading)
@@ -186,8 +186,7 @@ varve_status postgres_text_read(struct postgres_text *text, varve_str source, en
         varve_buf_add(&text->sql, copied, (size_t)(at.ptr - copied));
         if (parameter) {
             /* x$1 would be a name, $$1 the beginning of a string. */
-            bool runs_on = reading.last.kind != WORD_END &&
-                           reading.last.text.ptr + reading.last.text.len == at.ptr &&
+            bool runs_on = reading.last.kind != WORD_END && reading.last.text.ptr + reading.last.text.len == at.ptr &&
                            (reading.last.kind != WORD_SIGN || word_sign(reading.last, '$'));
             varve_buf_printf(&text->sql, "%s$%d", runs_on ? " " : "",
                              number_of(text, (varve_str){ at.ptr + 1, at.len - 1 }));

@@ -17,7 +17,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 
-enum { BUSY_WAIT_MS = 2000, STEPS_BETWEEN_LOOKS = 1000 };
+enum { BUSY_WAIT_MS = 2000, STEPS_BETWEEN_LOOKS = 1000, VALUE_BYTES_MAX = 64 << 20 };
 
 struct sql_session {
     sqlite3 *db;
@@ -152,6 +152,8 @@ static int set_up(struct sql_session *session)
         code = sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     }
     if (code == SQLITE_OK && session->mode == SQL_READ_ONLY) {
+        /* A question cannot make a value that no answer could hold. */
+        sqlite3_limit(db, SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX);
         code = sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     }
     if (code == SQLITE_OK) {
@@ -446,7 +448,8 @@ static bool statement_differ(const struct sql_statement *statement, int column, 
     if (a->kind != b->kind) {
         return true;
     }
-    return a->kind == SQL_TEXT ? texts_differ(a->text, b->text) : a->kind == SQL_BLOB && !varve_str_eq(a->text, b->text);
+    return a->kind == SQL_TEXT ? texts_differ(a->text, b->text)
+                               : a->kind == SQL_BLOB && !varve_str_eq(a->text, b->text);
 }
 
 static void statement_reset(struct sql_statement *statement)

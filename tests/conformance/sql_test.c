@@ -252,6 +252,66 @@ static void columns_have_names(void **state)
     fixture->sql->finalize(statement);
 }
 
+static void it_is_told_where_null_is_in_an_order(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sql_driver *sql = fixture->sql;
+    struct sql_statement *statement = NULL;
+    struct sql_value first;
+    exec(fixture, "CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1), (NULL)");
+    assert_int_equal(sql->prepare(&statement, fixture->writer, VARVE_STR("SELECT a FROM t ORDER BY a"), SQL_QUESTION,
+                                  NULL),
+                     0);
+    assert_int_equal(sql->step(statement, NULL), VARVE_OK);
+    sql->column(statement, 0, &first);
+    assert_int_equal(first.kind, (sql->capabilities & SQL_NULLS_ARE_SMALL) != 0 ? SQL_NULL : SQL_INTEGER);
+    sql->finalize(statement);
+}
+
+/* What a driver says surely differs must differ for the database, and plain numbers and texts must be told apart. */
+static void values_that_surely_differ_are_told_apart(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sql_driver *sql = fixture->sql;
+    struct sql_statement *statement = NULL;
+    exec(fixture, "CREATE TABLE t (a BIGINT, b TEXT, c DOUBLE PRECISION, d NUMERIC)");
+    assert_int_equal(sql->prepare(&statement, fixture->writer, VARVE_STR("SELECT a, b, c, d FROM t"), SQL_QUESTION,
+                                  NULL),
+                     0);
+    const struct sql_value null = { .kind = SQL_NULL };
+    const struct sql_value one = { .kind = SQL_INTEGER, .integer = 1 }, two = { .kind = SQL_INTEGER, .integer = 2 };
+    const struct sql_value x = { .kind = SQL_TEXT, .text = VARVE_STR("x") };
+    const struct sql_value y = { .kind = SQL_TEXT, .text = VARVE_STR("y") };
+    const struct sql_value half = { .kind = SQL_REAL, .real = 0.5 }, more = { .kind = SQL_REAL, .real = 0.75 };
+    const struct sql_value digits = { .kind = SQL_JSON, .text = VARVE_STR("1.0") };
+    const struct sql_value zeros = { .kind = SQL_JSON, .text = VARVE_STR("1.00") };
+    assert_true(sql->differ(statement, 0, &one, &two) && !sql->differ(statement, 0, &two, &two));
+    assert_true(sql->differ(statement, 0, &null, &two) && !sql->differ(statement, 0, &null, &null));
+    assert_true(sql->differ(statement, 1, &x, &y) && !sql->differ(statement, 1, &x, &x));
+    assert_true(sql->differ(statement, 2, &half, &more) && !sql->differ(statement, 2, &half, &half));
+    assert_false((sql->capabilities & SQL_KEEPS_KINDS) == 0 && sql->differ(statement, 3, &digits, &zeros));
+    sql->finalize(statement);
+}
+
+static void a_plan_is_rows_of_text_and_runs_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sql_driver *sql = fixture->sql;
+    struct sql_statement *statement = NULL;
+    struct sql_value line;
+    char text[100];
+    exec(fixture, "CREATE TABLE t (a INTEGER)");
+    snprintf(text, sizeof text, "%sINSERT INTO t SELECT a FROM t WHERE a = :a", sql->explain);
+    assert_int_equal(sql->prepare(&statement, fixture->writer, varve_str_of(text), SQL_OURS, NULL), VARVE_OK);
+    const struct sql_value one = { .kind = SQL_INTEGER, .integer = 1 };
+    assert_int_equal(sql->bind(statement, sql->parameter(statement, "a"), &one, NULL), VARVE_OK);
+    assert_int_equal(sql->step(statement, NULL), VARVE_OK);
+    sql->column(statement, sql->column_count(statement) - 1, &line);
+    assert_true(line.kind == SQL_TEXT && line.text.len > 0);
+    sql->finalize(statement);
+    assert_int_equal(number(fixture, fixture->writer, "SELECT count(*) FROM t"), 0);
+}
+
 static void a_transaction_is_all_or_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -475,6 +535,9 @@ static int run_all(struct fixture *fixture)
         CASE(parameters_are_told_by_name),
         CASE(booleans_and_json_have_a_form_to_be_stored_in),
         CASE(columns_have_names),
+        CASE(it_is_told_where_null_is_in_an_order),
+        CASE(values_that_surely_differ_are_told_apart),
+        CASE(a_plan_is_rows_of_text_and_runs_nothing),
         CASE(a_transaction_is_all_or_nothing),
         CASE(a_failure_has_its_class),
         CASE(a_mistake_is_located),

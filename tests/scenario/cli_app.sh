@@ -97,6 +97,26 @@ cursor=$(sed -n 's/^more: --cursor //p' err)
 cp out page
 expect 0 query customer_orders customer_id=c-2 --limit 2 --cursor "$cursor" -o table
 cmp -s out page && fail "the second page is the first"
+# A large page is what smaller ones are one after the other, and no row of all comes twice.
+expect 0 query customer_orders customer_id=c-2 --limit 1000 -o ndjson
+grep -o '"order_id":"[^"]*"' out >whole
+: >pages
+cursor=
+while :; do
+    expect 0 query customer_orders customer_id=c-2 --limit 700 ${cursor:+--cursor "$cursor"} -o json
+    grep -o '"order_id":"[^"]*"' out >>pages
+    cursor=$(sed -n 's/.*"next":"\([^"]*\)".*/\1/p' out)
+    [ -n "$cursor" ] || break
+done
+head -n 1000 pages | cmp -s - whole || fail "smaller pages are not the large one"
+[ -z "$(sort pages | uniq -d)" ] || fail "a row came twice"
+expect 0 query customer_orders customer_id=c-2 --explain -o json
+out_has '{"query":"customer_orders","statement":"WITH '
+out_has '"parameters":{"p1":"customer_id"},"reads":[{"projection":"order_summary","generation":'
+out_has '"warnings":['
+expect 0 query customer_orders customer_id=c-2 --explain -o table
+out_has 'plan'
+expect 2 query customer_orders --explain
 expect 3 query nothing
 expect 2 query customer_orders
 err_has 'customer_id'

@@ -66,6 +66,7 @@ for format in json ndjson table; do
     same aggregate show order-7 -o $format
     same aggregate show order-7 --version 1 -o $format
     same query customer_orders customer_id=c-1 -o $format
+    same query customer_orders customer_id=c-1 --explain -o $format
 done
 expect 3 stream read order-99
 expect 3 aggregate show order-99

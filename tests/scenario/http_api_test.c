@@ -425,6 +425,16 @@ static void a_query_reads_what_was_just_written(void **state)
     }
 }
 
+static void a_query_is_explained(void **state)
+{
+    (void)state;
+    get("/queries/tally_total?tally=x&explain=true", 200, "{\"query\":\"tally_total\",\"statement\":\"WITH …");
+    get("/queries/tally_total?tally=x&explain=false", 200, "{\"rows\":[],…");
+    get("/queries/tally_total?tally=x&explain=yes", 400, "{\"type\":\"urn:varve:problem:invalid\",…");
+    get("/queries/tally_total?explain=true", 400, "{\"type\":\"urn:varve:problem:invalid\",…");
+    get("/queries/nothing?explain=true", 404, "{\"type\":\"urn:varve:problem:not-found\",…");
+}
+
 static void queries_refuse_what_they_do_not_know(void **state)
 {
     (void)state;
@@ -606,6 +616,7 @@ int main(void)
         cmocka_unit_test(a_batch_is_answered_line_by_line),
         cmocka_unit_test(a_long_batch_keeps_its_order),
         cmocka_unit_test(a_query_reads_what_was_just_written),
+        cmocka_unit_test(a_query_is_explained),
         cmocka_unit_test(queries_refuse_what_they_do_not_know),
         cmocka_unit_test(projections_are_listed_and_rebuilt),
         cmocka_unit_test(operators_get_their_numbers),

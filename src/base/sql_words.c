@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sql/words.h"
+#include "base/sql_words.h"
 
 #include <string.h>
 #include <strings.h>

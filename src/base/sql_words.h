@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lexical rules of SQL, as far as it takes to tell words from what is quoted; where dialects differ, PostgreSQL's. */
-#ifndef VARVE_SQL_WORDS_H
-#define VARVE_SQL_WORDS_H
+#ifndef VARVE_BASE_SQL_WORDS_H
+#define VARVE_BASE_SQL_WORDS_H
 
 #include <varve/event.h>
 
 enum word_kind {
     WORD_END,
-    WORD_PLAIN,      /* a keyword or a name */
-    WORD_QUOTED,      /* "quoted" */
+    WORD_PLAIN,     /* a keyword or a name */
+    WORD_QUOTED,    /* "quoted" */
     WORD_PARAMETER, /* :name; the colon is part of the text */
     WORD_OPAQUE,    /* a string, a number, a cast's :: */
     WORD_SIGN,      /* one character of anything else */
