@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "store/access.h"
 
 /* A batch ends after this many events, bytes of data, positions looked at or this time, whichever comes first. */
 enum { BATCH_EVENTS = 1000, BATCH_BYTES = 8 << 20, BATCH_POSITIONS = 16 << 10, BATCH_MS = 500 };
@@ -30,7 +31,9 @@ static varve_status open_cursor(struct follower *follower, varve_error *error)
         .type_count = home->type_count,
         .follow = true,
     };
-    return varve_cursor_open(&follower->cursor, follower->store, &options, error);
+    varve_status status = varve_cursor_open(&follower->cursor, follower->store, &options, error);
+    if (status == VARVE_OK) store_cursor_share(follower->cursor);
+    return status;
 }
 
 void follower_stop(struct follower *follower)

@@ -81,6 +81,12 @@ varve_status store_version_at(varve_store *store, varve_str stream, varve_time a
 typedef varve_status (*store_event_check)(void *ctx, const varve_event *event, varve_error *error);
 void store_set_check(varve_store *store, store_event_check check, void *ctx);
 
+/*
+ * Events of one part of the log are read once for all cursors that share, as long as they go through it together. For a
+ * cursor over the log, forward without end, that asks for types at most; before its first event.
+ */
+void store_cursor_share(varve_cursor *cursor);
+
 /* Reads the counters. */
 void store_get_stats(varve_store *store, struct store_stats *stats);
 

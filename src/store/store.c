@@ -37,6 +37,7 @@ static varve_status open_log(varve_store *store, const varve_store_options *opti
     struct store_head head = { 0 };
     uint64_t history = 0;
     watch_init(&store->watch);
+    share_init(&store->share);
     varve_status status = store->driver->open(&store->log, &location, error);
     if (status >= 0) status = store->driver->head(store->log, &head, error);
     if (status >= 0) status = store->driver->incarnation(store->log, incarnation, &history, error);
@@ -86,6 +87,7 @@ void varve_store_close(varve_store *store)
     if (store == NULL) return;
     writer_close(store->writer);
     store->driver->close(store->log);
+    share_fini(&store->share);
     watch_fini(&store->watch);
     free(store->path);
     free(store);
