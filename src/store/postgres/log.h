@@ -42,7 +42,7 @@ struct store_log {
     struct connection *writer; /* NULL: to be opened when it is needed */
     struct store_head head;    /* the newest that the versions below are true for, in the history of the connection */
     struct versions versions;
-    bool contended; /* another process wrote since our latest batch: look things up under the lock */
+    uint32_t contended;                       /* batches for which another process is expected to append in between */
     uint32_t versions_doubtful, ids_doubtful; /* batches that presume nothing of these, because it was wrong */
     bool unreachable;                         /* no server was found in RESEND_MS, or it fell silent */
     varve_time expiry_due;
