@@ -18,12 +18,12 @@ enum { ROUNDS = 7, QUICK_ROUNDS = 3, ROUNDS_MAX = 99, ENOUGH_ROUNDS = 3, ROW_SEC
 enum { MOST = 1000000, QUICK_MOST = 100000 };
 
 static const struct row *const rows[] = {
-    &append_one,         &append_threads,      &append_callbacks,   &commands_threads,
-    &commands_callbacks, &hot_aggregate,       &read_log,           &fold_c,
-    &fold_lua,           &projection_catch_up, &http_append,
+    &append_one,           &append_threads,     &append_callbacks, &commands_threads, &commands_callbacks,
+    &hot_aggregate,        &read_log,           &fold_c,           &fold_lua,         &projection_catch_up,
+    &projections_catch_up, &http_append,
 #ifdef VARVE_BENCH_POSTGRES
-    &pg_append_one,      &pg_append_16,        &pg_append_64,       &pg_append_256,
-    &pg_append_three,    &pg_append_three_16,  &pg_append_three_85, &pg_read_log,
+    &pg_append_one,        &pg_append_16,       &pg_append_64,     &pg_append_256,    &pg_append_three,
+    &pg_append_three_16,   &pg_append_three_85, &pg_read_log,
 #endif
 };
 
