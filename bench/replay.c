@@ -64,10 +64,11 @@ varve_status replaying_sample(struct replaying *replaying, struct sample *sample
     sample->seconds = (double)(clock_ns() - start) / 1e9;
     sample->units = (double)summary.events;
     if (status >= 0) status = replaying_check(replaying, summary.events, error);
-    if (status >= 0 && (summary.streams != replaying->streams || summary.differing + summary.failed > 0))
-        status = varve_error_set(error, VARVE_CORRUPT, "of %llu streams %llu were replayed, and %llu differ",
+    const uint64_t found = summary.differing + summary.failed;
+    if (status >= 0 && (summary.streams != replaying->streams || found > 0))
+        status = varve_error_set(error, VARVE_CORRUPT, "of %llu streams %llu were replayed, and %llu differ or fail",
                                  (unsigned long long)replaying->streams, (unsigned long long)summary.streams,
-                                 (unsigned long long)(summary.differing + summary.failed));
+                                 (unsigned long long)found);
     return status;
 }
 
