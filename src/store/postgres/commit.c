@@ -24,6 +24,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "store/postgres/inline.h"
 #include "store/postgres/listen.h"
 #include "store/postgres/questions.h"
 #include "store/postgres/rows.h"
@@ -168,6 +169,12 @@ static void settle(struct store_log *log, struct batch *batch, const PGresult *a
     log->head = (struct store_head){ batch->head.position + batch->accepted_count, recorded_at, log->head.history };
 }
 
+/* Whether there is more to be done with the events before they are committed. */
+static bool is_inlined(const struct store_log *log, const struct batch *batch)
+{
+    return log->inlined != NULL && batch->accepted_count > 0;
+}
+
 /* Sends what was decided; false when memory is out, and then nothing of it will be done. `place` is where the answer
  * about the events stands. */
 static bool send_batch(struct store_log *log, struct batch *batch, enum way way, struct rows *rows, size_t *place)
@@ -182,7 +189,8 @@ static bool send_batch(struct store_log *log, struct batch *batch, enum way way,
     sent = sent && send_events(writer, batch, way, rows) && send_writes(writer, batch);
     /* Half of it must not be committed by the round's end. */
     if (!sent && !connection_send(writer, S_ROLLBACK, NULL)) writer->broken = true;
-    return sent && (way != WAY_LOCKED || connection_send(writer, S_COMMIT, NULL));
+    if (way != WAY_LOCKED || is_inlined(log, batch)) return sent;
+    return sent && connection_send(writer, S_COMMIT, NULL);
 }
 
 /* Whether what is sent, or its answer, may not fit between here and the server: then the server waits for us, under the
@@ -213,6 +221,8 @@ static varve_status write_batch(struct store_log *log, struct batch *batch, enum
     /* Without a SQLSTATE the failure is libpq's own (no memory for an answer): what the server did is not known. */
     if (status < 0 && writer->state[0] == '\0') writer->broken = true;
     if (status >= 0 && !sent) status = varve_error_set(error, VARVE_NOMEM, "no memory to write a batch");
+    if (status >= 0 && is_inlined(log, batch))
+        status = inline_commit(log, batch, result_time(results[place], 0, 2), error);
     if (status >= 0 && batch->accepted_count > 0) settle(log, batch, results[place]);
     results_clear(results, sizeof results / sizeof results[0]);
     rows_fini(&rows);
@@ -221,7 +231,7 @@ static varve_status write_batch(struct store_log *log, struct batch *batch, enum
 
 /* ---- the transaction ---- */
 
-static void roll_back(struct store_log *log)
+void log_roll_back(struct store_log *log)
 {
     if (log->writer == NULL || PQtransactionStatus(log->writer->pq) == PQTRANS_IDLE) return;
     char state[6];
@@ -264,7 +274,7 @@ static varve_status try_batch(struct store_log *log, struct batch *batch, enum w
     if (status < 0) return status;
     batch_decide(batch);
     if (batch->accepted_count + batch->write_count == 0 && !batch->resent && !batch_has_repeats(batch)) {
-        roll_back(log);
+        log_roll_back(log);
         return VARVE_OK;
     }
     *written = true;
@@ -316,20 +326,24 @@ static varve_status begin_anew(struct store_log *log, varve_error *error)
     return status;
 }
 
-/* Has a connection to the server that the log is on now. */
-static varve_status be_connected(struct store_log *log, varve_error *error)
+static void leave(struct store_log *log)
+{
+    inline_leave(log);
+    connection_close(log->writer);
+    log->writer = NULL;
+}
+
+varve_status log_be_connected(struct store_log *log, varve_error *error)
 {
     if (log->writer != NULL && (connection_is_lost(log->writer) || log_has_left(log, log->writer))) {
-        connection_close(log->writer);
-        log->writer = NULL;
+        leave(log);
     }
     if (log->writer != NULL) return VARVE_OK;
     log_meanwhile(log);
     varve_status status = log_connect(log, &log->writer, error);
     if (status >= 0) status = begin_anew(log, error);
     if (status < 0) { /* to be begun anew the next time too */
-        connection_close(log->writer);
-        log->writer = NULL;
+        leave(log);
     }
     return status;
 }
@@ -348,12 +362,12 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
     uint64_t deadline = clock_ns() + RESEND_MS * 1000000ull;
     unsigned lost = 0;
     uint32_t pause = FIRST_PAUSE_MS;
-    enum way way = log->contended > 0 ? WAY_FLOAT : WAY_ASSERT;
+    enum way way = log->inlined != NULL ? WAY_LOCKED : log->contended > 0 ? WAY_FLOAT : WAY_ASSERT;
     bool was_stale = false, was_wrong = false;
     *unknown = false;
     for (;;) {
         bool written = false;
-        varve_status status = be_connected(log, error);
+        varve_status status = log_be_connected(log, error);
         uint64_t before = log->head.position;
         if (status >= 0) status = try_batch(log, batch, way, &written, error);
         if (status >= 0) {
@@ -365,7 +379,7 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
         if (log->writer != NULL && !connection_is_lost(log->writer)) {
             bool stale = strcmp(log->writer->state, STATE_STALE) == 0;
             bool repeat = way != WAY_LOCKED && log->ids_doubtful == 0 && is_about_id(log->writer);
-            roll_back(log);
+            log_roll_back(log);
             was_stale = was_stale || stale;
             was_wrong = was_wrong || (stale && way == WAY_FLOAT); /* it asserts nothing but what was presumed */
             if (stale) way = WAY_LOCKED;
@@ -375,8 +389,7 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
             return status;
         }
         /* A connection to open or lost. */
-        connection_close(log->writer);
-        log->writer = NULL;
+        leave(log);
         *unknown = *unknown || written;
         if (status != VARVE_UNAVAILABLE || (lost++ > 0 && clock_ns() > deadline)) return status;
         if (log->unreachable && !*unknown) return status;
@@ -462,7 +475,7 @@ void postgres_tend(struct store_log *log)
         (void)connection_send(log->writer, S_COMMIT, NULL);
         if (connection_round(log->writer, NULL, 0, "removing records that have expired", &error) < 0) {
             log_line(&log->diagnostics, VARVE_LOG_WARNING, "%s", error.message);
-            roll_back(log);
+            log_roll_back(log);
         }
     }
     if (log->writer != NULL && log->writer->silent) log->unreachable = true;
