@@ -63,7 +63,7 @@ static varve_status retry(struct fixture *fixture, uint64_t position)
     return models_retry(fixture->models, &action, &fixture->error);
 }
 
-static varve_status skip(struct fixture *fixture, uint64_t position)
+static varve_status give_up(struct fixture *fixture, uint64_t position)
 {
     const varve_projection_action action = {
         .name = VARVE_STR("counts"), .position = position, .actor = VARVE_STR("ann"), .reason = VARVE_STR("a test")
@@ -118,9 +118,9 @@ static void a_parked_event_is_tried_again_once_or_given_up(void **state)
     assert_int_equal(retry(fixture, 0), VARVE_CONFLICT);
     assert_string_equal(ask(fixture, "counts", "o-1", position), "[{\"n\":1,\"total\":1}]");
 
-    assert_int_equal(skip(fixture, 2), VARVE_OK);
-    assert_int_equal(skip(fixture, 2), VARVE_NOT_FOUND);
-    assert_int_equal(skip(fixture, position), VARVE_NOT_FOUND);
+    assert_int_equal(give_up(fixture, 2), VARVE_OK);
+    assert_int_equal(give_up(fixture, 2), VARVE_NOT_FOUND);
+    assert_int_equal(give_up(fixture, position), VARVE_NOT_FOUND);
     assert_parked(fixture, "");
     assert_string_equal(ask(fixture, "counts", "o-2", position), "[]");
     /* It goes on, and stands where it was. */
@@ -138,7 +138,7 @@ static void each_generation_has_its_own_parked_events(void **state)
     start_well(fixture, parking);
     ask(fixture, "counts", "o-1", position);
     assert_int_equal(retry(fixture, 1), VARVE_OK);
-    assert_int_equal(skip(fixture, 3), VARVE_OK);
+    assert_int_equal(give_up(fixture, 3), VARVE_OK);
     assert_parked(fixture, "");
     assert_int_equal(models_rebuild(fixture->models, VARVE_STR("counts"), NULL), VARVE_OK);
     await(fixture, VARVE_PROJECTION_LIVE);
@@ -169,7 +169,7 @@ static void only_so_many_are_parked(void **state)
     assert_int_equal(seen.status.failed_position, last);
     assert_int_equal(seen.status.parked, VARVE_PROJECTION_PARKED_MAX);
     /* One less, and it goes on. */
-    assert_int_equal(skip(fixture, 1), VARVE_OK);
+    assert_int_equal(give_up(fixture, 1), VARVE_OK);
     assert_int_equal(retry(fixture, 0), VARVE_OK);
     ask(fixture, "counts", "o-2", last + 1);
     assert_int_equal(retry(fixture, last), VARVE_OK);
@@ -191,8 +191,8 @@ static void a_faulted_projection_goes_on_when_told_to(void **state)
     assert_int_equal(retry(fixture, 0), VARVE_APPLICATION);
     assert_non_null(strstr(fixture->error.message, "position 4, Owned of o-1"));
     assert_int_equal(look(fixture).status.state, VARVE_PROJECTION_FAULTED);
-    assert_int_equal(skip(fixture, bad + 1), VARVE_NOT_FOUND);
-    assert_int_equal(skip(fixture, bad), VARVE_OK);
+    assert_int_equal(give_up(fixture, bad + 1), VARVE_NOT_FOUND);
+    assert_int_equal(give_up(fixture, bad), VARVE_OK);
     assert_string_equal(ask(fixture, "counts", "a-0", position), "[{\"n\":2,\"total\":2}]");
     seen = await(fixture, VARVE_PROJECTION_LIVE);
     assert_string_equal(seen.problem, "");
@@ -237,7 +237,7 @@ static void who_does_not_run_them_can_look_and_not_touch(void **state)
     fixture->models = beside;
     assert_parked(fixture, "1:Owned:o-1:1");
     assert_int_equal(retry(fixture, 1), VARVE_UNAVAILABLE);
-    assert_int_equal(skip(fixture, 1), VARVE_UNAVAILABLE);
+    assert_int_equal(give_up(fixture, 1), VARVE_UNAVAILABLE);
     const varve_projection_action nobody = { .name = VARVE_STR("nobody"), .position = 1 };
     assert_int_equal(models_retry(beside, &nobody, NULL), VARVE_NOT_FOUND);
     assert_int_equal(models_parked(beside, VARVE_STR("nobody"), 0, 0, add_parked, NULL, NULL), VARVE_NOT_FOUND);
@@ -271,7 +271,7 @@ static void older_models_get_the_table(void **state)
     stop(fixture);
     start_well(fixture, stopping);
     assert_parked(fixture, "1:Owned:o-1:1");
-    assert_int_equal(skip(fixture, 1), VARVE_OK);
+    assert_int_equal(give_up(fixture, 1), VARVE_OK);
 }
 
 static void wrong_words_are_refused(void **state)

@@ -65,17 +65,22 @@ static varve_status read_action(struct request *request, varve_projection_action
     return VARVE_OK;
 }
 
-static void answer(struct request *request, varve_status status, const char *outcome, const varve_error *error)
+static void write_projection(void *ctx, const varve_projection_status *status)
 {
-    varve_buf *out = &request->answer.body;
+    varve_projection_write_json(status, ctx);
+}
+
+/* Answers with the projection as it stands now. */
+static void answer(struct request *request, varve_status status, varve_error *error)
+{
+    if (status >= 0)
+        status = varve_projection_list(request->backend->engine, request->target.segments[1], write_projection,
+                                       &request->answer.body, error);
     if (status < 0) {
         request_fail(request, status, error);
-        return;
+    } else {
+        request_send(request, 200);
     }
-    varve_buf_str(out, VARVE_STR("{\"name\":"));
-    varve_buf_json_string(out, request->target.segments[1]);
-    varve_buf_printf(out, ",\"outcome\":\"%s\"}", outcome);
-    request_send(request, 200);
 }
 
 void api_projection_retry(struct request *request)
@@ -84,7 +89,7 @@ void api_projection_retry(struct request *request)
     varve_projection_action action = { 0 };
     varve_status status = read_action(request, &action, false, &error);
     if (status >= 0) status = varve_projection_retry(request->backend->engine, &action, &error);
-    answer(request, status, action.position > 0 ? "applied" : "resumed", &error);
+    answer(request, status, &error);
 }
 
 void api_projection_skip(struct request *request)
@@ -93,5 +98,5 @@ void api_projection_skip(struct request *request)
     varve_projection_action action = { 0 };
     varve_status status = read_action(request, &action, true, &error);
     if (status >= 0) status = varve_projection_skip(request->backend->engine, &action, &error);
-    answer(request, status, "skipped", &error);
+    answer(request, status, &error);
 }
