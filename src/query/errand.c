@@ -105,8 +105,12 @@ varve_status errand_perform(struct errand *errand, struct follower *follower, bo
 {
     uint64_t position = errand->action->position;
     if (errand->kind == ERRAND_RETRY && position == 0) {
-        return faulted ? VARVE_CAUGHT_UP
-                       : varve_error_set(&errand->error, VARVE_CONFLICT, "the projection has not stopped at an event");
+        if (faulted) {
+            return VARVE_CAUGHT_UP;
+        }
+        varve_error_set(&errand->error, VARVE_CONFLICT, "the projection has not stopped at an event");
+        errand->error.detail = -1; /* no version of a stream */
+        return VARVE_CONFLICT;
     }
     return errand->kind == ERRAND_SKIP && faulted && position > 0 && position == follower->failed
                ? pass_over(follower, &errand->error)
