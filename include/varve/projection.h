@@ -115,10 +115,10 @@ typedef struct varve_projection_check_summary {
  * it is changed; the fresh one is removed again. Works beside the process that runs the projections, too. It takes as
  * long as a rebuild, on the calling thread, and the space of another model.
  *
- * VARVE_OK: compared; the summary says how many differences there are. VARVE_DONE: a callback ended it. VARVE_NOT_FOUND:
- * no such projection, or it has no model. VARVE_BUSY: it is being checked already. VARVE_UNAVAILABLE: the live model was
- * made by another version, or does not fit the log, and is about to be rebuilt. VARVE_APPLICATION: the fresh one met an
- * event that cannot be applied.
+ * VARVE_OK: compared; the summary says how many differences there are. VARVE_DONE: a callback ended it.
+ * VARVE_NOT_FOUND: no such projection, or it has no model. VARVE_BUSY: it is being checked already. VARVE_UNAVAILABLE:
+ * the live model was made by another version, or does not fit the log, and is about to be rebuilt. VARVE_APPLICATION:
+ * the fresh one met an event that cannot be applied.
  */
 VARVE_API varve_status varve_projection_check(varve_engine *engine, const varve_projection_check_options *options,
                                               varve_projection_check_summary *summary, varve_error *error);

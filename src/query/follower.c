@@ -195,7 +195,8 @@ static bool has_room(const struct follower *follower, const struct batch *batch)
 
 varve_status follower_advance(struct follower *follower, bool flush, varve_error *error)
 {
-    struct batch batch = { .end_ns = clock_ns() + (uint64_t)BATCH_MS * 1000000 };
+    uint64_t batch_ms = follower->batch_ms == 0 ? BATCH_MS : follower->batch_ms;
+    struct batch batch = { .end_ns = clock_ns() + batch_ms * 1000000 };
     varve_status status = VARVE_OK;
     bool alone = false;
     uint64_t suspect = follower->suspect;

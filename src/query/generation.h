@@ -3,8 +3,9 @@
  * A generation: one running copy of a read model, a database of its own: a file or a schema (place.h).
  *
  * Each generation of a projection has a number, which is never used twice for something that has served.
- * Beside the author's tables it has varve_parked (aside.h) and one row of varve_checkpoint: which projection and version, with which upcasters,
- * made it and up to which event of which incarnation, written in the transaction of the changes.
+ * Beside the author's tables it has varve_parked (aside.h) and one row of varve_checkpoint: which projection and
+ * version, with which upcasters, made it and up to which event of which incarnation, written in the transaction of the
+ * changes.
  */
 #ifndef VARVE_QUERY_GENERATION_H
 #define VARVE_QUERY_GENERATION_H

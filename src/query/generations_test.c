@@ -230,15 +230,15 @@ static void a_rebuild_that_fills_the_disk_is_given_up(void **state)
     assert_counts(fixture, 1, position, "[{\"n\":1000}]");
     postgres_exec(
         &fixture->postgres,
-        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        "CREATE FUNCTION public.full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         " IF TG_TABLE_SCHEMA = 'varve$p_0$2' THEN RAISE 'no space left on device' USING ERRCODE = '53100';"
         " END IF; RETURN NEW; END $$;"
-        "CREATE FUNCTION spoil() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN"
+        "CREATE FUNCTION public.spoil() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN"
         " IF to_regclass('\"varve$p_0$2\".counts') IS NOT NULL THEN"
         " IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = to_regclass('\"varve$p_0$2\".counts')) THEN"
         " CREATE TRIGGER spoil BEFORE INSERT ON \"varve$p_0$2\".counts FOR EACH ROW"
         " EXECUTE FUNCTION public.full_disk(); END IF; END IF; END $$;"
-        "CREATE EVENT TRIGGER spoil ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION spoil()");
+        "CREATE EVENT TRIGGER spoil ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.spoil()");
     models_rebuild(fixture->models, VARVE_STR("p_0"), NULL);
     await_all(fixture, 1, &queued);
     struct seen seen = look_at(fixture, 0);

@@ -19,7 +19,8 @@
 #include "store/access.h"
 
 enum {
-    TURN_MS = 1000,              /* between two looks when nothing happens, and between two lazy checkpoints */
+    TURN_MS = 1000,      /* between two looks when nothing happens, and between two lazy checkpoints */
+    BUILD_BATCH_MS = 50, /* of a rebuild: what serves follows the log in between, and somebody may wait for it */
     STANDBY_MS = TENURE_LOOK_MS, /* between two looks at another's lease and model … */
     AWAITED_MS = 20              /* … and at its model while somebody waits for a position */
 };
@@ -157,7 +158,8 @@ static void begin_building(struct worker *worker)
     generation_clean(&worker->home, worker->serving.follower.generation->number);
     varve_status status = generation_create(&made, &worker->home, worker->next_number, &error);
     bool again = status < 0 && may_pass(status, &error);
-    worker->building = (struct side){ .follower = { .store = worker->store, .generation = made } };
+    worker->building =
+        (struct side){ .follower = { .store = worker->store, .generation = made, .batch_ms = BUILD_BATCH_MS } };
     worker->tenure.due_ns = 0; /* it has a connection more */
     pthread_mutex_lock(&worker->lock);
     worker->rebuild = again;
@@ -200,6 +202,7 @@ static bool switch_over(struct worker *worker)
     worker->change = (struct retry){ 0 };
     follower_stop(&worker->serving.follower);
     worker->serving = worker->building;
+    worker->serving.follower.batch_ms = 0;
     worker->building = (struct side){ 0 };
     generation_remove(old);
     set_problem(worker, "", NULL);

@@ -119,13 +119,18 @@ with sqlite3.connect(sys.argv[1]) as model:
     model.execute("UPDATE sales SET amount = 8")
 PYTHON
     else
-        psql -qX "$(cat "$VARVE_TEST_POSTGRES/uri")" -c 'DO $do$ BEGIN EXECUTE (SELECT format('"'UPDATE %I.sales SET amount = 8'"', nspname)
-            FROM pg_namespace WHERE nspname LIKE '"'cli_$$_$1\$sales\$_%'"'); END $do$'
+        psql -qX "$(cat "$VARVE_TEST_POSTGRES/uri")" <<SQL
+DO \$do\$ BEGIN
+    EXECUTE (SELECT format('UPDATE %I.sales SET amount = 8', nspname)
+             FROM pg_namespace WHERE starts_with(nspname, 'cli_$$_$1\$sales\$'));
+END \$do\$
+SQL
     fi
 }
 spoil here
 expect 7 projection check sales -o json $place
-out_has '{"differences":[{"table":"sales","kind":"differs","live":{"sku":"tea","amount":8},"fresh":{"sku":"tea","amount":7}}]'
+out_has '{"differences":[{"table":"sales","kind":"differs",'
+out_has '"live":{"sku":"tea","amount":8},"fresh":{"sku":"tea","amount":7}}]'
 out_has '"differing":1,"missing":0,"extra":0'
 err_has 'varve projection rebuild'
 expect 7 projection check sales -o table $place
