@@ -95,8 +95,8 @@ typedef struct varve_projection_check_options {
     uint64_t limit; /* differences to tell of; 0: 100. All are counted */
     /* A positive return ends the check. NULL: none wanted. */
     varve_status (*visit)(void *ctx, const varve_projection_difference *difference);
-    /* Now and then while the fresh model is built: up to `done` of `total` positions. A positive return ends the
-     * check. NULL: none wanted. */
+    /* Now and then while the fresh model is built, up to `done` of `total` positions, and while rows are compared. A
+     * positive return ends the check. NULL: none wanted. */
     varve_status (*progress)(void *ctx, uint64_t done, uint64_t total);
     void *ctx;
 } varve_projection_check_options;

@@ -44,7 +44,7 @@ void check_clean(const struct generation_home *live)
     struct check check = { .live = live };
     const struct place_kind *kind = live->place.kind;
     init_home(&check);
-    if (kind->guard(&check.home.place, check.file.name, &check.guard, NULL) == VARVE_OK) {
+    if (kind->guard(&check.home.place, check.file.name, false, &check.guard, NULL) == VARVE_OK) {
         generation_clean(&check.home, 0);
     }
     kind->unguard(&check.home.place, &check.guard);
@@ -55,7 +55,7 @@ static varve_status begin(struct check *check, varve_store *store, varve_error *
     const struct place *place = &check->home.place;
     varve_status status = generation_home_complete(&check->home, &check->memory, error);
     if (status == VARVE_OK) {
-        status = place->kind->guard(place, check->file.name, &check->guard, error);
+        status = place->kind->guard(place, check->file.name, true, &check->guard, error);
     }
     if (status == VARVE_OK) {
         uint64_t number = generation_clean(&check->home, 0);

@@ -258,6 +258,9 @@ static void leftovers_of_a_check_are_removed(void **state)
         }
 #endif
         if (in_files(fixture)) {
+            if (i == 0) {
+                assert_int_not_equal(access(scratch_path(&fixture->scratch, "models/counts$check.lock"), F_OK), 0);
+            }
             FILE *left = fopen(scratch_path(&fixture->scratch, "models/counts$check.1.db"), "w");
             assert_non_null(left);
             fclose(left);

@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "query/answer.h"
 
-enum { DIFFERENCES_DEFAULT = 100, TABLES_MAX = 1000 };
+enum { DIFFERENCES_DEFAULT = 100, TABLES_MAX = 1000, ROWS_A_LOOK = 1000 };
 
 /* A table as a place's question describes it. */
 struct table {
@@ -159,6 +159,14 @@ static varve_status compare_rows(struct comparison *comparison, varve_str table,
     return status;
 }
 
+/* Is it to go on? */
+static varve_status look_up(const struct comparison *comparison)
+{
+    const varve_projection_check_options *options = comparison->options;
+    uint64_t position = comparison->summary->position;
+    return options->progress != NULL && options->progress(options->ctx, position, position) > 0 ? VARVE_DONE : VARVE_OK;
+}
+
 static varve_status compare_table(struct comparison *comparison, const struct table *table, struct compare_side *live,
                                   struct compare_side *fresh, varve_error *error)
 {
@@ -173,6 +181,9 @@ static varve_status compare_table(struct comparison *comparison, const struct ta
     }
     while (status == VARVE_OK && (live->ready || fresh->ready)) {
         status = compare_rows(comparison, table->name, live, fresh, error);
+        if (status == VARVE_OK && comparison->summary->rows_compared % ROWS_A_LOOK == 0) {
+            status = look_up(comparison);
+        }
     }
     for (int i = 0; i < 2; i++) {
         sql->finalize(sides[i]->rows);

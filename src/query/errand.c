@@ -2,6 +2,7 @@
 #include "query/errand.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "query/park.h"
 
@@ -126,9 +127,13 @@ varve_status errand_refuse(struct errand *errand, varve_str projection, const ch
 void errand_note(const struct errand *errand, varve_str projection, const struct log *log)
 {
     const varve_projection_action *action = errand->action;
-    log_line(log, VARVE_LOG_INFO, "projection %.*s: position %" PRIu64 " %s%s%.*s%s%.*s%s%s", (int)projection.len,
-             projection.ptr, action->position, errand->kind == ERRAND_RETRY ? "retried" : "skipped",
-             action->actor.len > 0 ? " by " : "", (int)action->actor.len, action->actor.ptr,
-             action->reason.len > 0 ? " because: " : "", (int)action->reason.len, action->reason.ptr,
-             errand->status < 0 ? ", which failed: " : "", errand->status < 0 ? errand->error.message : "");
+    char which[40] = "where it stopped";
+    if (action->position > 0) {
+        snprintf(which, sizeof which, "position %" PRIu64, action->position);
+    }
+    log_line(log, VARVE_LOG_INFO, "projection %.*s: %s %s%s%.*s%s%.*s%s%s", (int)projection.len, projection.ptr,
+             errand->kind == ERRAND_RETRY ? "retried" : "skipped", which, action->actor.len > 0 ? " by " : "",
+             (int)action->actor.len, action->actor.ptr, action->reason.len > 0 ? " because: " : "",
+             (int)action->reason.len, action->reason.ptr, errand->status < 0 ? ", which failed: " : "",
+             errand->status < 0 ? errand->error.message : "");
 }

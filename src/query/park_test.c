@@ -245,6 +245,32 @@ static void who_does_not_run_them_can_look_and_not_touch(void **state)
     fixture->models = own;
 }
 
+/* On standby the owner's parked events are seen, and it is the owner that has to be asked. */
+static void a_standby_shows_what_its_owner_parked(void **state)
+{
+    struct fixture *fixture = *state;
+    struct models *owner = NULL, *standby = NULL;
+    append(fixture, "o-1", "Owned", "{\"name\":\"ann\"}");
+    start_well(fixture, parking);
+    ask(fixture, "counts", "o-1", 1);
+    owner = fixture->models;
+    start_well(fixture, parking);
+    standby = fixture->models;
+    await(fixture, VARVE_PROJECTION_STANDBY);
+    while (look(fixture).status.parked == 0) {
+        usleep(1000);
+    }
+    assert_parked(fixture, "1:Owned:o-1:1");
+    assert_int_equal(retry(fixture, 1), VARVE_UNAVAILABLE);
+    assert_non_null(strstr(fixture->error.message, ": its owner is "));
+    models_close(owner);
+    await(fixture, VARVE_PROJECTION_LIVE);
+    assert_parked(fixture, "1:Owned:o-1:1");
+    assert_int_equal(retry(fixture, 1), VARVE_APPLICATION);
+    assert_int_equal(give_up(fixture, 1), VARVE_OK);
+    fixture->models = standby;
+}
+
 /* A model that was made before there were parked events, and one that says `stop` by now but has some. */
 static void older_models_get_the_table(void **state)
 {
@@ -299,6 +325,7 @@ int main(void)
         CASE(a_faulted_projection_goes_on_when_told_to),
         CASE(the_cause_is_taken_away),
         CASE(who_does_not_run_them_can_look_and_not_touch),
+        CASE_WITH(a_standby_shows_what_its_owner_parked, SQL_IN_A_SCHEMA),
         CASE(older_models_get_the_table),
         CASE(wrong_words_are_refused),
     };

@@ -67,8 +67,10 @@ struct place_kind {
     /* Removes a generation and closes its session, which may be NULL when it could not be opened. */
     void (*remove)(const struct place *place, struct sql_session *session, varve_str name, uint64_t number);
 
-    /* Keeps other processes and threads from the same guard until `unguard`, or the end of the process. BUSY. */
-    varve_status (*guard)(const struct place *place, varve_str name, struct place_guard *guard, varve_error *error);
+    /* Keeps other processes and threads from the same guard until `unguard`, or the end of the process. BUSY; NOT_FOUND
+     * where nobody ever had it and it is not to be made. */
+    varve_status (*guard)(const struct place *place, varve_str name, bool make, struct place_guard *guard,
+                          varve_error *error);
     /* Also when there is nothing to give back. */
     void (*unguard)(const struct place *place, struct place_guard *guard);
 

@@ -169,16 +169,18 @@ static void remove_files(const struct place *place, struct sql_session *session,
 }
 
 /* The file is never removed: who waits with it open would hold another lock than the next one. */
-static varve_status guard(const struct place *place, varve_str name, struct place_guard *guard, varve_error *error)
+static varve_status guard(const struct place *place, varve_str name, bool make, struct place_guard *guard,
+                          varve_error *error)
 {
     varve_status status = VARVE_OK;
     varve_buf path = { 0 };
     varve_buf_printf(&path, "%s/%.*s.lock", place->location, (int)name.len, name.ptr);
-    int fd = path.failed ? -1 : open(path.ptr, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = path.failed ? -1 : open(path.ptr, O_RDWR | O_CLOEXEC | (make ? O_CREAT : 0), 0666);
     if (path.failed) {
         status = no_memory(error);
     } else if (fd < 0) {
-        status = varve_error_set(error, VARVE_IO, "%s: %s", path.ptr, strerror(errno));
+        status = errno == ENOENT && !make ? VARVE_NOT_FOUND : VARVE_IO;
+        varve_error_set(error, status, "%s: %s", path.ptr, strerror(errno));
     } else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         status = errno == EWOULDBLOCK ? VARVE_BUSY : VARVE_IO;
         varve_error_set(error, status, "%s: %s", path.ptr, status == VARVE_BUSY ? "somebody has it" : strerror(errno));

@@ -423,13 +423,15 @@ static uint64_t clean(const struct place *place, varve_str name, uint64_t servin
 }
 
 /* A lock of a session's own, which ends with it. */
-static varve_status guard(const struct place *place, varve_str name, struct place_guard *guard, varve_error *error)
+static varve_status guard(const struct place *place, varve_str name, bool make, struct place_guard *guard,
+                          varve_error *error)
 {
     static const char question[] =
         "SELECT pg_try_advisory_lock(hashtextextended('varve:' || current_schema() || '$' || CAST(:name AS text), 1))";
     const struct sql_value key = { .kind = SQL_TEXT, .text = name };
     struct sql_statement *statement = NULL;
     struct sql_value got = { 0 };
+    (void)make; /* there is nothing to make */
     varve_status status = open_home(place, SQL_READ_ONLY, &guard->session, error);
     if (status == VARVE_OK) {
         status = place->sql->prepare(&statement, guard->session, varve_str_of(question), SQL_OURS, error);
