@@ -123,6 +123,25 @@ typedef struct varve_projection_check_summary {
 VARVE_API varve_status varve_projection_check(varve_engine *engine, const varve_projection_check_options *options,
                                               varve_projection_check_summary *summary, varve_error *error);
 
+/*
+ * The same on a thread of the engine's own, and comes back at once. One check runs at a time (VARVE_BUSY), and what it
+ * found is kept until the next one begins. VARVE_NOT_FOUND.
+ */
+VARVE_API varve_status varve_projection_check_start(varve_engine *engine, varve_str name, varve_error *error);
+
+/*
+ * Appends how the check that was started last stands: {"state":"running"|"done"|"failed","done","total",
+ * "problem":TEXT|null,"differences":[…], and what varve_projection_check_write_json writes}. At most 100 differences
+ * and 1 MiB of them. VARVE_NOT_FOUND: there is no such projection, or it was not this one's.
+ */
+VARVE_API varve_status varve_projection_check_look(varve_engine *engine, varve_str name, varve_buf *out,
+                                                   varve_error *error);
+
+/* Appends "name", "position", "tables", "rows_compared", "differing", "missing", "extra", "tables_differing" and
+ * "parked":{"live","fresh"}: the members of an object, without its braces. */
+VARVE_API void varve_projection_check_write_json(varve_str name, const varve_projection_check_summary *summary,
+                                                 varve_buf *out);
+
 /* Appends {"table","kind","live":{…}|null,"fresh":{…}|null}. */
 VARVE_API void varve_projection_difference_write_json(const varve_projection_difference *difference, varve_buf *out);
 

@@ -199,7 +199,7 @@ const struct verb verb_table[] = {
       "Show how a projection stands", NULL },
     { "projection", "rebuild", "NAME | --all", 0, 1, USES_STORE | USES_APP | USES_SERVER, BIT(WAIT) | BIT(ALL),
       run_projection_rebuild, "Build a read model anew from the whole log", rebuild_details },
-    { "projection", "check", "NAME", 1, 1, USES_STORE | USES_APP, BIT(LIMIT), run_projection_check,
+    { "projection", "check", "NAME", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(LIMIT), run_projection_check,
       "Compare a read model with one built anew, row by row", projection_check_details },
     { "projection", "parked", "NAME", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(AFTER) | BIT(LIMIT),
       run_projection_parked, "Show the events that could not be applied and were set aside", NULL },

@@ -357,6 +357,17 @@ varve_status varve_projection_check(varve_engine *engine, const varve_projection
     return status < 0 ? status : models_check(engine->models, options, summary, error);
 }
 
+varve_status varve_projection_check_start(varve_engine *engine, varve_str name, varve_error *error)
+{
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : models_check_start(engine->models, name, error);
+}
+
+varve_status varve_projection_check_look(varve_engine *engine, varve_str name, varve_buf *out, varve_error *error)
+{
+    return models_check_look(engine->models, name, out, error);
+}
+
 varve_status varve_query(varve_engine *engine, const varve_query_request *request, varve_answer *answer,
                          varve_error *error)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "query/compare.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/arena.h"
@@ -233,6 +234,18 @@ varve_status compare_models(const struct place *place, struct compare_side *live
     arena_fini(&live_tables.memory);
     arena_fini(&fresh_tables.memory);
     return status > 0 ? VARVE_DONE : status;
+}
+
+void varve_projection_check_write_json(varve_str name, const varve_projection_check_summary *summary, varve_buf *out)
+{
+    varve_buf_str(out, VARVE_STR("\"name\":"));
+    varve_buf_json_string(out, name);
+    varve_buf_printf(out,
+                     ",\"position\":%" PRIu64 ",\"tables\":%" PRIu64 ",\"rows_compared\":%" PRIu64
+                     ",\"differing\":%" PRIu64 ",\"missing\":%" PRIu64 ",\"extra\":%" PRIu64
+                     ",\"tables_differing\":%" PRIu64 ",\"parked\":{\"live\":%" PRIu64 ",\"fresh\":%" PRIu64 "}",
+                     summary->position, summary->tables, summary->rows_compared, summary->differing, summary->missing,
+                     summary->extra, summary->tables_differing, summary->parked_live, summary->parked_fresh);
 }
 
 const char *varve_projection_difference_word(varve_projection_difference_kind kind)

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "query/check.h"
+#include "query/checking.h"
 #include "query/park.h"
 #include "query/query.h"
 #include "query/waiters.h"
@@ -37,6 +38,7 @@ struct models {
     size_t query_count;
     struct waiters *waiters;
     atomic_uint rebuilding; /* projections that are being rebuilt */
+    struct checking checking;
 };
 
 static varve_status no_memory(varve_error *error)
@@ -65,6 +67,7 @@ varve_status models_open(struct models **out, varve_store *store, const struct m
         return no_memory(error);
     }
     models->store = store;
+    checking_init(&models->checking, models);
     models->options = *options;
     models->options.location = models->location;
     models->home = (struct reader_home){ place_of(options->sql, models->location), store };
@@ -368,6 +371,7 @@ void models_close(struct models *models)
     if (models == NULL) {
         return;
     }
+    checking_fini(&models->checking);
     waiters_stop(models->waiters);
     for (size_t i = 0; i < models->query_count; i++) {
         query_forget(models->queries[i]);
@@ -523,6 +527,20 @@ varve_status models_check(struct models *models, const varve_projection_check_op
     }
     const struct generation_home home = home_of(models, model, incarnation);
     return check_against_log(models->store, &home, options, summary, error);
+}
+
+varve_status models_check_start(struct models *models, varve_str name, varve_error *error)
+{
+    const struct model *model = NULL;
+    varve_status status = get_model(models, name, &model, error);
+    return status < 0 ? status : checking_start(&models->checking, name, error);
+}
+
+varve_status models_check_look(struct models *models, varve_str name, varve_buf *out, varve_error *error)
+{
+    const struct model *model = NULL;
+    varve_status status = get_model(models, name, &model, error);
+    return status < 0 ? status : checking_look(&models->checking, name, out, error);
 }
 
 static varve_status no_such_query(varve_str name, varve_error *error)

@@ -45,6 +45,8 @@ varve_status models_parked(struct models *models, varve_str name, uint64_t after
                            varve_projection_parked_visit visit, void *ctx, varve_error *error);
 varve_status models_check(struct models *models, const varve_projection_check_options *options,
                           varve_projection_check_summary *summary, varve_error *error);
+varve_status models_check_start(struct models *models, varve_str name, varve_error *error);
+varve_status models_check_look(struct models *models, varve_str name, varve_buf *out, varve_error *error);
 varve_status models_query(struct models *models, const varve_query_request *request, varve_answer *answer,
                           varve_error *error);
 /* As models_query, until `deadline_ns` (clock_ns) at most; waiting ends soon after `*stopping` was set, unavailable. */

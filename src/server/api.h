@@ -42,6 +42,8 @@ void api_projection_rebuild(struct request *request);
 void api_projection_parked(struct request *request);
 void api_projection_retry(struct request *request);
 void api_projection_skip(struct request *request);
+void api_projection_check(struct request *request);
+void api_projection_checked(struct request *request);
 
 /* api_subscriptions.c */
 void api_subscription_list(struct request *request);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an operator does with events that projections could not apply. */
+/* What an operator does with events that projections could not apply, and checks of read models. */
 #include <inttypes.h>
 #include <varve/projection.h>
 
@@ -99,4 +99,33 @@ void api_projection_skip(struct request *request)
     varve_status status = read_action(request, &action, true, &error);
     if (status >= 0) status = varve_projection_skip(request->backend->engine, &action, &error);
     answer(request, status, &error);
+}
+
+/* ---- checking ---- */
+
+static void show_check(struct request *request, varve_status status, unsigned http, varve_error *error)
+{
+    if (status >= 0)
+        status = varve_projection_check_look(request->backend->engine, request->target.segments[1],
+                                             &request->answer.body, error);
+    if (status < 0) {
+        request_fail(request, status, error);
+    } else {
+        request_send(request, http);
+    }
+}
+
+void api_projection_check(struct request *request)
+{
+    varve_error error = { 0 };
+    varve_status status = body_read(varve_buf_view(&request->body), NULL, 0, &request->arena, &error);
+    if (status >= 0)
+        status = varve_projection_check_start(request->backend->engine, request->target.segments[1], &error);
+    show_check(request, status, 202, &error);
+}
+
+void api_projection_checked(struct request *request)
+{
+    varve_error error = { 0 };
+    show_check(request, VARVE_OK, 200, &error);
 }

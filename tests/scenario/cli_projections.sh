@@ -143,6 +143,12 @@ err_has 'strict stopped at position 2'
 err_has 'varve projection skip strict 2'
 stopped --server "$url"
 check --store "$(store there)" --app shop
+check --server "$url"
+spoil there
+expect 7 projection check sales -o json --server "$url"
+cp out remote
+expect 7 projection check sales -o json --store "$(store there)" --app shop
+cmp -s out remote || fail "a server answers differently"
 expect 5 projection retry sales 2 --store "$(store there)" --app shop
 curl -s "$url/metrics" >out
 out_has 'varve_projection_parked_events{projection="sales"} 1'
@@ -160,6 +166,7 @@ post 412 /projections/sales/retry '{}'
 post 400 /projections/sales/skip '{}'
 out_has "'position' says which event"
 post 404 /projections/sales/skip '{"position":3,"actor":"ann"}'
-post 501 /projections/sales/check '{}'
+post 400 /projections/sales/check '{"x":1}'
+post 404 /projections/nobody/check '{}'
 stop
 expect 2 serve shop --store "$(store there)" --rebuilds 65
