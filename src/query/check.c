@@ -57,6 +57,10 @@ static varve_status begin(struct check *check, varve_store *store, varve_error *
     if (status == VARVE_OK) {
         status = place->kind->guard(place, check->file.name, true, &check->guard, error);
     }
+    if (status == VARVE_BUSY) {
+        varve_str name = check->live->file->name;
+        return varve_error_set(error, status, "projection %.*s is being checked already", (int)name.len, name.ptr);
+    }
     if (status == VARVE_OK) {
         uint64_t number = generation_clean(&check->home, 0);
         check->follower.store = store;
@@ -127,6 +131,7 @@ static varve_status hold_live(struct check *check, struct checkpoint *checkpoint
 {
     const struct sql_driver *sql = check->live->place.sql;
     struct sql_statement *read = NULL;
+    sql->close(check->session);
     varve_status status = generation_read(check->live, &check->session, error);
     if (status == VARVE_OK) {
         status = sql->begin(check->session, error);
@@ -147,6 +152,9 @@ static varve_status compare(struct check *check, varve_error *error)
     struct checkpoint checkpoint = { 0 };
     struct compare_side live = { 0 }, fresh = { .session = check->follower.generation->session };
     varve_status status = hold_live(check, &checkpoint, error);
+    if (status == VARVE_INVALID) {
+        status = hold_live(check, &checkpoint, error); /* a rebuild has replaced it after it was opened */
+    }
     if (status == VARVE_OK) {
         status = build_until(check, checkpoint.position, error);
     }

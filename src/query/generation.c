@@ -458,17 +458,20 @@ varve_status generation_publish(const struct generation *generation, varve_error
 
 varve_status generation_read(const struct generation_home *home, struct sql_session **session, varve_error *error)
 {
-    uint64_t number = 0;
+    const struct place *place = &home->place;
+    varve_status status = VARVE_IO;
     *session = NULL;
-    varve_status status = home->place.kind->serving(&home->place, NULL, NULL, home->file->name, &number, error);
-    if (status < 0) {
-        return status;
+    /* Once more when it cannot be opened: it may have been replaced and removed just then. */
+    for (int i = 0; status == VARVE_IO && i < 2; i++) {
+        uint64_t number = 0;
+        status = place->kind->serving(place, NULL, NULL, home->file->name, &number, error);
+        if (status >= 0) {
+            status = number > 0 ? open_session(home, number, SQL_READ_ONLY, session, error)
+                                : varve_error_set(error, VARVE_NOT_FOUND, "projection %.*s has no read model yet",
+                                                  (int)home->file->name.len, home->file->name.ptr);
+        }
     }
-    if (number == 0) {
-        return varve_error_set(error, VARVE_NOT_FOUND, "projection %.*s has no read model yet",
-                               (int)home->file->name.len, home->file->name.ptr);
-    }
-    return open_session(home, number, SQL_READ_ONLY, session, error);
+    return status;
 }
 
 varve_status generation_peek(const struct generation_home *home, struct checkpoint *checkpoint, varve_error *error)

@@ -161,9 +161,6 @@ varve_status park_list(const struct generation_home *home, uint64_t after, uint6
 {
     struct sql_session *session = NULL;
     varve_status status = generation_read(home, &session, error);
-    if (status == VARVE_NOT_FOUND) {
-        status = generation_read(home, &session, error); /* it may have been switched just then */
-    }
     if (status == VARVE_OK) {
         status = aside_visit(home->place.sql, session, after, limit, visit, ctx, error);
     }
