@@ -103,6 +103,7 @@ static varve_status open_models(varve_engine *engine, const varve_engine_options
         .location = location.ptr,
         .read_only = options->read_only,
         .lease_ms = options->lease_ms,
+        .rebuilds = options->rebuilds,
         .upcasters = &engine->upcasters,
         .log = { options->log, options->log_ctx },
     };
@@ -320,6 +321,51 @@ varve_status varve_projection_rebuild(varve_engine *engine, varve_str name, varv
 {
     varve_status status = refuse_stopped(engine, error);
     return status < 0 ? status : models_rebuild(engine->models, name, error);
+}
+
+varve_status varve_projection_parked(varve_engine *engine, varve_str name, uint64_t after, uint64_t limit,
+                                     varve_projection_parked_visit visit, void *ctx, varve_error *error)
+{
+    return models_parked(engine->models, name, after, limit, visit, ctx, error);
+}
+
+static varve_status check_action(varve_engine *engine, const varve_projection_action *action, varve_error *error)
+{
+    if (action->size != 0 && action->size != sizeof *action)
+        return varve_error_set(error, VARVE_INVALID, "varve_projection_action is of another version of the library");
+    return refuse_stopped(engine, error);
+}
+
+varve_status varve_projection_retry(varve_engine *engine, const varve_projection_action *action, varve_error *error)
+{
+    varve_status status = check_action(engine, action, error);
+    return status < 0 ? status : models_retry(engine->models, action, error);
+}
+
+varve_status varve_projection_skip(varve_engine *engine, const varve_projection_action *action, varve_error *error)
+{
+    varve_status status = check_action(engine, action, error);
+    return status < 0 ? status : models_skip(engine->models, action, error);
+}
+
+varve_status varve_projection_check(varve_engine *engine, const varve_projection_check_options *options,
+                                    varve_projection_check_summary *summary, varve_error *error)
+{
+    if (options->size != 0 && options->size != sizeof *options)
+        return varve_error_set(error, VARVE_INVALID, "the options of a check are of another version of the library");
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : models_check(engine->models, options, summary, error);
+}
+
+varve_status varve_projection_check_start(varve_engine *engine, varve_str name, varve_error *error)
+{
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : models_check_start(engine->models, name, error);
+}
+
+varve_status varve_projection_check_look(varve_engine *engine, varve_str name, varve_buf *out, varve_error *error)
+{
+    return models_check_look(engine->models, name, out, error);
 }
 
 varve_status varve_query(varve_engine *engine, const varve_query_request *request, varve_answer *answer,

@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "query/check.h"
+#include "query/checking.h"
+#include "query/park.h"
 #include "query/query.h"
 #include "query/waiters.h"
 #include "query/worker.h"
@@ -34,6 +37,8 @@ struct models {
     struct query **queries;
     size_t query_count;
     struct waiters *waiters;
+    atomic_uint rebuilding; /* projections that are being rebuilt */
+    struct checking checking;
 };
 
 static varve_status no_memory(varve_error *error)
@@ -62,6 +67,7 @@ varve_status models_open(struct models **out, varve_store *store, const struct m
         return no_memory(error);
     }
     models->store = store;
+    checking_init(&models->checking, models);
     models->options = *options;
     models->options.location = models->location;
     models->home = (struct reader_home){ place_of(options->sql, models->location), store };
@@ -289,6 +295,28 @@ static void on_switched(void *ctx, const struct sqlfile *file)
     }
 }
 
+static bool enter_build(void *ctx)
+{
+    struct models *models = ctx;
+    unsigned most = models->options.rebuilds == 0 ? MODELS_REBUILDS : models->options.rebuilds;
+    unsigned now = atomic_load(&models->rebuilding);
+    while (now < most) {
+        if (atomic_compare_exchange_weak(&models->rebuilding, &now, now + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void leave_build(void *ctx)
+{
+    struct models *models = ctx;
+    atomic_fetch_sub(&models->rebuilding, 1);
+    for (size_t i = 0; i < models->model_count; i++) {
+        worker_nudge(models->models[i].worker);
+    }
+}
+
 static struct generation_home home_of(const struct models *models, const struct model *model,
                                       char incarnation[VARVE_UUID_TEXT_BYTES])
 {
@@ -303,7 +331,7 @@ static struct generation_home home_of(const struct models *models, const struct 
 static varve_status start_workers(struct models *models, varve_error *error)
 {
     const struct worker_options options = {
-        .events = { on_advanced, on_switched, is_awaited, models },
+        .events = { on_advanced, on_switched, is_awaited, models, enter_build, leave_build },
         .log = models->options.log,
         .lease_ms = models->options.lease_ms,
     };
@@ -313,6 +341,7 @@ static varve_status start_workers(struct models *models, varve_error *error)
     for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
         struct model *model = &models->models[i];
         const struct generation_home home = home_of(models, model, incarnation);
+        check_clean(&home);
         status = worker_open(&model->worker, models->store, &home, &options, error);
     }
     for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
@@ -342,9 +371,13 @@ void models_close(struct models *models)
     if (models == NULL) {
         return;
     }
+    checking_fini(&models->checking);
     waiters_stop(models->waiters);
     for (size_t i = 0; i < models->query_count; i++) {
         query_forget(models->queries[i]);
+    }
+    for (size_t i = 0; i < models->model_count; i++) {
+        worker_stop(models->models[i].worker); /* all of them first: they wake each other */
     }
     for (size_t i = 0; i < models->model_count; i++) {
         worker_close(models->models[i].worker);
@@ -360,6 +393,23 @@ void models_close(struct models *models)
     free(models->models);
     free(models->location);
     free(models);
+}
+
+/* What a model says of itself to who does not run it. */
+static void look_at_model(const struct generation_home *home, varve_projection_status *status)
+{
+    struct checkpoint checkpoint;
+    struct sql_session *session = NULL;
+    if (generation_peek(home, &checkpoint, NULL) == VARVE_OK) {
+        status->position = checkpoint.ours ? checkpoint.position : 0;
+        if (!checkpoint.ours) {
+            status->problem = VARVE_STR("made from another history of the log: it will be rebuilt");
+        }
+    }
+    if (generation_read(home, &session, NULL) == VARVE_OK) {
+        aside_count(home->place.sql, session, NULL, &status->parked, NULL);
+        home->place.sql->close(session);
+    }
 }
 
 static void visit_model(const struct models *models, const struct model *model, uint64_t head,
@@ -380,18 +430,12 @@ static void visit_model(const struct models *models, const struct model *model, 
             status.rebuild_seconds_left = (double)(head - status.rebuild_done) / status.rebuild_rate;
         }
     } else {
-        struct checkpoint checkpoint;
         char incarnation[VARVE_UUID_TEXT_BYTES];
         const struct generation_home home = home_of(models, model, incarnation);
         if (home.place.kind->claim != NULL && tenure_look(models->store, status.name, texts.owner, NULL) == VARVE_OK) {
             status.owner = varve_str_of(texts.owner);
         }
-        if (generation_peek(&home, &checkpoint, NULL) == VARVE_OK) {
-            status.position = checkpoint.ours ? checkpoint.position : 0;
-            if (!checkpoint.ours) {
-                status.problem = VARVE_STR("made from another history of the log: it will be rebuilt");
-            }
-        }
+        look_at_model(&home, &status);
     }
     visit(ctx, &status);
 }
@@ -416,17 +460,87 @@ varve_status models_list(struct models *models, varve_str name, varve_projection
     return status;
 }
 
+/* VARVE_NOT_FOUND. */
+static varve_status get_model(const struct models *models, varve_str name, const struct model **model,
+                              varve_error *error)
+{
+    *model = find_model(models, name);
+    return *model != NULL ? VARVE_OK
+                          : varve_error_set(error, VARVE_NOT_FOUND, "there is no projection '%.*s'",
+                                            (int)(name.len > 80 ? 80 : name.len), name.ptr);
+}
+
+/* One that is run here. */
+static varve_status get_worker(const struct models *models, varve_str name, struct worker **worker, varve_error *error)
+{
+    const struct model *model = NULL;
+    varve_status status = get_model(models, name, &model, error);
+    if (status == VARVE_OK && model->worker == NULL) {
+        status = varve_error_set(error, VARVE_UNAVAILABLE, "nobody runs projections here");
+    }
+    *worker = status == VARVE_OK ? model->worker : NULL;
+    return status;
+}
+
 varve_status models_rebuild(struct models *models, varve_str name, varve_error *error)
 {
-    const struct model *model = find_model(models, name);
-    if (model == NULL) {
-        return varve_error_set(error, VARVE_NOT_FOUND, "there is no projection '%.*s'",
-                               (int)(name.len > 80 ? 80 : name.len), name.ptr);
+    struct worker *worker = NULL;
+    varve_status status = get_worker(models, name, &worker, error);
+    return status < 0 ? status : worker_rebuild(worker, error);
+}
+
+varve_status models_retry(struct models *models, const varve_projection_action *action, varve_error *error)
+{
+    struct worker *worker = NULL;
+    varve_status status = get_worker(models, action->name, &worker, error);
+    return status < 0 ? status : worker_operate(worker, ERRAND_RETRY, action, error);
+}
+
+varve_status models_skip(struct models *models, const varve_projection_action *action, varve_error *error)
+{
+    struct worker *worker = NULL;
+    varve_status status = get_worker(models, action->name, &worker, error);
+    return status < 0 ? status : worker_operate(worker, ERRAND_SKIP, action, error);
+}
+
+varve_status models_parked(struct models *models, varve_str name, uint64_t after, uint64_t limit,
+                           varve_projection_parked_visit visit, void *ctx, varve_error *error)
+{
+    char incarnation[VARVE_UUID_TEXT_BYTES];
+    const struct model *model = NULL;
+    varve_status status = get_model(models, name, &model, error);
+    if (status < 0) {
+        return status;
     }
-    if (model->worker == NULL) {
-        return varve_error_set(error, VARVE_UNAVAILABLE, "nobody runs projections here");
+    const struct generation_home home = home_of(models, model, incarnation);
+    return park_list(&home, after, limit, visit, ctx, error);
+}
+
+varve_status models_check(struct models *models, const varve_projection_check_options *options,
+                          varve_projection_check_summary *summary, varve_error *error)
+{
+    char incarnation[VARVE_UUID_TEXT_BYTES];
+    const struct model *model = NULL;
+    varve_status status = get_model(models, options->name, &model, error);
+    if (status < 0) {
+        return status;
     }
-    return worker_rebuild(model->worker, error);
+    const struct generation_home home = home_of(models, model, incarnation);
+    return check_against_log(models->store, &home, options, summary, error);
+}
+
+varve_status models_check_start(struct models *models, varve_str name, varve_error *error)
+{
+    const struct model *model = NULL;
+    varve_status status = get_model(models, name, &model, error);
+    return status < 0 ? status : checking_start(&models->checking, name, error);
+}
+
+varve_status models_check_look(struct models *models, varve_str name, varve_buf *out, varve_error *error)
+{
+    const struct model *model = NULL;
+    varve_status status = get_model(models, name, &model, error);
+    return status < 0 ? status : checking_look(&models->checking, name, out, error);
 }
 
 static varve_status no_such_query(varve_str name, varve_error *error)

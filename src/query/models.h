@@ -6,11 +6,13 @@
 #define VARVE_QUERY_MODELS_H
 
 #include <stdatomic.h>
-#include <varve/query.h>
+#include <varve/projection.h>
 #include <varve/read.h>
 
 #include "base/log.h"
 #include "event/upcasters.h"
+
+#define MODELS_REBUILDS 2u
 
 struct models;
 struct sql_driver;
@@ -20,6 +22,7 @@ struct models_options {
     const char *location;              /* the folder of the model files, or the URI of a schema; copied */
     bool read_only;                    /* another process runs the projections: use its models as they are */
     uint32_t lease_ms;                 /* where processes share models; 0: 10 s */
+    uint32_t rebuilds;                 /* that run at once, the others wait; 0: MODELS_REBUILDS */
     const struct upcasters *upcasters; /* filled before models_start, borrowed until models_close; NULL: none */
     struct log log;
 };
@@ -36,6 +39,14 @@ varve_status models_start(struct models *models, varve_error *error);
 varve_status models_list(struct models *models, varve_str name, varve_projection_visit visit, void *ctx,
                          varve_error *error);
 varve_status models_rebuild(struct models *models, varve_str name, varve_error *error);
+varve_status models_retry(struct models *models, const varve_projection_action *action, varve_error *error);
+varve_status models_skip(struct models *models, const varve_projection_action *action, varve_error *error);
+varve_status models_parked(struct models *models, varve_str name, uint64_t after, uint64_t limit,
+                           varve_projection_parked_visit visit, void *ctx, varve_error *error);
+varve_status models_check(struct models *models, const varve_projection_check_options *options,
+                          varve_projection_check_summary *summary, varve_error *error);
+varve_status models_check_start(struct models *models, varve_str name, varve_error *error);
+varve_status models_check_look(struct models *models, varve_str name, varve_buf *out, varve_error *error);
 varve_status models_query(struct models *models, const varve_query_request *request, varve_answer *answer,
                           varve_error *error);
 /* As models_query, until `deadline_ns` (clock_ns) at most; waiting ends soon after `*stopping` was set, unavailable. */

@@ -2,7 +2,9 @@
 /* Generations as files of a folder. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -166,6 +168,57 @@ static void remove_files(const struct place *place, struct sql_session *session,
     varve_buf_fini(&path);
 }
 
+/* The file is never removed: who waits with it open would hold another lock than the next one. */
+static varve_status guard(const struct place *place, varve_str name, bool make, struct place_guard *guard,
+                          varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    varve_buf path = { 0 };
+    varve_buf_printf(&path, "%s/%.*s.lock", place->location, (int)name.len, name.ptr);
+    int fd = path.failed ? -1 : open(path.ptr, O_RDWR | O_CLOEXEC | (make ? O_CREAT : 0), 0666);
+    if (path.failed) {
+        status = no_memory(error);
+    } else if (fd < 0) {
+        status = errno == ENOENT && !make ? VARVE_NOT_FOUND : VARVE_IO;
+        varve_error_set(error, status, "%s: %s", path.ptr, strerror(errno));
+    } else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        status = errno == EWOULDBLOCK ? VARVE_BUSY : VARVE_IO;
+        varve_error_set(error, status, "%s: %s", path.ptr, status == VARVE_BUSY ? "somebody has it" : strerror(errno));
+        close(fd);
+    } else {
+        guard->fd = fd + 1;
+    }
+    varve_buf_fini(&path);
+    return status;
+}
+
+static void unguard(const struct place *place, struct place_guard *guard)
+{
+    (void)place;
+    if (guard->fd > 0) {
+        close(guard->fd - 1);
+    }
+    *guard = (struct place_guard){ 0 };
+}
+
+/* Texts as literals of SQL; one with a NUL in it, which a literal would end at, as bytes. */
+#define LITERAL                                                                                              \
+    "replace('quote(iif(typeof(#) = ''text'' AND instr(#, char(0)) > 0, CAST(# AS BLOB), #))', '#', '\"' ||" \
+    " replace(name, '\"', '\"\"') || '\"')"
+
+static const char tables[] =
+    "SELECT name, columns, 'SELECT ' || coalesce(key, row) || ' AS varve_key, ' || row || ' AS varve_row, * FROM \"'"
+    " || replace(name, '\"', '\"\"') || '\" ORDER BY 1, 2'"
+    " FROM (SELECT t.name AS name,"
+    "  (SELECT group_concat(name || ' ' || type, ', ') FROM"
+    "   (SELECT name, type FROM pragma_table_xinfo(t.name) WHERE hidden <> 1 ORDER BY cid)) AS columns,"
+    "  (SELECT group_concat(text, ' || '','' || ') FROM"
+    "   (SELECT " LITERAL " AS text FROM pragma_table_xinfo(t.name) WHERE pk > 0 ORDER BY pk)) AS key,"
+    "  (SELECT group_concat(text, ' || '','' || ') FROM"
+    "   (SELECT " LITERAL " AS text FROM pragma_table_xinfo(t.name) WHERE hidden <> 1 ORDER BY cid)) AS row"
+    " FROM pragma_table_list AS t WHERE t.schema = 'main' AND t.type IN ('table', 'virtual')"
+    "  AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND t.name NOT LIKE 'varve\\_%' ESCAPE '\\')";
+
 const struct place_kind place_files = {
     .prepare = prepare,
     .locate = locate,
@@ -177,4 +230,7 @@ const struct place_kind place_files = {
     .publish = publish,
     .clean = clean,
     .remove = remove_files,
+    .guard = guard,
+    .unguard = unguard,
+    .tables = tables,
 };

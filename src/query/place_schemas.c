@@ -422,6 +422,50 @@ static uint64_t clean(const struct place *place, varve_str name, uint64_t servin
     return highest;
 }
 
+/* A lock of a session's own, which ends with it. */
+static varve_status guard(const struct place *place, varve_str name, bool make, struct place_guard *guard,
+                          varve_error *error)
+{
+    static const char question[] =
+        "SELECT pg_try_advisory_lock(hashtextextended('varve:' || current_schema() || '$' || CAST(:name AS text), 1))";
+    const struct sql_value key = { .kind = SQL_TEXT, .text = name };
+    struct sql_statement *statement = NULL;
+    struct sql_value got = { 0 };
+    (void)make; /* there is nothing to make */
+    varve_status status = open_home(place, SQL_READ_ONLY, &guard->session, error);
+    if (status == VARVE_OK) {
+        status = place->sql->prepare(&statement, guard->session, varve_str_of(question), SQL_OURS, error);
+    }
+    if (status == VARVE_OK) {
+        status = ask(place, statement, &key, 1, &got, error);
+    }
+    place->sql->finalize(statement);
+    return status < 0 ? status
+           : got.integer == 0
+               ? varve_error_set(error, VARVE_BUSY, "somebody has the lock of %.*s", (int)name.len, name.ptr)
+               : VARVE_OK;
+}
+
+static void unguard(const struct place *place, struct place_guard *guard)
+{
+    place->sql->close(guard->session);
+    *guard = (struct place_guard){ 0 };
+}
+
+static const char tables[] =
+    "SELECT CAST(c.relname AS text), columns,"
+    " format('SELECT %s COLLATE \"C\" AS varve_key, CAST(ROW(varve_t.*) AS text) COLLATE \"C\" AS varve_row, varve_t.*"
+    " FROM %I AS varve_t ORDER BY 1, 2', format('CAST(ROW(%s) AS text)', coalesce(key, 'varve_t.*')), c.relname)"
+    " FROM pg_class c,"
+    " LATERAL (SELECT string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum)"
+    "   AS columns FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS a,"
+    " LATERAL (SELECT string_agg(format('varve_t.%I', attname), ', '"
+    "    ORDER BY array_position(CAST(i.indkey AS int2[]), attnum)) AS key"
+    "   FROM pg_index i JOIN pg_attribute ON attrelid = i.indrelid AND attnum = ANY (i.indkey)"
+    "   WHERE i.indrelid = c.oid AND i.indisprimary) AS k"
+    " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT starts_with(c.relname, 'varve_')"
+    " AND c.relnamespace = CAST(quote_ident(current_schema()) AS regnamespace)";
+
 const struct place_kind place_schemas = {
     .prepare = prepare,
     .locate = locate,
@@ -433,6 +477,9 @@ const struct place_kind place_schemas = {
     .publish = publish,
     .clean = clean,
     .remove = remove_schema,
+    .guard = guard,
+    .unguard = unguard,
+    .tables = tables,
     .identify = identify,
     .claim = claim,
     .fence = fence,

@@ -17,6 +17,7 @@ struct parser {
     struct sqlfile_section *section;
     bool ours;    /* what follows is for our dialect */
     bool version; /* was given */
+    bool on_error;
     varve_error *error;
 };
 
@@ -255,6 +256,20 @@ static varve_status read_param(struct parser *parser, uint32_t line, varve_str r
     return VARVE_OK;
 }
 
+static varve_status read_on_error(struct parser *parser, uint32_t line, varve_str rest)
+{
+    if (parser->on_error || parser->section != NULL) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error,
+                            "@on_error stands once, before the sections");
+    }
+    if (!varve_str_is(rest, "stop") && !varve_str_is(rest, "park")) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error, "@on_error wants stop or park");
+    }
+    parser->on_error = true;
+    parser->file->parks = varve_str_is(rest, "park");
+    return VARVE_OK;
+}
+
 static varve_status read_projection_directive(struct parser *parser, uint32_t line, varve_str word, varve_str rest)
 {
     struct sqlfile *file = parser->file;
@@ -273,8 +288,10 @@ static varve_status read_projection_directive(struct parser *parser, uint32_t li
     if (varve_str_is(word, "@mode") && varve_str_is(rest, "async")) {
         return VARVE_OK;
     }
-    if ((varve_str_is(word, "@mode") && varve_str_is(rest, "inline")) ||
-        (varve_str_is(word, "@on_error") && varve_str_is(rest, "park"))) {
+    if (varve_str_is(word, "@on_error")) {
+        return read_on_error(parser, line, rest);
+    }
+    if (varve_str_is(word, "@mode") && varve_str_is(rest, "inline")) {
         return sqlfile_fail(file, line, VARVE_UNSUPPORTED, parser->error, "%.*s %.*s is not built yet", (int)word.len,
                             word.ptr, (int)rest.len, rest.ptr);
     }

@@ -3,7 +3,8 @@
  * SQL files: a projection or a query as its author writes it, SQL with `-- @…` directives.
  *
  * A directive is a comment that stands alone on its line and begins with '@'. A projection has
- * `@projection NAME`, `@version N`, one `@create` section and `@on Type[, Type…]` sections; a query
+ * `@projection NAME`, `@version N`, perhaps `@on_error stop|park`, one `@create` section and
+ * `@on Type[, Type…]` sections; a query
  * has `@query NAME`, `@reads a[, b…]`, `@param name type` and one statement. A line `@sqlite` or
  * `@postgres` says that what follows, up to the next directive, is for that dialect only.
  *
@@ -73,6 +74,7 @@ struct sqlfile {
     uint32_t line; /* of the name */
     /* A projection … */
     uint32_t version;
+    bool parks; /* @on_error park: an event that fails for good is set aside */
     struct sqlfile_section *create;
     struct sqlfile_section *handlers;
     /* … or a query. */

@@ -84,8 +84,11 @@ static varve_status enter_schema(struct sql_session *session, varve_error *error
     if (status < 0) return status;
     switch (session->mode) {
     case SQL_READ_WRITE:
-        if (!exists) status = create_schema(session, error);
-        return status;
+        if (exists) return VARVE_OK;
+        /* One that was there is not made anew by whoever connects again: somebody has removed it. */
+        return session->connections == 0
+                   ? create_schema(session, error)
+                   : varve_error_set(error, VARVE_CORRUPT, "there is no schema %s any more", session->schema);
     case SQL_SCRATCH:
         return exists ? VARVE_OK : create_scratch(session, error);
     case SQL_READ_ONLY:
