@@ -101,6 +101,7 @@ static varve_status open_models(varve_engine *engine, const varve_engine_options
     const struct models_options models_options = {
         .sql = driver.sql,
         .location = location.ptr,
+        .log_location = path,
         .read_only = options->read_only,
         .lease_ms = options->lease_ms,
         .rebuilds = options->rebuilds,

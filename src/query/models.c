@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "query/check.h"
 #include "query/checking.h"
+#include "query/inline.h"
 #include "query/park.h"
 #include "query/query.h"
 #include "query/waiters.h"
@@ -28,7 +29,7 @@ struct model {
 struct models {
     varve_store *store;
     struct models_options options;
-    char *location;
+    char *location, *log_location;
     char token[17];              /* of this query side's scratch databases */
     char owner[TENURE_NAME_MAX]; /* HOST/PROCESS/TOKEN, where models are shared */
     struct reader_home home;
@@ -37,6 +38,7 @@ struct models {
     struct query **queries;
     size_t query_count;
     struct waiters *waiters;
+    struct inlines *inlines;
     atomic_uint rebuilding; /* projections that are being rebuilt */
     struct checking checking;
 };
@@ -62,7 +64,11 @@ varve_status models_open(struct models **out, varve_store *store, const struct m
 {
     *out = NULL;
     struct models *models = calloc(1, sizeof *models);
-    if (models == NULL || (models->location = strdup(options->location)) == NULL) {
+    if (models == NULL || (models->location = strdup(options->location)) == NULL ||
+        (models->log_location = strdup(options->log_location == NULL ? "" : options->log_location)) == NULL) {
+        if (models != NULL) {
+            free(models->location);
+        }
         free(models);
         return no_memory(error);
     }
@@ -71,6 +77,7 @@ varve_status models_open(struct models **out, varve_store *store, const struct m
     models->options = *options;
     models->options.location = models->location;
     models->home = (struct reader_home){ place_of(options->sql, models->location), store };
+    models->home.place.log = models->log_location;
     const varve_uuid random = varve_uuid_new();
     for (size_t i = 0; i < 8; i++) {
         snprintf(models->token + 2 * i, 3, "%02x", random.bytes[8 + i]);
@@ -219,6 +226,9 @@ static varve_status check_query(const struct models *models, struct query *query
             status = sqlfile_fail(file, file->line, VARVE_INVALID, error, "there is no projection %.*s",
                                   (int)file->reads[i].len, file->reads[i].ptr);
         } else {
+            if (model->file->is_inline) {
+                query_note_inline(query, i);
+            }
             varve_buf_reset(&location);
             snprintf(scratch, sizeof scratch, "%s_%zu", models->token, (size_t)(model - models->models));
             snprintf(name, sizeof name, "%.*s", (int)file->reads[i].len, file->reads[i].ptr);
@@ -265,7 +275,7 @@ static bool reached(void *ctx, struct query *query, uint64_t position)
     }
     bool all = true;
     for (size_t i = 0; all && i < file->read_count; i++) {
-        all = worker_position(find_model(models, file->reads[i])->worker) >= position;
+        all = file->reads_inline[i] || worker_position(find_model(models, file->reads[i])->worker) >= position;
     }
     return all;
 }
@@ -313,7 +323,9 @@ static void leave_build(void *ctx)
     struct models *models = ctx;
     atomic_fetch_sub(&models->rebuilding, 1);
     for (size_t i = 0; i < models->model_count; i++) {
-        worker_nudge(models->models[i].worker);
+        if (models->models[i].worker != NULL) {
+            worker_nudge(models->models[i].worker);
+        }
     }
 }
 
@@ -336,16 +348,41 @@ static varve_status start_workers(struct models *models, varve_error *error)
         .lease_ms = models->options.lease_ms,
     };
     char incarnation[VARVE_UUID_TEXT_BYTES];
-    const struct place *place = &models->home.place;
-    varve_status status = place->kind->prepare(place, error);
+    varve_status status = VARVE_OK;
     for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
         struct model *model = &models->models[i];
         const struct generation_home home = home_of(models, model, incarnation);
         check_clean(&home);
+        if (model->file->is_inline) {
+            continue;
+        }
         status = worker_open(&model->worker, models->store, &home, &options, error);
     }
     for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
-        status = worker_start(models->models[i].worker, error);
+        if (models->models[i].worker != NULL) {
+            status = worker_start(models->models[i].worker, error);
+        }
+    }
+    return status;
+}
+
+/* Before the others: what the log itself may hold depends on these. */
+static varve_status start_inlines(struct models *models, varve_error *error)
+{
+    const struct inlines_options options = {
+        .store = models->store,
+        .place = models->home.place,
+        .upcasters = models->options.upcasters,
+        .log = models->options.log,
+    };
+    varve_status status = inlines_open(&models->inlines, &options, error);
+    for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
+        if (models->models[i].file->is_inline) {
+            status = inlines_add(models->inlines, models->models[i].file, error);
+        }
+    }
+    if (status == VARVE_OK && !models->options.read_only) {
+        status = inlines_start(models->inlines, error);
     }
     return status;
 }
@@ -357,6 +394,12 @@ varve_status models_start(struct models *models, varve_error *error)
         qsort(models->models, models->model_count, sizeof *models->models, by_name);
     }
     varve_status status = check_queries(models, error);
+    if (status == VARVE_OK && !models->options.read_only) {
+        status = models->home.place.kind->prepare(&models->home.place, error);
+    }
+    if (status == VARVE_OK) {
+        status = start_inlines(models, error);
+    }
     if (status == VARVE_OK) {
         status = waiters_open(&models->waiters, &waiting, error);
     }
@@ -382,6 +425,7 @@ void models_close(struct models *models)
     for (size_t i = 0; i < models->model_count; i++) {
         worker_close(models->models[i].worker);
     }
+    inlines_close(models->inlines);
     waiters_close(models->waiters);
     for (size_t i = 0; i < models->query_count; i++) {
         query_free(models->queries[i]);
@@ -391,6 +435,7 @@ void models_close(struct models *models)
     }
     free(models->queries);
     free(models->models);
+    free(models->log_location);
     free(models->location);
     free(models);
 }
@@ -423,6 +468,14 @@ static void visit_model(const struct models *models, const struct model *model, 
         .state = VARVE_PROJECTION_STOPPED,
         .head = head,
     };
+    if (model->file->is_inline) {
+        status.mode = VARVE_STR("inline");
+        if (models->inlines != NULL) {
+            inlines_get_status(models->inlines, model->file, &status, texts.problem);
+        }
+        visit(ctx, &status);
+        return;
+    }
     if (model->worker != NULL) {
         worker_get_status(model->worker, &status, &texts);
         status.rebuild_total = head;
@@ -470,11 +523,23 @@ static varve_status get_model(const struct models *models, varve_str name, const
                                             (int)(name.len > 80 ? 80 : name.len), name.ptr);
 }
 
+/* Those of appends have no state of their own. */
+static varve_status get_async(const struct models *models, varve_str name, const struct model **model,
+                              varve_error *error)
+{
+    varve_status status = get_model(models, name, model, error);
+    if (status == VARVE_OK && (*model)->file->is_inline) {
+        status = varve_error_set(error, VARVE_UNSUPPORTED, "projection %.*s is inline, and this is for async ones",
+                                 (int)name.len, name.ptr);
+    }
+    return status;
+}
+
 /* One that is run here. */
 static varve_status get_worker(const struct models *models, varve_str name, struct worker **worker, varve_error *error)
 {
     const struct model *model = NULL;
-    varve_status status = get_model(models, name, &model, error);
+    varve_status status = get_async(models, name, &model, error);
     if (status == VARVE_OK && model->worker == NULL) {
         status = varve_error_set(error, VARVE_UNAVAILABLE, "nobody runs projections here");
     }
@@ -485,6 +550,10 @@ static varve_status get_worker(const struct models *models, varve_str name, stru
 varve_status models_rebuild(struct models *models, varve_str name, varve_error *error)
 {
     struct worker *worker = NULL;
+    const struct model *model = find_model(models, name);
+    if (model != NULL && model->file->is_inline && models->inlines != NULL) {
+        return inlines_rebuild(models->inlines, model->file, error);
+    }
     varve_status status = get_worker(models, name, &worker, error);
     return status < 0 ? status : worker_rebuild(worker, error);
 }
@@ -508,7 +577,7 @@ varve_status models_parked(struct models *models, varve_str name, uint64_t after
 {
     char incarnation[VARVE_UUID_TEXT_BYTES];
     const struct model *model = NULL;
-    varve_status status = get_model(models, name, &model, error);
+    varve_status status = get_async(models, name, &model, error);
     if (status < 0) {
         return status;
     }
@@ -521,7 +590,7 @@ varve_status models_check(struct models *models, const varve_projection_check_op
 {
     char incarnation[VARVE_UUID_TEXT_BYTES];
     const struct model *model = NULL;
-    varve_status status = get_model(models, options->name, &model, error);
+    varve_status status = get_async(models, options->name, &model, error);
     if (status < 0) {
         return status;
     }
@@ -532,14 +601,14 @@ varve_status models_check(struct models *models, const varve_projection_check_op
 varve_status models_check_start(struct models *models, varve_str name, varve_error *error)
 {
     const struct model *model = NULL;
-    varve_status status = get_model(models, name, &model, error);
+    varve_status status = get_async(models, name, &model, error);
     return status < 0 ? status : checking_start(&models->checking, name, error);
 }
 
 varve_status models_check_look(struct models *models, varve_str name, varve_buf *out, varve_error *error)
 {
     const struct model *model = NULL;
-    varve_status status = get_model(models, name, &model, error);
+    varve_status status = get_async(models, name, &model, error);
     return status < 0 ? status : checking_look(&models->checking, name, out, error);
 }
 
@@ -560,7 +629,9 @@ static varve_status wait_for(struct models *models, struct query *query, uint64_
     if (status == VARVE_OK && !models->options.read_only) {
         const struct sqlfile *file = query_file(query);
         for (size_t i = 0; i < file->read_count; i++) {
-            worker_nudge(find_model(models, file->reads[i])->worker);
+            if (!file->reads_inline[i]) {
+                worker_nudge(find_model(models, file->reads[i])->worker);
+            }
         }
     }
     return status;
@@ -582,6 +653,9 @@ static varve_status say_late(const struct models *models, const struct query *qu
     for (size_t i = 0; !models->options.read_only && i < file->read_count; i++) {
         struct worker_texts texts;
         varve_projection_status status = { 0 };
+        if (file->reads_inline[i]) {
+            continue;
+        }
         worker_get_status(find_model(models, file->reads[i])->worker, &status, &texts);
         if (status.position < position) {
             return varve_error_set(error, VARVE_TIMEOUT, "projection %.*s is %s at position %llu, before %llu%s%s",

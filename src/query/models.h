@@ -20,6 +20,7 @@ struct sql_driver;
 struct models_options {
     const struct sql_driver *sql;      /* the database that read models live in */
     const char *location;              /* the folder of the model files, or the URI of a schema; copied */
+    const char *log_location;          /* the log's own database, for inline models; copied */
     bool read_only;                    /* another process runs the projections: use its models as they are */
     uint32_t lease_ms;                 /* where processes share models; 0: 10 s */
     uint32_t rebuilds;                 /* that run at once, the others wait; 0: MODELS_REBUILDS */

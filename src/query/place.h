@@ -26,6 +26,7 @@ struct place {
     const struct place_kind *kind;
     const struct sql_driver *sql;
     const char *location; /* the folder, or the URI whose schema is the home */
+    const char *log;      /* the log's own database, where inline models are */
     varve_str owner;      /* this process, where it changes models that others may change too; else empty: no fence */
     uint64_t epoch;       /* of the owner's lease */
 };
@@ -66,6 +67,14 @@ struct place_kind {
     uint64_t (*clean)(const struct place *place, varve_str name, uint64_t serving);
     /* Removes a generation and closes its session, which may be NULL when it could not be opened. */
     void (*remove)(const struct place *place, struct sql_session *session, varve_str name, uint64_t number);
+
+    /*
+     * Has the tables, indexes, views and triggers of a generation of ours in the database of `session` from now on, in
+     * its transaction, and those no longer that `before` names, as an earlier call appended them to `*names`. Of the
+     * generation nothing may be left. INVALID: there is something of that name, or what cannot be moved.
+     */
+    varve_status (*take_in)(const struct place *place, varve_str name, uint64_t number, struct sql_session *session,
+                            varve_str before, varve_buf *names, varve_error *error);
 
     /* Keeps other processes and threads from the same guard until `unguard`, or the end of the process. BUSY; NOT_FOUND
      * where nobody ever had it and it is not to be made. */

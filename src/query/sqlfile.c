@@ -15,9 +15,9 @@ struct parser {
     const char *dialect;
     struct sqltext text;
     struct sqlfile_section *section;
-    bool ours;    /* what follows is for our dialect */
-    bool version; /* was given */
-    bool on_error;
+    bool ours;           /* what follows is for our dialect */
+    bool version;        /* was given */
+    bool on_error, mode; /* were there */
     varve_error *error;
 };
 
@@ -270,6 +270,19 @@ static varve_status read_on_error(struct parser *parser, uint32_t line, varve_st
     return VARVE_OK;
 }
 
+static varve_status read_mode(struct parser *parser, uint32_t line, varve_str rest)
+{
+    if (parser->mode || parser->section != NULL) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error, "@mode stands once, before the sections");
+    }
+    if (!varve_str_is(rest, "async") && !varve_str_is(rest, "inline")) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error, "@mode wants async or inline");
+    }
+    parser->mode = true;
+    parser->file->is_inline = varve_str_is(rest, "inline");
+    return VARVE_OK;
+}
+
 static varve_status read_projection_directive(struct parser *parser, uint32_t line, varve_str word, varve_str rest)
 {
     struct sqlfile *file = parser->file;
@@ -285,15 +298,11 @@ static varve_status read_projection_directive(struct parser *parser, uint32_t li
     if (varve_str_is(word, "@on")) {
         return read_on(parser, line, rest);
     }
-    if (varve_str_is(word, "@mode") && varve_str_is(rest, "async")) {
-        return VARVE_OK;
+    if (varve_str_is(word, "@mode")) {
+        return read_mode(parser, line, rest);
     }
     if (varve_str_is(word, "@on_error")) {
         return read_on_error(parser, line, rest);
-    }
-    if (varve_str_is(word, "@mode") && varve_str_is(rest, "inline")) {
-        return sqlfile_fail(file, line, VARVE_UNSUPPORTED, parser->error, "%.*s %.*s is not built yet", (int)word.len,
-                            word.ptr, (int)rest.len, rest.ptr);
     }
     return VARVE_NOT_FOUND;
 }
@@ -388,6 +397,10 @@ static varve_status check_complete(const struct parser *parser)
                   : file->create == NULL   ? "-- @create"
                   : file->handlers == NULL ? "-- @on TYPE"
                                            : NULL;
+        if (missing == NULL && file->is_inline && file->parks) {
+            return sqlfile_fail(file, file->line, VARVE_INVALID, parser->error,
+                                "an inline projection refuses the append: it cannot park its events");
+        }
         if (missing == NULL && file->create->statements == NULL) {
             missing = "a statement for @create";
             line = file->create->line;

@@ -74,11 +74,13 @@ struct sqlfile {
     uint32_t line; /* of the name */
     /* A projection … */
     uint32_t version;
-    bool parks; /* @on_error park: an event that fails for good is set aside */
+    bool is_inline; /* @mode inline: its tables are in the log's database, changed by appends themselves */
+    bool parks;     /* @on_error park: an event that fails for good is set aside */
     struct sqlfile_section *create;
     struct sqlfile_section *handlers;
     /* … or a query. */
     varve_str *reads;
+    bool reads_inline[SQLFILE_READS_MAX]; /* which of them are inline; set once all projections are known */
     size_t read_count;
     struct sqlfile_param *params;
     size_t param_count;

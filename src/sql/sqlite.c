@@ -22,9 +22,9 @@ enum { BUSY_WAIT_MS = 2000, STEPS_BETWEEN_LOOKS = 1000 };
 struct sql_session {
     sqlite3 *db;
     enum sql_mode mode;
-    enum sql_trust trust; /* of the statement that is being prepared */
+    enum sql_trust trust;        /* of the statement that is being prepared */
     const char *const *reserved; /* of a connection that is borrowed; NULL: it is our own */
-    uint64_t deadline_ns; /* 0: none */
+    uint64_t deadline_ns;        /* 0: none */
 };
 
 struct sql_statement {
@@ -128,7 +128,8 @@ static int authorize(void *ctx, int action, const char *first, const char *secon
     case SQLITE_CREATE_INDEX:
     case SQLITE_CREATE_TRIGGER:
     case SQLITE_REINDEX:
-        return session->trust != SQL_DEFINITION || is_ours(session, first) || is_ours(session, second) ? SQLITE_DENY : SQLITE_OK;
+        return session->trust != SQL_DEFINITION || is_ours(session, first) || is_ours(session, second) ? SQLITE_DENY
+                                                                                                       : SQLITE_OK;
     default:
         return SQLITE_DENY;
     }

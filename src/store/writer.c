@@ -438,9 +438,9 @@ void writer_put_snapshot(struct writer *writer, const struct store_snapshot *sna
     pthread_mutex_unlock(&writer->mutex);
 }
 
-varve_status writer_run(struct writer *writer, writer_errand run, void *ctx, varve_error *error)
+varve_status writer_run(struct writer *writer, writer_errand what, void *ctx, varve_error *error)
 {
-    struct errand errand = { .run = run, .ctx = ctx };
+    struct errand errand = { .run = what, .ctx = ctx };
     sem_init(&errand.over, 0, 0);
     pthread_mutex_lock(&writer->mutex);
     bool closing = writer->closing;

@@ -64,7 +64,7 @@ struct store_log {
     int checkpoint_pages;
     const struct store_inline *inlined; /* NULL: none */
     struct sql_session *inline_session; /* on `db` */
-    varve_time expiry_due; /* when records are next looked through for those that have expired */
+    varve_time expiry_due;              /* when records are next looked through for those that have expired */
 
     pthread_mutex_t mutex;
     struct reader *idle; /* readers nobody uses at the moment */

@@ -61,8 +61,8 @@ static const struct object {
     { "index", "sqlite_autoindex_snapshots_1", "snapshots", NULL },
 };
 
-const char *const schema_names[] = { "meta",   "types",     "streams",      "events", "event_tags", "records",
-                                     "snapshots", "sqlite_schema", "sqlite_master", NULL };
+const char *const schema_names[] = { "meta",    "types",     "streams",       "events",        "event_tags",
+                                     "records", "snapshots", "sqlite_schema", "sqlite_master", NULL };
 
 enum { OBJECTS = sizeof objects / sizeof *objects };
 
