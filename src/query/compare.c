@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/assert.h"
 #include "query/answer.h"
 
 enum { DIFFERENCES_DEFAULT = 100, TABLES_MAX = 1000, ROWS_A_LOOK = 1000 };
@@ -72,9 +73,10 @@ static varve_status list_tables(const struct place *place, struct sql_session *s
     const struct sql_driver *sql = place->sql;
     struct sql_statement *list = NULL;
     tables->all = arena_array(&tables->memory, TABLES_MAX, sizeof *tables->all);
-    varve_status status = tables->all == NULL
-                              ? no_memory(error)
-                              : sql->prepare(&list, session, varve_str_of(place->kind->tables), SQL_OURS, error);
+    if (tables->all == NULL) {
+        return no_memory(error);
+    }
+    varve_status status = sql->prepare(&list, session, varve_str_of(place->kind->tables), SQL_OURS, error);
     while (status == VARVE_OK && (status = sql->step(list, error)) == VARVE_OK) {
         status = keep_table(sql, list, tables, error);
     }
@@ -203,6 +205,7 @@ static varve_status compare_all(struct comparison *comparison, const struct tabl
         const struct table *theirs = j < fresh_tables->count ? &fresh_tables->all[j] : NULL;
         int which = ours == NULL ? 1 : theirs == NULL ? -1 : order(ours->name, theirs->name);
         const struct table *table = which <= 0 ? ours : theirs;
+        ASSERT(table != NULL);
         i += which <= 0;
         j += which >= 0;
         comparison->summary->tables++;

@@ -107,9 +107,9 @@ static void a_rebuild_waits_for_its_turn(void **state)
 {
     struct fixture *fixture = *state;
     bool queued = false;
-    uint64_t position = append_many(fixture, 20000);
+    uint64_t position = append_many(fixture, 4000);
     start_many(fixture, 3, 1, "1", "");
-    assert_counts(fixture, 3, position, "[{\"n\":20000}]");
+    assert_counts(fixture, 3, position, "[{\"n\":4000}]");
     for (unsigned i = 0; i < 3; i++) {
         models_rebuild(fixture->models, varve_str_of(name_of(i)), NULL);
     }
@@ -123,7 +123,7 @@ static void a_rebuild_waits_for_its_turn(void **state)
     stop(fixture);
     start_many(fixture, 3, 1, "2", "");
     await_all(fixture, 3, &queued);
-    assert_counts(fixture, 3, position, "[{\"n\":20000}]");
+    assert_counts(fixture, 3, position, "[{\"n\":4000}]");
 }
 
 static void one_that_is_faulted_stops_no_other(void **state)

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <varve/read.h>
 
+#include "base/assert.h"
+
 bool park_suits(const struct generation *generation, const varve_error *cause)
 {
     bool by_event =
@@ -57,6 +59,7 @@ static void note_failure(struct generation *generation, uint64_t position, const
 static varve_status apply_parked(struct generation *generation, const varve_event *event, varve_error *error)
 {
     varve_error cause = { 0 };
+    ASSERT(event != NULL);
     varve_status status = aside_remove(&generation->parked, event->position, error);
     if (status < 0) {
         return status;

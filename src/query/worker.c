@@ -671,6 +671,7 @@ varve_status worker_open(struct worker **out, varve_store *store, const struct g
         const struct checkpoint *checkpoint = &worker->serving.follower.generation->checkpoint;
         worker->reported = checkpoint->ours ? checkpoint->position : 0;
         atomic_store(&worker->served, worker->reported);
+        atomic_store(&worker->parked, worker->serving.follower.generation->parked.count);
     } else if (status != VARVE_LOCKED) {
         worker_close(worker);
         worker = NULL;
