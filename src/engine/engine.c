@@ -136,13 +136,27 @@ varve_status varve_engine_open(varve_engine **out, const varve_engine_options *o
     return VARVE_OK;
 }
 
+/* Notes which types have schemas, or inline projections. */
+static varve_status note_covered(varve_engine *engine, varve_error *error)
+{
+    size_t inlined = 0, count = engine->schemas.count;
+    const varve_str *own = models_inline_types(engine->models, &inlined);
+    varve_str *types = calloc(count + inlined + 1, sizeof *types);
+    if (types == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory to start an engine");
+    for (size_t i = 0; i < count; i++) types[i] = engine->schemas.entries[i].type;
+    for (size_t i = 0; i < inlined; i++) types[count + i] = own[i];
+    varve_status status = covered_note(engine->store, types, count + inlined, error);
+    free(types);
+    return status;
+}
+
 varve_status varve_engine_start(varve_engine *engine, varve_error *error)
 {
     if (engine->started) return varve_error_set(error, VARVE_INVALID, "the engine was started before");
     engine->started = true;
     varve_status status = VARVE_OK;
-    if (!engine->read_only && !engine->passing) status = covered_note(engine->store, &engine->schemas, error);
-    if (status >= 0) status = models_start(engine->models, error);
+    status = models_start(engine->models, error);
+    if (status >= 0 && !engine->read_only && !engine->passing) status = note_covered(engine, error);
     if (status >= 0) status = lanes_start(engine->lanes, error);
     if (status < 0 || engine->read_only || engine->passing || !lanes_have_deciders(engine->lanes)) return status;
     return scheduler_open(&engine->scheduler, engine->store, engine->lanes, engine->lease_ms, &engine->log, error);

@@ -43,6 +43,8 @@ struct inlines {
     struct store_inline hooks;
     struct inlined **models;
     size_t count;
+    varve_str *types; /* of all of them */
+    size_t type_count;
     bool is_started;
 
     /* The writer's thread: */
@@ -235,6 +237,14 @@ static void on_close(void *ctx)
     inlines->session = NULL;
 }
 
+static bool on_concerns(void *ctx, varve_str type)
+{
+    const struct inlines *inlines = ctx;
+    bool any = false;
+    for (size_t i = 0; i < inlines->count && !any; i++) any = concerns(inlines->models[i], type);
+    return any;
+}
+
 static varve_status on_apply(void *ctx, const varve_event *event, varve_error *error)
 {
     struct inlines *inlines = ctx;
@@ -252,11 +262,10 @@ static varve_status on_apply(void *ctx, const varve_event *event, varve_error *e
     return status;
 }
 
-static varve_status on_seal(void *ctx, uint64_t before, varve_error *error)
+static varve_status on_seal(void *ctx, varve_error *error)
 {
     struct inlines *inlines = ctx;
     varve_status status = VARVE_OK;
-    (void)before;
     for (size_t i = 0; i < inlines->count && status >= 0; i++) {
         struct inlined *model = inlines->models[i];
         if (!model->is_entered) continue;
@@ -416,6 +425,7 @@ varve_status inlines_open(struct inlines **out, const struct inlines_options *op
         .ctx = inlines,
         .open = on_open,
         .close = on_close,
+        .concerns = on_concerns,
         .apply = on_apply,
         .seal = on_seal,
         .undone = on_undone,
@@ -446,7 +456,19 @@ static varve_status complete(struct inlines *inlines, struct inlined *model, var
         .upcasters = inlines->options.upcasters,
     };
     model->upcast.set = inlines->options.upcasters;
-    return generation_home_complete(&model->home, &model->memory, error);
+    varve_status status = generation_home_complete(&model->home, &model->memory, error);
+    if (status < 0) return status;
+    varve_str *grown = reallocarray(inlines->types, inlines->type_count + model->home.type_count, sizeof *grown);
+    if (grown == NULL) return no_memory(error);
+    inlines->types = grown;
+    for (size_t i = 0; i < model->home.type_count; i++) grown[inlines->type_count++] = model->home.types[i];
+    return VARVE_OK;
+}
+
+const varve_str *inlines_types(const struct inlines *inlines, size_t *count)
+{
+    *count = inlines->type_count;
+    return inlines->types;
 }
 
 varve_status inlines_start(struct inlines *inlines, varve_error *error)
@@ -542,6 +564,7 @@ void inlines_close(struct inlines *inlines)
         arena_fini(&inlines->models[i]->memory);
         free(inlines->models[i]);
     }
+    free(inlines->types);
     free(inlines->models);
     pthread_mutex_destroy(&inlines->asking);
     pthread_mutex_destroy(&inlines->lock);

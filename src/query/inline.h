@@ -44,6 +44,9 @@ varve_status inlines_add(struct inlines *inlines, const struct sqlfile *file, va
  */
 varve_status inlines_start(struct inlines *inlines, varve_error *error);
 
+/* The types of all that they see, in the log; once started. */
+const varve_str *inlines_types(const struct inlines *inlines, size_t *count);
+
 /* Begins to build one anew. VARVE_BUSY: one is being built. */
 varve_status inlines_rebuild(struct inlines *inlines, const struct sqlfile *file, varve_error *error);
 

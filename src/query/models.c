@@ -457,6 +457,11 @@ static void look_at_model(const struct generation_home *home, varve_projection_s
     }
 }
 
+const varve_str *models_inline_types(const struct models *models, size_t *count)
+{
+    return inlines_types(models->inlines, count);
+}
+
 static void visit_model(const struct models *models, const struct model *model, uint64_t head,
                         varve_projection_visit visit, void *ctx)
 {

@@ -119,10 +119,12 @@ struct store_inline {
     varve_status (*open)(void *ctx, struct sql_session *session, varve_error *error);
     /* The session goes; after each `open`, whatever that returned. */
     void (*close)(void *ctx);
+    /* Whether `apply` has anything to do with events of this type. A transaction without any is none of its business. */
+    bool (*concerns)(void *ctx, varve_str type);
     /* An event that the transaction has written, complete, in order. A failure undoes the transaction. */
     varve_status (*apply)(void *ctx, const varve_event *event, varve_error *error);
-    /* The transaction is about to be committed; it began behind the position `before`. A failure undoes it. */
-    varve_status (*seal)(void *ctx, uint64_t before, varve_error *error);
+    /* The transaction, of which it has applied something, is about to be committed. A failure undoes it. */
+    varve_status (*seal)(void *ctx, varve_error *error);
     /* What was applied since the last commit was undone, or may have been. */
     void (*undone)(void *ctx);
 };

@@ -172,7 +172,18 @@ static void settle(struct store_log *log, struct batch *batch, const PGresult *a
 /* Whether there is more to be done with the events before they are committed. */
 static bool is_inlined(const struct store_log *log, const struct batch *batch)
 {
-    return log->inlined != NULL && batch->accepted_count > 0;
+    bool any = false;
+    for (size_t i = 0; i < batch->append_count && !any; i++)
+        any = batch->appends[i]->status == VARVE_OK && inline_concerns(log, batch->appends[i]);
+    return any;
+}
+
+/* What is applied along with events has to know where they stand before they are written. */
+static enum way first_way(const struct store_log *log, const struct store_batch *work)
+{
+    bool any = false;
+    for (size_t i = 0; i < work->append_count && !any; i++) any = inline_concerns(log, work->appends[i]);
+    return any ? WAY_LOCKED : log->contended > 0 ? WAY_FLOAT : WAY_ASSERT;
 }
 
 /* Sends what was decided; false when memory is out, and then nothing of it will be done. `place` is where the answer
@@ -362,7 +373,7 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
     uint64_t deadline = clock_ns() + RESEND_MS * 1000000ull;
     unsigned lost = 0;
     uint32_t pause = FIRST_PAUSE_MS;
-    enum way way = log->inlined != NULL ? WAY_LOCKED : log->contended > 0 ? WAY_FLOAT : WAY_ASSERT;
+    enum way way = first_way(log, work);
     bool was_stale = false, was_wrong = false;
     *unknown = false;
     for (;;) {

@@ -39,15 +39,23 @@ static varve_status apply(struct store_log *log, const struct batch *batch, varv
         event.version = batch->accepted[i].version;
         event.recorded_at = recorded_at;
         if (event.occurred_at == 0) event.occurred_at = recorded_at;
-        status = inlined->apply(inlined->ctx, &event, error);
+        if (inlined->concerns(inlined->ctx, event.type)) status = inlined->apply(inlined->ctx, &event, error);
     }
-    return status < 0 ? status : inlined->seal(inlined->ctx, batch->head.position, error);
+    return status < 0 ? status : inlined->seal(inlined->ctx, error);
 }
 
 static varve_status commit(struct store_log *log, varve_error *error)
 {
     (void)connection_send(log->writer, S_COMMIT, NULL);
     return connection_round(log->writer, NULL, 0, "committing", error);
+}
+
+bool inline_concerns(const struct store_log *log, const struct store_append *append)
+{
+    bool any = false;
+    for (size_t i = 0; i < append->event_count && !any && log->inlined != NULL; i++)
+        any = log->inlined->concerns(log->inlined->ctx, append->events[i].type);
+    return any;
 }
 
 varve_status inline_commit(struct store_log *log, const struct batch *batch, varve_time recorded_at, varve_error *error)

@@ -335,6 +335,11 @@ varve_status sqlite_put_event(struct store_log *log, const varve_event *event, v
     return VARVE_OK;
 }
 
+static bool concerns_inline(const struct store_log *log, const varve_event *event)
+{
+    return log->inlined != NULL && log->inlined->concerns(log->inlined->ctx, event->type);
+}
+
 static varve_status add_events(struct store_log *log, struct store_append *append, varve_time now, varve_error *error)
 {
     if (append->event_count == 0) return VARVE_OK;
@@ -348,7 +353,7 @@ static varve_status add_events(struct store_log *log, struct store_append *appen
         event.recorded_at = append->recorded_at;
         if (event.occurred_at == 0) event.occurred_at = append->recorded_at;
         varve_status status = sqlite_put_event(log, &event, error);
-        if (status >= 0 && log->inlined != NULL) status = log->inlined->apply(log->inlined->ctx, &event, error);
+        if (status >= 0 && concerns_inline(log, &event)) status = log->inlined->apply(log->inlined->ctx, &event, error);
         if (status < 0) return status;
     }
     append->last_position = log->head.position;
@@ -434,8 +439,7 @@ varve_status sqlite_commit(struct store_log *log, struct store_batch *batch, str
     for (size_t i = 0; i < batch->append_count && status >= 0; i++) status = apply(log, batch->appends[i], now, error);
     for (size_t i = 0; i < batch->snapshot_count && status >= 0; i++)
         status = add_snapshot(log, &batch->snapshots[i], error);
-    if (status >= 0 && log->inlined != NULL && log->head.position > before.position)
-        status = log->inlined->seal(log->inlined->ctx, before.position, error);
+    if (status >= 0 && log->inlined != NULL) status = log->inlined->seal(log->inlined->ctx, error);
     if (status >= 0 && now >= log->expiry_due) status = sqlite_drop_expired(log, now, error);
     if (status >= 0) {
         committing = true;
