@@ -4,24 +4,32 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <pthread.h>
 #include <sched.h>
 #include <cmocka.h>
 
+#include "base/id.h"
 #include "command/bank_fixture.h"
+#include "command/scheduled.h"
 #include "command/scheduler.h"
 #include "store/lease.h"
 
 #define SECOND INT64_C(1000000)
 
-static struct scheduler *start(struct bank *bank)
+static struct scheduler *start_on(struct bank *bank, struct lanes *lanes, uint32_t lease_ms)
 {
     struct scheduler *scheduler = NULL;
     varve_error error = { 0 };
     const struct log silent = { 0 };
-    assert_int_equal(scheduler_open(&scheduler, bank->store, bank->lanes, 0, &silent, &error), VARVE_OK);
+    assert_int_equal(scheduler_open(&scheduler, bank->store, lanes, lease_ms, &silent, &error), VARVE_OK);
     return scheduler;
+}
+
+static struct scheduler *start(struct bank *bank)
+{
+    return start_on(bank, bank->lanes, 0);
 }
 
 static varve_command command_of(const char *type, const char *data, uint8_t number, varve_time not_before)
@@ -197,34 +205,129 @@ static void what_is_wrong_is_refused(void **state)
     bank_close(&bank);
 }
 
+/* Puts a record and when it is due straight into the store; `value` NULL: the latter alone. */
+static void put_record(struct bank *bank, uint8_t number, const char *value, const char *due_value)
+{
+    size_t failed = 0;
+    varve_error error = { 0 };
+    char id[VARVE_UUID_TEXT_BYTES], due[64];
+    varve_uuid_format(bank_id(number), id);
+    int len = snprintf(due, sizeof due, "%020d/%s", number, id);
+    struct store_write writes[] = {
+        { .record = { .space = VARVE_STR("scheduled due"),
+                      .key = { due, (size_t)len },
+                      .value = varve_str_of(due_value) } },
+        { .record = { .space = VARVE_STR("scheduled"), .key = varve_str_of(id), .value = varve_str_of(value) } },
+    };
+    assert_int_equal(store_records_write(bank->store, writes, value == NULL ? 1 : 2, &failed, &error), VARVE_OK);
+}
+
+/* What another process left: a Deposit on account-NUMBER, or another type, that was begun so often; `code`: what was
+ * told of the last attempt. */
+static void put_running(struct bank *bank, uint8_t number, const char *type, unsigned attempts, unsigned interrupted,
+                        const char *code)
+{
+    char value[512];
+    snprintf(value, sizeof value,
+             "{\"state\":%d,\"not_before\":%u,\"scheduled_at\":1,\"next_at\":%u,\"attempts\":%u,\"interrupted\":%u,"
+             "\"expected\":0,\"expected_version\":0,\"time\":1,\"type\":\"%s\",\"stream\":\"account-%u\","
+             "\"code\":\"%s\",\"message\":\"%s\",\"data\":{\"amount\":1}}",
+             (int)VARVE_SCHEDULED_RUNNING, number, number, attempts, interrupted, type, number, code, code);
+    put_record(bank, number, value, "{}");
+}
+
+/* The event of a command that was executed before, on account-NUMBER. */
+static void append_outcome(struct bank *bank, uint8_t number)
+{
+    char stream[32];
+    varve_error error = { 0 };
+    snprintf(stream, sizeof stream, "account-%u", number);
+    const varve_event event = { .id = id_derive(bank_id(number), 0),
+                                .stream = varve_str_of(stream),
+                                .type = VARVE_STR("Deposited"),
+                                .data = VARVE_STR("{\"amount\":1}") };
+    const varve_append_request request = { .events = &event, .event_count = 1 };
+    assert_int_equal(varve_append(bank->store, &request, NULL, &error), VARVE_OK);
+}
+
+static varve_status count_record(void *ctx, const struct store_record *record)
+{
+    (void)record;
+    ++*(unsigned *)ctx;
+    return VARVE_OK;
+}
+
+static unsigned count_due(struct bank *bank)
+{
+    unsigned count = 0;
+    const struct store_record_range range = { .space = VARVE_STR("scheduled due") };
+    assert_int_equal(store_records_list(bank->store, &range, count_record, &count, NULL, NULL), VARVE_OK);
+    return count;
+}
+
 /* Damage, which a checksum would tell of, or what another version of varve wrote. */
 static void a_record_that_cannot_be_read_holds_up_no_other(void **state)
 {
     (void)state;
     struct bank bank;
-    size_t failed = 0;
     varve_error error = { 0 };
-    char id[VARVE_UUID_TEXT_BYTES], due[64];
+    varve_scheduled_state was = VARVE_SCHEDULED_WAITING;
     bank_open(&bank, 0);
-    varve_uuid_format(bank_id(7), id);
-    int len = snprintf(due, sizeof due, "%020d/%s", 1, id);
-    struct store_write writes[] = {
-        { .record = { .space = VARVE_STR("scheduled"),
-                      .key = varve_str_of(id),
-                      .value = VARVE_STR("{\"state\":-1}") } },
-        { .record = { .space = VARVE_STR("scheduled due"), .key = { due, (size_t)len }, .value = VARVE_STR("{}") } },
-    };
-    assert_int_equal(store_records_write(bank.store, writes, 2, &failed, &error), VARVE_OK);
+    put_record(&bank, 7, "{\"state\":-1}", "{}");
     varve_command filler = command_of("Deposit", "{\"amount\":2}", 2, 2 * SECOND);
     filler.expected_version = UINT64_MAX; /* of no meaning without VARVE_STREAM_AT */
     assert_int_equal(varve_store_schedule(bank.store, &filler, NULL, &error), VARVE_OK);
     bank_start(&bank, 1, 100);
     struct scheduler *scheduler = start(&bank);
     wait_until_gone(&bank, 2);
-    scheduler_close(scheduler);
     assert_int_equal(bank_version(&bank, "account-1"), 1);
+    /* It is taken away like any other, and its key, which nobody could know, by the scheduler. */
+    assert_int_equal(varve_scheduled_cancel(bank.store, bank_id(7), &was, &error), VARVE_OK);
+    assert_int_equal(was, VARVE_SCHEDULED_UNREADABLE);
+    assert_string_equal(varve_scheduled_cancel_word(was), "discarded");
+    assert_int_equal(varve_scheduled_cancel(bank.store, bank_id(7), &was, &error), VARVE_NOT_FOUND);
+    scheduler_wake(scheduler);
+    while (count_due(&bank) > 0) sched_yield();
+    scheduler_close(scheduler);
     bank_close(&bank);
 }
+
+/* ---- attempts of other processes ---- */
+
+static varve_status evolve_nothing(void *state, const varve_event *event, varve_error *error)
+{
+    (void)state, (void)event, (void)error;
+    return VARVE_OK;
+}
+
+static varve_status be_unavailable(const void *state, const varve_command *command, varve_decision *decision,
+                                   varve_error *error)
+{
+    (void)state, (void)command, (void)decision;
+    return varve_error_set(error, VARVE_UNAVAILABLE, "not now");
+}
+
+static varve_status know_nothing(const void *state, const varve_command *command, varve_decision *decision,
+                                 varve_error *error)
+{
+    (void)state, (void)command, (void)decision, (void)error;
+    return VARVE_NOT_FOUND;
+}
+
+static varve_status do_nothing(const void *state, const varve_command *command, varve_decision *decision,
+                               varve_error *error)
+{
+    (void)state, (void)command, (void)decision, (void)error;
+    return VARVE_OK;
+}
+
+static const varve_command_handler errands[] = { { "Go", be_unavailable }, { "Stay", do_nothing }, { NULL, NULL } };
+static const varve_decider errand = {
+    .category = "errand", .state_size = 1, .evolve = evolve_nothing, .commands = errands
+};
+static const varve_decider blank_errand = {
+    .category = "errand", .state_size = 1, .evolve = evolve_nothing, .decide = know_nothing
+};
 
 /* Whoever ran it before may have been killed behind the commit: an attempt that never came to the log says nothing of
  * that, so it does not become one that can be called off. */
@@ -232,22 +335,16 @@ static void what_may_have_happened_is_not_called_off(void **state)
 {
     (void)state;
     struct bank bank;
-    size_t failed = 0;
     varve_error error = { 0 };
     varve_scheduled scheduled = { 0 };
-    char id[VARVE_UUID_TEXT_BYTES], due[64], value[256];
+    char value[256];
     bank_open(&bank, 0);
-    varve_uuid_format(bank_id(1), id);
-    int len = snprintf(due, sizeof due, "%020d/%s", 1, id);
+    bank.second = &errand;
     snprintf(value, sizeof value,
-             "{\"state\":%d,\"not_before\":1,\"scheduled_at\":1,\"next_at\":1,\"attempts\":1,\"expected\":0,"
-             "\"expected_version\":0,\"time\":1,\"type\":\"Go\",\"stream\":\"nobody-1\",\"data\":{}}",
+             "{\"state\":%d,\"not_before\":1,\"next_at\":1,\"attempts\":1,\"type\":\"Go\",\"stream\":\"errand-1\","
+             "\"code\":\"outcome-unknown\",\"data\":{}}",
              (int)VARVE_SCHEDULED_RUNNING);
-    struct store_write writes[] = {
-        { .record = { .space = VARVE_STR("scheduled"), .key = varve_str_of(id), .value = varve_str_of(value) } },
-        { .record = { .space = VARVE_STR("scheduled due"), .key = { due, (size_t)len }, .value = VARVE_STR("{}") } },
-    };
-    assert_int_equal(store_records_write(bank.store, writes, 2, &failed, &error), VARVE_OK);
+    put_record(&bank, 1, value, "{}");
     bank_start(&bank, 1, 100);
     struct scheduler *scheduler = start(&bank);
     for (bool again = true; again;) { /* until it was tried, and put off */
@@ -261,6 +358,58 @@ static void what_may_have_happened_is_not_called_off(void **state)
     bank_close(&bank);
 }
 
+static void what_a_process_left_is_looked_up_first(void **state)
+{
+    (void)state;
+    struct bank bank;
+    bank_open(&bank, 0);
+    put_running(&bank, 1, "Deposit", 1, 0, "");
+    append_outcome(&bank, 1);
+    bank_start(&bank, 1, 100);
+    struct scheduler *scheduler = start(&bank);
+    wait_until_gone(&bank, 1);
+    assert_int_equal(bank.decided, 0); /* by what may be its end */
+    assert_int_equal(bank_version(&bank, "account-1"), 1);
+    scheduler_close(scheduler);
+    bank_close(&bank);
+}
+
+/* What ends the process that executes it: it may not do so for ever, nor others wait for it. */
+static void what_was_interrupted_is_put_off_and_fails_in_the_end(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_error error = { 0 };
+    varve_scheduled scheduled = { 0 };
+    varve_scheduled_state was = VARVE_SCHEDULED_WAITING;
+    bank_open(&bank, 0);
+    put_running(&bank, 1, "Deposit", 1, 0, "");
+    put_running(&bank, 2, "Deposit", 9, 8, "");
+    put_running(&bank, 3, "Deposit", 10, 9, "");
+    bank_start(&bank, 1, 100);
+    varve_time before = now_of(&bank);
+    struct scheduler *scheduler = start(&bank);
+    wait_until(&bank, 3, VARVE_SCHEDULED_FAILED, &scheduled);
+    bank_assert_text(scheduled.code, "outcome-unknown");
+    assert_non_null(strstr(scheduled.message.ptr, "its process ended"));
+    assert_int_equal(scheduled.attempts, 10);
+    assert_int_equal(scheduled.interrupted, 10);
+    varve_scheduled_fini(&scheduled);
+    wait_until_gone(&bank, 1); /* the first time it is executed again at once */
+    assert_int_equal(varve_scheduled_get(bank.store, bank_id(2), &scheduled, &error), VARVE_OK);
+    assert_int_equal(scheduled.state, VARVE_SCHEDULED_RUNNING);
+    assert_int_equal(scheduled.interrupted, 9);
+    assert_true(scheduled.next_at >= before + 128 * SECOND);
+    varve_scheduled_fini(&scheduled);
+    assert_int_equal(varve_scheduled_cancel(bank.store, bank_id(2), &was, &error), VARVE_CONFLICT);
+    assert_int_equal(varve_scheduled_cancel(bank.store, bank_id(3), &was, &error), VARVE_OK);
+    assert_int_equal(was, VARVE_SCHEDULED_FAILED);
+    scheduler_close(scheduler);
+    assert_int_equal(bank_version(&bank, "account-1"), 1);
+    assert_int_equal(bank.decided, 1);
+    bank_close(&bank);
+}
+
 static void what_comes_to_nothing_is_kept_with_its_reason(void **state)
 {
     (void)state;
@@ -269,6 +418,7 @@ static void what_comes_to_nothing_is_kept_with_its_reason(void **state)
     varve_scheduled scheduled = { 0 };
     varve_scheduled_state was = VARVE_SCHEDULED_WAITING;
     bank_open(&bank, 0);
+    bank.second = &errand;
     bank_start(&bank, 1, 100);
     schedule(&bank, "Withdraw", "{\"amount\":5}", 1, SECOND);
     schedule(&bank, "Burn", "{}", 2, SECOND);
@@ -276,9 +426,9 @@ static void what_comes_to_nothing_is_kept_with_its_reason(void **state)
     pinned.expected = VARVE_STREAM_AT;
     pinned.expected_version = 7;
     assert_int_equal(varve_store_schedule(bank.store, &pinned, NULL, &error), VARVE_OK);
-    varve_command foreign = command_of("Deposit", "{\"amount\":5}", 4, SECOND);
-    foreign.stream = VARVE_STR("unknown-1");
-    assert_int_equal(varve_store_schedule(bank.store, &foreign, NULL, &error), VARVE_OK);
+    varve_command errand_now = command_of("Go", "{}", 4, SECOND);
+    errand_now.stream = VARVE_STR("errand-1");
+    assert_int_equal(varve_store_schedule(bank.store, &errand_now, NULL, &error), VARVE_OK);
     struct scheduler *scheduler = start(&bank);
     const struct {
         varve_scheduled_state state;
@@ -286,7 +436,7 @@ static void what_comes_to_nothing_is_kept_with_its_reason(void **state)
     } expected[] = { { VARVE_SCHEDULED_REJECTED, "insufficient_funds" },
                      { VARVE_SCHEDULED_FAILED, "application-error" },
                      { VARVE_SCHEDULED_FAILED, "version-conflict" },
-                     { VARVE_SCHEDULED_WAITING, "not-found" } };
+                     { VARVE_SCHEDULED_WAITING, "unavailable" } };
     for (uint8_t i = 0; i < 4; i++) {
         wait_until(&bank, i + 1, expected[i].state, &scheduled);
         bank_assert_text(scheduled.code, expected[i].code);
@@ -408,6 +558,137 @@ static void a_lease_is_taken_over(void **state)
     bank_close(&bank);
 }
 
+/* ---- several applications on one store ---- */
+
+static bool is_an_account(void *ctx, const varve_command *command)
+{
+    (void)ctx;
+    return varve_str_is(varve_stream_category(command->stream), "account");
+}
+
+/* Puts due keys of others in front of everything. */
+static void crowd(struct bank *bank, unsigned count)
+{
+    for (unsigned done = 0; done < count;) {
+        struct store_write writes[50];
+        char keys[50][64];
+        size_t some = 0, failed = 0;
+        varve_error error = { 0 };
+        for (; some < 50 && done < count; some++, done++) {
+            snprintf(keys[some], sizeof keys[some], "%020u/01890a5d-ac96-774b-bcce-b302%08x", 0U, done);
+            writes[some] = (struct store_write){
+                .record = { .space = VARVE_STR("scheduled due"),
+                            .key = varve_str_of(keys[some]),
+                            .value = VARVE_STR("{\"type\":\"Ring\",\"stream\":\"bell-1\"}") },
+            };
+        }
+        assert_int_equal(store_records_write(bank->store, writes, some, &failed, &error), VARVE_OK);
+    }
+}
+
+static void what_others_have_due_is_passed_over(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct scheduled_scan scan = { .wants = is_an_account };
+    struct scheduled_due due[2];
+    size_t found = 9;
+    varve_time now = 0;
+    varve_error error = { 0 };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 100);
+    crowd(&bank, 1100);
+    for (uint8_t i = 1; i <= 3; i++) schedule(&bank, "Deposit", "{\"amount\":1}", i, i * SECOND);
+    /* So many at a time; then from there, again and again, while there is something. */
+    assert_int_equal(scheduled_next(bank.store, &scan, 2, due, &found, &now, &error), VARVE_OK);
+    assert_int_equal(found, 0);
+    assert_true(scan.others_due);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(scheduled_next(bank.store, &scan, 2, due, &found, &now, &error), VARVE_OK);
+        assert_int_equal(found, 2);
+        assert_int_equal(due[1].next_at, 2 * SECOND);
+    }
+    struct scheduler *scheduler = start(&bank);
+    for (uint8_t i = 1; i <= 3; i++) wait_until_gone(&bank, i);
+    scheduler_close(scheduler);
+    assert_int_equal(count_due(&bank), 1100);
+    assert_int_equal(scheduled_next(bank.store, &scan, 2, due, &found, &now, &error), VARVE_OK);
+    assert_int_equal(found, 0);
+    assert_string_equal(scan.after, "");
+    bank_close(&bank);
+}
+
+static struct lanes *start_others(struct bank *bank, const varve_decider *decider)
+{
+    struct lanes *lanes = NULL;
+    varve_error error = { 0 };
+    const struct lanes_options options = { .workers = 1, .queue_limit = 10 };
+    assert_int_equal(lanes_open(&lanes, bank->store, &options, &error), VARVE_OK);
+    assert_int_equal(lanes_add(lanes, decider, NULL, &error), VARVE_OK);
+    assert_int_equal(lanes_start(lanes, &error), VARVE_OK);
+    return lanes;
+}
+
+/* One that always has something due keeps the lease, but for a moment now and then. */
+static void who_does_not_know_a_command_leaves_it_to_others(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_error error = { 0 };
+    varve_scheduled scheduled = { 0 };
+    bank_open(&bank, 0);
+    bank_start(&bank, 1, 100);
+    put_record(&bank, 7, "{\"state\":-1}", "{\"type\":\"Deposit\",\"stream\":\"account-7\"}");
+    const char *const types[] = { "Stay", "Fly" };
+    for (uint8_t i = 0; i < 2; i++) {
+        varve_command command = command_of(types[i], "{}", i + 1, SECOND);
+        command.stream = VARVE_STR("errand-1");
+        assert_int_equal(varve_store_schedule(bank.store, &command, NULL, &error), VARVE_OK);
+    }
+    struct scheduler *one = start_on(&bank, bank.lanes, 300);
+    schedule(&bank, "Deposit", "{\"amount\":1}", 3, SECOND);
+    scheduler_wake(one);
+    wait_until_gone(&bank, 3); /* the lease is one's */
+    struct lanes *lanes = start_others(&bank, &errand);
+    struct scheduler *other = start_on(&bank, lanes, 300);
+    wait_until_gone(&bank, 1);
+    assert_int_equal(varve_scheduled_get(bank.store, bank_id(2), &scheduled, &error), VARVE_OK);
+    assert_int_equal(scheduled.state, VARVE_SCHEDULED_WAITING);
+    assert_int_equal(scheduled.attempts, 0);
+    varve_scheduled_fini(&scheduled);
+    scheduler_close(one);
+    scheduler_close(other);
+    lanes_close(lanes);
+    bank_close(&bank);
+}
+
+/* Where no table tells, it is the decider that says so, and that is no attempt. */
+static void what_no_decider_knows_is_not_an_attempt(void **state)
+{
+    (void)state;
+    struct bank bank;
+    varve_error error = { 0 };
+    varve_scheduled scheduled = { 0 };
+    bank_open(&bank, 0);
+    bank.second = &blank_errand;
+    bank_start(&bank, 1, 100);
+    varve_command command = command_of("Go", "{}", 1, SECOND);
+    command.stream = VARVE_STR("errand-1");
+    assert_int_equal(varve_store_schedule(bank.store, &command, NULL, &error), VARVE_OK);
+    struct scheduler *scheduler = start(&bank);
+    for (bool again = true; again;) {
+        varve_scheduled_fini(&scheduled);
+        assert_int_equal(varve_scheduled_get(bank.store, bank_id(1), &scheduled, &error), VARVE_OK);
+        again = scheduled.state != VARVE_SCHEDULED_WAITING || scheduled.code.len == 0;
+        sched_yield();
+    }
+    bank_assert_text(scheduled.code, "not-found");
+    assert_int_equal(scheduled.attempts, 0);
+    varve_scheduled_fini(&scheduled);
+    scheduler_close(scheduler);
+    bank_close(&bank);
+}
+
 struct page {
     unsigned count, ends_after;
     varve_uuid last;
@@ -476,37 +757,148 @@ static void a_clock_that_goes_back_makes_it_late_and_no_more(void **state)
     bank_close(&bank);
 }
 
-/* ---- judging ---- */
-
-static void attempts_are_judged(void **state)
+/* Those that ended their processes more than once are executed one at a time. */
+static void suspects_are_not_executed_together(void **state)
 {
     (void)state;
-    static const struct {
-        varve_status status;
-        varve_condition_kind expected;
-        uint32_t attempts;
-        enum scheduler_verdict verdict;
-        varve_time delay_s;
-    } cases[] = {
-        { VARVE_OK, VARVE_STREAM_ANY, 1, SCHEDULER_DONE, 1 },
-        { VARVE_REPEATED, VARVE_STREAM_ANY, 100, SCHEDULER_DONE, 300 },
-        { VARVE_REJECTED, VARVE_STREAM_ANY, 1, SCHEDULER_REJECTED, 1 },
-        { VARVE_APPLICATION, VARVE_STREAM_ANY, 1, SCHEDULER_FAILED, 1 },
-        { VARVE_CONFLICT, VARVE_STREAM_AT, 1, SCHEDULER_FAILED, 1 },
-        { VARVE_CONFLICT, VARVE_STREAM_ANY, 2, SCHEDULER_AGAIN, 2 },
-        { VARVE_ENRICH_FAILED, VARVE_STREAM_ANY, 9, SCHEDULER_AGAIN, 256 },
-        { VARVE_ENRICH_FAILED, VARVE_STREAM_ANY, 10, SCHEDULER_AGAIN, 300 },
-        { VARVE_ENRICH_FAILED, VARVE_STREAM_ANY, 99, SCHEDULER_AGAIN, 300 },
-        { VARVE_ENRICH_FAILED, VARVE_STREAM_ANY, 100, SCHEDULER_FAILED, 300 },
-        { VARVE_BUSY, VARVE_STREAM_ANY, 1000, SCHEDULER_AGAIN, 300 },
-        { VARVE_INDETERMINATE, VARVE_STREAM_ANY, 1000, SCHEDULER_PERHAPS_AGAIN, 300 },
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        varve_time delay_us = 0;
-        assert_int_equal(scheduler_judge(cases[i].status, cases[i].expected, cases[i].attempts, &delay_us),
-                         cases[i].verdict);
-        assert_int_equal(delay_us, cases[i].delay_s * SECOND);
+    struct bank bank;
+    struct store_driver driver = store_sqlite;
+    driver.records = records_of_the_past;
+    behind = 0;
+    looks = 0;
+    bank_open_in_a_file(&bank, &driver, 0);
+    put_running(&bank, 1, "Deposit", 3, 3, "outcome-unknown");
+    put_running(&bank, 2, "Deposit", 3, 3, "outcome-unknown");
+    put_running(&bank, 3, "Deposit", 3, 1, "outcome-unknown");
+    bank_start(&bank, 3, 100);
+    set_gate(&bank, true);
+    struct scheduler *scheduler = start(&bank);
+    bank_wait_for(&bank, &bank.decided, 1);
+    for (unsigned before = looks; looks < before + 3;) { /* at which the others are due, each time */
+        scheduler_wake(scheduler);
+        sched_yield();
     }
+    varve_scheduled scheduled = { 0 };
+    assert_int_equal(varve_scheduled_get(bank.store, bank_id(2), &scheduled, NULL), VARVE_OK);
+    assert_int_equal(scheduled.attempts, 3);
+    varve_scheduled_fini(&scheduled);
+    assert_int_equal(varve_scheduled_get(bank.store, bank_id(3), &scheduled, NULL), VARVE_OK);
+    assert_int_equal(scheduled.attempts, 4);
+    varve_scheduled_fini(&scheduled);
+    set_gate(&bank, false);
+    for (uint8_t i = 1; i <= 3; i++) wait_until_gone(&bank, i);
+    scheduler_close(scheduler);
+    bank_close(&bank);
+}
+
+/* ---- commits that are not told of ---- */
+
+static varve_status commit_and_not_tell(struct store_log *log, struct store_batch *batch, struct store_head *head,
+                                        varve_error *error)
+{
+    varve_status status = store_sqlite.commit(log, batch, head, error);
+    for (size_t i = 0; i < batch->append_count; i++)
+        if (batch->appends[i]->event_count > 0)
+            batch->appends[i]->status = varve_error_set(&batch->appends[i]->error, VARVE_TIMEOUT, "no answer");
+    return status;
+}
+
+/* The last attempt is no reason to say that it failed: the log knows. */
+static void what_is_in_the_log_has_not_failed(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct store_driver driver = store_sqlite;
+    driver.commit = commit_and_not_tell;
+    bank_open_in_a_file(&bank, &driver, 0);
+    put_running(&bank, 1, "Deposit", 99, 0, "unavailable");
+    bank_start(&bank, 1, 100);
+    struct scheduler *scheduler = start(&bank);
+    wait_until_gone(&bank, 1);
+    scheduler_close(scheduler);
+    assert_int_equal(bank_version(&bank, "account-1"), 1);
+    bank_close(&bank);
+}
+
+static atomic_uint refusals;
+
+/* Refuses a change of the second command by itself. */
+static varve_status refuse_the_second(struct store_log *log, struct store_batch *batch, struct store_head *head,
+                                      varve_error *error)
+{
+    char id[VARVE_UUID_TEXT_BYTES];
+    varve_uuid_format(bank_id(2), id);
+    struct store_append *append = batch->appends[0];
+    bool is_it = batch->append_count == 1 && append->write_count > 0 && append->write_count <= SCHEDULED_WRITES_MAX &&
+                 varve_str_is(append->writes[0].record.key, id);
+    if (!is_it || refusals == 0) return store_sqlite.commit(log, batch, head, error);
+    refusals--;
+    append->status = varve_error_set(&append->error, VARVE_FULL, "no room");
+    return VARVE_OK;
+}
+
+/* Another process changed it, as it were. */
+static void touch(struct bank *bank, uint8_t number)
+{
+    char id[VARVE_UUID_TEXT_BYTES];
+    size_t failed = 0;
+    struct arena memory = { 0 };
+    struct store_write write = { 0 };
+    varve_error error = { 0 };
+    varve_uuid_format(bank_id(number), id);
+    assert_int_equal(store_record_get(bank->store, VARVE_STR("scheduled"), varve_str_of(id), &memory, &write.record,
+                                      NULL, &error),
+                     VARVE_OK);
+    assert_int_equal(store_records_write(bank->store, &write, 1, &failed, &error), VARVE_OK);
+    arena_fini(&memory);
+}
+
+/* Three end together: one has become another's, one is taken down, one cannot be for now. None leaves a key behind. */
+static void what_is_taken_down_in_part_is_taken_down_once(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct store_driver driver = store_sqlite;
+    struct scheduler_stats stats;
+    varve_scheduled scheduled = { 0 };
+    driver.commit = refuse_the_second;
+    refusals = 0;
+    bank_open_in_a_file(&bank, &driver, 0);
+    bank.second = &errand;
+    bank_start(&bank, 1, 100);
+    set_gate(&bank, true);
+    const char *const types[] = { "Go", "Go", "Deposit" };
+    /* They are decided by one lane behind a command at the gate, so they are over together. */
+    const varve_command first = { .type = VARVE_STR("Deposit"),
+                                  .stream = VARVE_STR("account-9"),
+                                  .data = VARVE_STR("{\"amount\":1}") };
+    struct bank_journal journal = { .bank = &bank };
+    varve_error error = { 0 };
+    assert_int_equal(lanes_execute(bank.lanes, &first, bank_write_down, &journal, &error), VARVE_OK);
+    bank_wait_for(&bank, &bank.decided, 1);
+    for (uint8_t i = 0; i < 3; i++) {
+        varve_command command = command_of(types[i], "{\"amount\":1}", i + 1, (i + 1) * SECOND);
+        if (i < 2) command.stream = VARVE_STR("errand-1");
+        assert_int_equal(varve_store_schedule(bank.store, &command, NULL, &error), VARVE_OK);
+    }
+    struct scheduler *scheduler = start(&bank);
+    do {
+        scheduler_get_stats(scheduler, &stats);
+        sched_yield();
+    } while (stats.running < 3);
+    touch(&bank, 3);
+    refusals = 1;
+    set_gate(&bank, false);
+    for (uint8_t i = 1; i <= 2; i++) {
+        wait_until(&bank, i, VARVE_SCHEDULED_WAITING, &scheduled);
+        bank_assert_text(scheduled.code, "unavailable");
+        varve_scheduled_fini(&scheduled);
+    }
+    wait_until_gone(&bank, 3);
+    scheduler_close(scheduler);
+    assert_int_equal(refusals, 0);
+    assert_int_equal(count_due(&bank), 2);
+    bank_close(&bank);
 }
 
 int main(void)
@@ -518,14 +910,21 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_refused),
         cmocka_unit_test(a_record_that_cannot_be_read_holds_up_no_other),
         cmocka_unit_test(what_may_have_happened_is_not_called_off),
+        cmocka_unit_test(what_a_process_left_is_looked_up_first),
+        cmocka_unit_test(what_was_interrupted_is_put_off_and_fails_in_the_end),
         cmocka_unit_test(what_comes_to_nothing_is_kept_with_its_reason),
         cmocka_unit_test(what_runs_cannot_be_cancelled),
         cmocka_unit_test(the_rest_is_for_the_next),
         cmocka_unit_test(two_do_not_get_in_each_others_way),
         cmocka_unit_test(a_lease_is_taken_over),
+        cmocka_unit_test(what_others_have_due_is_passed_over),
+        cmocka_unit_test(who_does_not_know_a_command_leaves_it_to_others),
+        cmocka_unit_test(what_no_decider_knows_is_not_an_attempt),
         cmocka_unit_test(they_are_listed_in_pages),
         cmocka_unit_test(a_clock_that_goes_back_makes_it_late_and_no_more),
-        cmocka_unit_test(attempts_are_judged),
+        cmocka_unit_test(suspects_are_not_executed_together),
+        cmocka_unit_test(what_is_in_the_log_has_not_failed),
+        cmocka_unit_test(what_is_taken_down_in_part_is_taken_down_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
