@@ -291,7 +291,7 @@ struct due_list {
     size_t count, room;
     size_t seen;          /* keys */
     varve_time last_at;   /* of the last key that was seen */
-    varve_time others_at; /* of the first one that is not wanted; 0: there was none */
+    varve_time others_at; /* of the first one that is not wanted */
     varve_buf type, stream;
 };
 
@@ -328,7 +328,7 @@ static varve_status take_due(void *ctx, const struct store_record *record)
     list->scan->after[record->key.len] = '\0';
     if (is_wanted(list, record->value))
         list->due[list->count++] = due;
-    else if (list->others_at == 0)
+    else if (due.next_at < list->others_at)
         list->others_at = due.next_at;
     return list->count == list->room ? VARVE_DONE : VARVE_OK;
 }
@@ -336,7 +336,7 @@ static varve_status take_due(void *ctx, const struct store_record *record)
 varve_status scheduled_next(varve_store *store, struct scheduled_scan *scan, size_t room, struct scheduled_due *due,
                             size_t *found, varve_time *now, varve_error *error)
 {
-    struct due_list list = { .scan = scan, .due = due, .room = room };
+    struct due_list list = { .scan = scan, .due = due, .room = room, .others_at = INT64_MAX };
     char from[SCHEDULED_DUE_KEY_BYTES], after[SCHEDULED_DUE_KEY_BYTES];
     varve_status status = VARVE_OK;
     bool more = true;
@@ -356,7 +356,7 @@ varve_status scheduled_next(varve_store *store, struct scheduled_scan *scan, siz
     /* What is wanted here is looked for from the same place until there is no more of it. */
     if (status < 0 || list.count > 0) memcpy(scan->after, from, sizeof from);
     if (status >= 0 && !more && list.count < room) scan->after[0] = '\0';
-    scan->others_due = list.others_at != 0 && list.others_at <= *now;
+    scan->others_due = from[0] != '\0' || list.others_at <= *now;
     *found = list.count;
     return status < 0 ? status : VARVE_OK;
 }
