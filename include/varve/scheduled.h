@@ -78,7 +78,7 @@ VARVE_API varve_status varve_scheduled_get(varve_store *store, varve_uuid id, va
 /* Receives one; views are borrowed for the call. A positive return ends the list, a failure is passed on. */
 typedef varve_status (*varve_scheduled_visit)(void *ctx, const varve_scheduled *scheduled);
 
-/* Visits them in order of id, after `after` (nil: from the first), `limit` at most (0: all). VARVE_CORRUPT names the one
+/* Visits them in order of id, after `after` (nil: from the first), `limit` at most (0: all). VARVE_CORRUPT names one
  * that cannot be read, which can be cancelled. */
 VARVE_API varve_status varve_scheduled_list(varve_store *store, varve_uuid after, uint64_t limit,
                                             varve_scheduled_visit visit, void *ctx, varve_error *error);

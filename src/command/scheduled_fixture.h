@@ -14,7 +14,8 @@ struct scheduler *scheduled_start_on(struct bank *bank, struct lanes *lanes, uin
 varve_command scheduled_command(const char *type, const char *data, uint8_t number, varve_time not_before);
 void scheduled_add(struct bank *bank, const char *type, const char *data, uint8_t number, varve_time not_before);
 
-/* Until the command is in that state, WAITING after an attempt; DONE: not kept any more. The caller ends `scheduled`. */
+/* Until the command is in that state, WAITING after an attempt; DONE: not kept any more. Ends with
+ * varve_scheduled_fini. */
 void scheduled_wait(struct bank *bank, uint8_t number, varve_scheduled_state state, varve_scheduled *scheduled);
 void scheduled_wait_until_gone(struct bank *bank, uint8_t number);
 
