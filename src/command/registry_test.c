@@ -84,7 +84,7 @@ static void test_a_table_tells_which_commands_it_knows(void **state)
         { "Place", "room-1", false },
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const varve_command command = { varve_str_of(cases[i].type), varve_str_of(cases[i].stream) };
+        const varve_command command = { .type = varve_str_of(cases[i].type), .stream = varve_str_of(cases[i].stream) };
         assert_int_equal(registry_knows(&registry, &command), cases[i].known);
     }
     registry_fini(&registry);
