@@ -81,7 +81,7 @@ struct sql_driver {
      */
     varve_status (*borrow)(struct sql_session **session, void *connection, const char *const *reserved,
                            varve_error *error);
-    /* Rolls back what is open, but on a connection that is borrowed. All statements must be finalized. NULL is allowed. */
+    /* Rolls back what is open, but not on a borrowed connection. All statements must be finalized. NULL is allowed. */
     void (*close)(struct sql_session *session);
 
     /*
