@@ -31,6 +31,7 @@ struct projection {
     struct arena texts;
     varve_buf scratch;
     bool json; /* its data is JSON */
+    bool swift;
 };
 
 varve_status projection_create(const struct sqlfile *file, const struct sql_driver *sql, struct sql_session *session,
@@ -109,6 +110,11 @@ done:
     }
     *out = projection;
     return status;
+}
+
+void projection_set_swift(struct projection *projection, bool swift)
+{
+    projection->swift = swift;
 }
 
 void projection_close(struct projection *projection)
@@ -247,7 +253,10 @@ static varve_status run_change(struct projection *projection, const struct chang
                      ? sql->bind(change->prepared, ++parameter, &value, &refusal)
                      : varve_error_set(&refusal, VARVE_NOMEM, "no memory for an event's values");
     }
-    while (status == VARVE_OK) {
+    if (projection->swift && status == VARVE_OK) {
+        status = sql->run(change->prepared, &refusal);
+    }
+    while (!projection->swift && status == VARVE_OK) {
         status = sql->step(change->prepared, &refusal);
     }
     sql->reset(change->prepared);
