@@ -448,8 +448,9 @@ static varve_status open_serving(struct worker *worker, uint64_t number, varve_e
     }
     if ((uint32_t)generation->checkpoint.version == worker->home.file->version &&
         generation->checkpoint.version != worker->home.version) {
-        log_line(&worker->log, VARVE_LOG_INFO, "projection %.*s: upcasters of its events changed: rebuilding",
-                 (int)name.len, name.ptr);
+        log_line(&worker->log, VARVE_LOG_INFO, "projection %.*s: %s changed: rebuilding", (int)name.len, name.ptr,
+                 worker->home.file->code == NULL ? "upcasters of its events"
+                                                 : "its tables, its types or upcasters of its events");
     }
     pthread_mutex_lock(&worker->lock);
     worker->rebuild = !fits || generation->projection == NULL;
