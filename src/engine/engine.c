@@ -6,6 +6,8 @@
  *   started  lanes and projections run; the only way on is to be closed
  */
 #include <varve/engine.h>
+#include <varve/projection.h>
+#include <varve/projector.h>
 #include <varve/scheduled.h>
 #include <varve/schema.h>
 #include <varve/upcast.h>
@@ -237,6 +239,13 @@ varve_status varve_engine_add_projection(varve_engine *engine, const char *file,
 {
     varve_status status = refuse_started(engine, error);
     return status < 0 ? status : models_add_projection(engine->models, file, text, error);
+}
+
+varve_status varve_engine_add_projector(varve_engine *engine, const varve_projector *projector, void *ctx,
+                                        varve_error *error)
+{
+    varve_status status = refuse_started(engine, error);
+    return status < 0 ? status : models_add_projector(engine->models, projector, ctx, error);
 }
 
 varve_status varve_engine_add_query(varve_engine *engine, const char *file, varve_str text, varve_error *error)

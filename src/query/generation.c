@@ -9,6 +9,16 @@ static varve_status no_memory(varve_error *error)
     return varve_error_set(error, VARVE_NOMEM, "no memory for a read model");
 }
 
+/*
+ * Code has no statements that could be held against a model's tables before they run: so its tables and types are a part
+ * of what models are made by, in the upper half, where those of upcasters are too.
+ */
+static uint64_t add_code_stamp(uint64_t version, uint64_t stamp)
+{
+    uint64_t folded = ((stamp ^ stamp >> 32) + (version >> 32)) & INT32_MAX;
+    return (folded == 0 ? 1 : folded) << 32 | (version & UINT32_MAX);
+}
+
 varve_status generation_home_complete(struct generation_home *home, struct arena *arena, varve_error *error)
 {
     static const struct upcasters none = { 0 };
@@ -30,6 +40,9 @@ varve_status generation_home_complete(struct generation_home *home, struct arena
         return no_memory(error);
     }
     home->version = upcasters_stamp(upcasters, home->types, home->type_count, home->file->version);
+    if (home->file->code != NULL) {
+        home->version = add_code_stamp(home->version, home->file->code_stamp);
+    }
     return VARVE_OK;
 }
 

@@ -26,7 +26,8 @@ struct generation_home {
     /* Made by generation_home_complete: */
     const varve_str *types; /* that events which concern the projection can have in the log */
     size_t type_count;
-    uint64_t version; /* what models are made by: the file's version, and what tells its upcasters from others */
+    uint64_t version; /* what models are made by: the file's version, and what tells its upcasters, and the tables and
+                         types of code, from others */
 };
 
 struct checkpoint {

@@ -145,17 +145,14 @@ static varve_status try_out(const struct models *models, const struct sqlfile *f
     return status;
 }
 
-varve_status models_add_projection(struct models *models, const char *file, varve_str text, varve_error *error)
+/* Takes a projection over, and frees it on failure. */
+static varve_status add_model(struct models *models, struct sqlfile *parsed, varve_error *error)
 {
-    struct sqlfile *parsed = NULL;
-    varve_status status = sqlfile_parse(&parsed, SQLFILE_PROJECTION, file, text, models->options.sql->name, error);
-    if (status == VARVE_OK) {
-        const struct model *twin = find_model(models, parsed->name);
-        status = twin == NULL
-                     ? VARVE_OK
+    const struct model *twin = find_model(models, parsed->name);
+    varve_status status =
+        twin == NULL ? VARVE_OK
                      : sqlfile_fail(parsed, parsed->line, VARVE_INVALID, error, "projection %.*s is also in %s",
                                     (int)parsed->name.len, parsed->name.ptr, twin->file->file);
-    }
     if (status == VARVE_OK) {
         status = try_out(models, parsed, models->model_count, NULL, error);
     }
@@ -171,6 +168,21 @@ varve_status models_add_projection(struct models *models, const char *file, varv
     }
     sqlfile_free(parsed);
     return status;
+}
+
+varve_status models_add_projection(struct models *models, const char *file, varve_str text, varve_error *error)
+{
+    struct sqlfile *parsed = NULL;
+    varve_status status = sqlfile_parse(&parsed, SQLFILE_PROJECTION, file, text, models->options.sql->name, error);
+    return status < 0 ? status : add_model(models, parsed, error);
+}
+
+varve_status models_add_projector(struct models *models, const varve_projector *projector, void *ctx,
+                                  varve_error *error)
+{
+    struct sqlfile *parsed = NULL;
+    varve_status status = sqlfile_of_code(&parsed, projector, ctx, models->options.sql->name, error);
+    return status < 0 ? status : add_model(models, parsed, error);
 }
 
 varve_status models_add_query(struct models *models, const char *file, varve_str text, varve_error *error)

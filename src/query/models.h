@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 #include <varve/projection.h>
+#include <varve/projector.h>
 #include <varve/read.h>
 
 #include "base/log.h"
@@ -31,8 +32,10 @@ struct models_options {
 /* `store` is borrowed until models_close. Nothing runs yet. */
 varve_status models_open(struct models **models, varve_store *store, const struct models_options *options,
                          varve_error *error);
-/* As varve_engine_add_projection and varve_engine_add_query; before models_start. */
+/* As varve_engine_add_projection, _projector and _query; before models_start. */
 varve_status models_add_projection(struct models *models, const char *file, varve_str text, varve_error *error);
+varve_status models_add_projector(struct models *models, const varve_projector *projector, void *ctx,
+                                  varve_error *error);
 varve_status models_add_query(struct models *models, const char *file, varve_str text, varve_error *error);
 /* Checks every statement against the database, opens or begins each projection's generation, starts its worker. */
 varve_status models_start(struct models *models, varve_error *error);
