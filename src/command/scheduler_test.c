@@ -398,7 +398,8 @@ static struct lanes *start_others(struct bank *bank, const varve_decider *decide
     return lanes;
 }
 
-/* One that always has something due keeps the lease, but for a moment now and then. */
+/* One that always has something due keeps the lease, which is longer than it is between two looks, but for a moment
+ * now and then. */
 static void who_does_not_know_a_command_leaves_it_to_others(void **state)
 {
     (void)state;
@@ -414,12 +415,12 @@ static void who_does_not_know_a_command_leaves_it_to_others(void **state)
         command.stream = VARVE_STR("errand-1");
         assert_int_equal(varve_store_schedule(bank.store, &command, NULL, &error), VARVE_OK);
     }
-    struct scheduler *one = scheduled_start_on(&bank, bank.lanes, 300);
+    struct scheduler *one = scheduled_start_on(&bank, bank.lanes, 1500);
     scheduled_add(&bank, "Deposit", "{\"amount\":1}", 3, SECOND);
     scheduler_wake(one);
     scheduled_wait_until_gone(&bank, 3); /* the lease is one's */
     struct lanes *lanes = start_others(&bank, &errand);
-    struct scheduler *other = scheduled_start_on(&bank, lanes, 300);
+    struct scheduler *other = scheduled_start_on(&bank, lanes, 1500);
     scheduled_wait_until_gone(&bank, 1);
     assert_int_equal(varve_scheduled_get(bank.store, bank_id(2), &scheduled, &error), VARVE_OK);
     assert_int_equal(scheduled.state, VARVE_SCHEDULED_WAITING);
