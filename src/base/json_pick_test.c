@@ -9,9 +9,27 @@
 #include <cmocka.h>
 
 static const char *const paths[] = {
-    "id",   "total", "customer.address.city", "customer.address", "items[1].sku", "items[0]", "items[1].sizes[0][1]",
-    "none", "id.x",  "twice",                 "nested.x",         "nested.y",     "",         "es\303\244",
-    "rate", "open",  "note",                  "items[2]",         "items.sku",    "items",    "nested",
+    "id",
+    "total",
+    "customer.address.city",
+    "customer.address",
+    "items[1].sku",
+    "items[0]",
+    "items[1].sizes[0][1]",
+    "none",
+    "id.x",
+    "twice",
+    "nested.x",
+    "nested.y",
+    "",
+    "es\303\244",
+    "rate",
+    "open",
+    "note",
+    "items[2]",
+    "items.sku",
+    "items",
+    "nested",
 };
 
 #define PATH_COUNT (sizeof paths / sizeof *paths)
@@ -20,11 +38,20 @@ static const char *const texts[] = {
     "{\"id\":\"o-1\",\"total\":1250,\"rate\":1.5,\"open\":false,\"note\":null,\"customer\":{\"address\":{\"city\":"
     "\"K\\u00f6ln\"}},\"items\":[{\"sku\":\"a\"},{\"sku\":\"b\",\"sizes\":[[1,2],[3]]}],\"twice\":1,\"twice\":2,"
     "\"es\\u00e4\":3,\"nested\":{\"x\":1},\"nested\":{\"y\":2}}",
-    "{}", "[]", "[1,[2]]", "7", "\"id\"", " { \"id\" : [ ] , \"items\" : { \"sku\" : 1 } } ",
+    "{}",
+    "[]",
+    "[1,[2]]",
+    "7",
+    "\"id\"",
+    " { \"id\" : [ ] , \"items\" : { \"sku\" : 1 } } ",
     "{\"customer\":{\"address\":[]},\"customer\":7}",
     "{\"items\":[1],\"items\":[1,{\"sku\":2},3]}",
     /* no JSON */
-    "", "{\"id\":1", "{\"id\":1}x", "{\"id\":1,\"z\":\"\\u0000\"}", "[1,]",
+    "",
+    "{\"id\":1",
+    "{\"id\":1}x",
+    "{\"id\":1,\"z\":\"\\u0000\"}",
+    "[1,]",
 };
 
 /* What is picked in one reading is what would be found path by path. */
@@ -36,7 +63,8 @@ static void each_path_finds_what_it_finds_alone(void **state)
     size_t slots[PATH_COUNT], again = 0;
 
     (void)state;
-    for (size_t i = 0; i < PATH_COUNT; i++) assert_true(json_pick_add(&pick, &arena, varve_str_of(paths[i]), &slots[i]));
+    for (size_t i = 0; i < PATH_COUNT; i++)
+        assert_true(json_pick_add(&pick, &arena, varve_str_of(paths[i]), &slots[i]));
     assert_int_equal(pick.count, PATH_COUNT);
     assert_true(json_pick_add(&pick, &arena, VARVE_STR("items[1].sku"), &again));
     assert_int_equal(again, slots[4]);

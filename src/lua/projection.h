@@ -3,7 +3,7 @@
 #ifndef VARVE_LUA_PROJECTION_H
 #define VARVE_LUA_PROJECTION_H
 
-#include <varve/projection.h>
+#include <varve/projector.h>
 
 struct lua_projection;
 

@@ -6,7 +6,7 @@
 #define VARVE_QUERY_MODELS_H
 
 #include <stdatomic.h>
-#include <varve/projection.h>
+#include <varve/projector.h>
 #include <varve/query.h>
 #include <varve/read.h>
 

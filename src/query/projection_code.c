@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A projection whose events are applied by functions: see varve/projection.h. */
+/* A projection whose events are applied by functions: see varve/projector.h. */
 #include <stdlib.h>
 
 #include "query/model.h"

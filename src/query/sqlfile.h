@@ -6,8 +6,8 @@
  * `@projection NAME`, `@version N`, one `@create` section and `@on Type[, Type…]` sections; a query
  * has `@query NAME`, `@reads a[, b…]`, `@param name type` and one statement. A line `@sqlite` or
  * `@postgres` says that what follows, up to the next directive, is for that dialect only. A projection whose events are
- * applied by code has no file: its tables are a text like that of an @create section, each statement that it runs is one
- * text, and both may have parts for one dialect.
+ * applied by code has no file: its tables are a text like that of an @create section, each statement that it runs is
+ * one text, and both may have parts for one dialect.
  *
  * Placeholders become the parameters :p1, :p2 … of the statement, in order of first use. Quoted
  * text, dollar quotes, E'' strings and `::` casts are left as they are; comments, nested ones
@@ -16,7 +16,7 @@
 #ifndef VARVE_QUERY_SQLFILE_H
 #define VARVE_QUERY_SQLFILE_H
 
-#include <varve/projection.h>
+#include <varve/projector.h>
 
 #include "base/arena.h"
 
