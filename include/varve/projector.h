@@ -68,8 +68,8 @@ VARVE_API varve_status varve_model_run(varve_model *model, varve_str statement, 
 
 /*
  * The same for a statement whose rows are wanted; it sees what was written before. Rows are taken one by one with
- * varve_model_next, which returns VARVE_OK, or VARVE_DONE when there is none left; a row is borrowed until the next call
- * with this model. The next statement ends the question.
+ * varve_model_next, which returns VARVE_OK, or VARVE_DONE when there is none left; a row is borrowed until the next
+ * call with this model. The next statement ends the question.
  */
 VARVE_API varve_status varve_model_ask(varve_model *model, varve_str statement, const varve_model_param *params,
                                        size_t param_count, varve_error *error);

@@ -23,8 +23,8 @@ struct json_pick {
 };
 
 /*
- * Adds a path (borrowed), as json_find takes it; `*slot` is where json_pick_read puts what stands there, the same for the
- * same path. False when memory is out.
+ * Adds a path (borrowed), as json_find takes it; `*slot` is where json_pick_read puts what stands there, the same
+ * for the same path. False when memory is out.
  */
 bool json_pick_add(struct json_pick *pick, struct arena *arena, varve_str path, size_t *slot);
 

@@ -8,9 +8,9 @@
  *
  * A statement is SQL with parameters `:name`, which get the value of that name in params, or NULL. Texts, integers,
  * floats, booleans and null are what they are in SQL; tables are written as JSON. A row is a table by column: NULL is
- * null, and where the database has such types, booleans are booleans and JSON is what it says. A failure is a Lua error,
- * after which the event has failed, even when the error is caught. They work only while the event they were given for is
- * applied.
+ * null, and where the database has such types, booleans are booleans and JSON is what it says. A failure is a Lua
+ * error, after which the event has failed, even when the error is caught. They work only while the event that they
+ * were given for is applied.
  */
 #ifndef VARVE_LUA_CHANGES_H
 #define VARVE_LUA_CHANGES_H

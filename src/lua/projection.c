@@ -84,9 +84,10 @@ static size_t check_on(const struct loading *loading)
         if (lua_type(lua, -2) != LUA_TSTRING) fail(loading, "on", "on: every name must be a text, the event type");
         if (strlen(lua_tostring(lua, -2)) != lua_rawlen(lua, -2))
             fail(loading, "on", "on: an event type is printable text");
-        if (!lua_isfunction(lua, -1))
-            fail(loading, lua_tostring(lua, -2),
-                 lua_pushfstring(lua, "on.%s must be a function", lua_tostring(lua, -2)));
+        if (!lua_isfunction(lua, -1)) {
+            const char *type = lua_tostring(lua, -2);
+            fail(loading, type, lua_pushfstring(lua, "on.%s must be a function", type));
+        }
     }
     if (count == 0) fail(loading, "on", "on has no function: there is nothing to project");
     return count;
@@ -113,10 +114,11 @@ static void check_names(const struct loading *loading)
         const char *const *name = names;
         if (lua_type(lua, -2) != LUA_TSTRING) fail(loading, "return", "a projection has named fields only");
         while (*name != NULL && strcmp(*name, lua_tostring(lua, -2)) != 0) name++;
-        if (*name == NULL)
-            fail(loading, lua_tostring(lua, -2),
-                 lua_pushfstring(lua, "a projection has no field '%s' (they are name, version, create, on)",
-                                 lua_tostring(lua, -2)));
+        if (*name == NULL) {
+            const char *unknown = lua_tostring(lua, -2);
+            fail(loading, unknown,
+                 lua_pushfstring(lua, "a projection has no field '%s' (they are name, version, create, on)", unknown));
+        }
     }
 }
 

@@ -10,8 +10,8 @@ static varve_status no_memory(varve_error *error)
 }
 
 /*
- * Code has no statements that could be held against a model's tables before they run: so its tables and types are a part
- * of what models are made by, in the upper half, where those of upcasters are too.
+ * Code has no statements that could be held against a model's tables before they run: so its tables and types are a
+ * part of what models are made by, in the upper half, where upcasters are too.
  */
 static uint64_t add_code_stamp(uint64_t version, uint64_t stamp)
 {

@@ -2,8 +2,9 @@
 /* Projections in C on both kinds of database: what they can do to their model, and what becomes of it. */
 #include "query/models_fixture.h"
 
-#define TABLE \
-    "CREATE TABLE counts (stream TEXT PRIMARY KEY, n BIGINT NOT NULL, total BIGINT, half DOUBLE PRECISION, seen BOOLEAN, raw TEXT)"
+#define TABLE                                                                                               \
+    "CREATE TABLE counts (stream TEXT PRIMARY KEY, n BIGINT NOT NULL, total BIGINT, half DOUBLE PRECISION," \
+    " seen BOOLEAN, raw TEXT)"
 
 static const char *const types[] = { "Added", "Emptied", NULL };
 
@@ -45,11 +46,10 @@ static varve_status count(const varve_event *event, varve_model *model, varve_er
 {
     int64_t amount = 0, n = 0, total = 0;
     varve_model_row row;
+    static const char question[] = "SELECT total, n FROM counts WHERE stream = :stream";
     const varve_model_param key = { VARVE_STR("stream"), text(event->stream) };
     varve_status status = varve_json_int(event->data, "amount", &amount, error);
-    if (status >= 0)
-        status =
-            varve_model_ask(model, VARVE_STR("SELECT total, n FROM counts WHERE stream = :stream"), &key, 1, error);
+    if (status >= 0) status = varve_model_ask(model, varve_str_of(question), &key, 1, error);
     if (status >= 0) status = varve_model_next(model, &row, error);
     if (status == VARVE_OK) {
         assert_int_equal(row.column_count, 2);
@@ -62,12 +62,11 @@ static varve_status count(const varve_event *event, varve_model *model, varve_er
         { VARVE_STR("total"), integer(total + amount) },
         { VARVE_STR("n"), integer(n + 1) }, /* not in the order of the statement */
     };
-    return status < 0
-               ? status
-               : varve_model_run(model,
-                                 VARVE_STR("INSERT INTO counts (stream, n, total) VALUES (:stream, :n, :total) ON "
-                                           "CONFLICT (stream) DO UPDATE SET n = :n, total = :total"),
-                                 params, 3, error);
+    return status < 0 ? status
+                      : varve_model_run(model,
+                                        VARVE_STR("INSERT INTO counts (stream, n, total) VALUES (:stream, :n, :total)"
+                                                  " ON CONFLICT (stream) DO UPDATE SET n = :n, total = :total"),
+                                        params, 3, error);
 }
 
 /* The kinds of values, there and back. */
@@ -201,8 +200,8 @@ static void code_follows_rebuilds_and_restarts(void **state)
 static void other_tables_types_and_versions_are_built_beside(void **state)
 {
     struct fixture *fixture = *state;
-    static const char *const more[] = { "Emptied", "Added", "Other", NULL }, *const same[] = { "Emptied", "Added",
-                                                                                               NULL };
+    static const char *const more[] = { "Emptied", "Added", "Other", NULL };
+    static const char *const same[] = { "Emptied", "Added", NULL };
     struct trial trial = { COUNTS, 0, 0 };
     varve_projector variants[] = { projector, projector, projector, projector };
     static const bool is_new[] = { true, false, true, true };

@@ -7,8 +7,8 @@
  * `@on Type[, Type…]` sections; a query
  * has `@query NAME`, `@reads a[, b…]`, `@param name type` and one statement. A line `@sqlite` or
  * `@postgres` says that what follows, up to the next directive, is for that dialect only. A projection whose events are
- * applied by code has no file: its tables are a text like that of an @create section, each statement that it runs is one
- * text, and both may have parts for one dialect.
+ * applied by code has no file: its tables are a text like that of an @create section, each statement that it runs is
+ * one text, and both may have parts for one dialect.
  *
  * Placeholders become the parameters :p1, :p2 … of the statement, in order of first use. Quoted
  * text, dollar quotes, E'' strings and `::` casts are left as they are; comments, nested ones
