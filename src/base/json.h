@@ -78,4 +78,14 @@ varve_status json_check(varve_str text, const char *what, varve_error *error);
  */
 enum json_token json_find(varve_str text, varve_str path, varve_str *value);
 
+/* One step of a path: a member's name, or an element's index. */
+struct json_step {
+    varve_str name;
+    size_t index;
+    bool indexed;
+};
+
+/* Takes the next step off `path`, which is not empty; false when it is not well formed. */
+bool json_path_step(varve_str *path, bool first, struct json_step *step);
+
 #endif

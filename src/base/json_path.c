@@ -2,14 +2,7 @@
 #include "base/assert.h"
 #include "base/json.h"
 
-/* One step of a path: a member's name, or an element's index. */
-struct step {
-    varve_str name;
-    size_t index;
-    bool indexed;
-};
-
-static bool take_index(varve_str *path, struct step *step)
+static bool take_index(varve_str *path, struct json_step *step)
 {
     size_t i = 1;
 
@@ -25,12 +18,11 @@ static bool take_index(varve_str *path, struct step *step)
     return true;
 }
 
-/* Takes the next step off `path`, which is not empty; false when it is not well formed. */
-static bool take_step(varve_str *path, bool first, struct step *step)
+bool json_path_step(varve_str *path, bool first, struct json_step *step)
 {
     size_t len = 0;
 
-    *step = (struct step){ 0 };
+    *step = (struct json_step){ 0 };
     if (path->ptr[0] == '[') return take_index(path, step);
     if (!first) {
         if (path->ptr[0] != '.') return false;
@@ -46,10 +38,10 @@ static bool take_step(varve_str *path, bool first, struct step *step)
 
 static bool well_formed(varve_str path)
 {
-    struct step step;
+    struct json_step step;
 
     for (bool first = true; path.len > 0; first = false) {
-        if (!take_step(&path, first, &step)) return false;
+        if (!json_path_step(&path, first, &step)) return false;
     }
     return true;
 }
@@ -61,7 +53,7 @@ struct found {
 };
 
 /* Reads the container just opened to its end, and remembers what the step names in it. */
-static struct found look_into(struct json_scanner *scanner, enum json_token container, const struct step *step)
+static struct found look_into(struct json_scanner *scanner, enum json_token container, const struct json_step *step)
 {
     struct found found = { .token = JSON_END }, seen = { 0 };
     bool fits = step->indexed == (container == JSON_ARRAY);
@@ -84,7 +76,7 @@ static struct found look_into(struct json_scanner *scanner, enum json_token cont
 }
 
 /* Takes one step from the value that `text` is. The whole text is read, so that a broken one is always noticed. */
-static struct found take(varve_str text, const struct step *step)
+static struct found take(varve_str text, const struct json_step *step)
 {
     struct found found = { .token = JSON_END };
     struct json_scanner scanner;
@@ -107,12 +99,12 @@ enum json_token json_find(varve_str text, varve_str path, varve_str *value)
 {
     struct found found = { .token = JSON_NULL, .value = text };
     bool first = true;
-    struct step step;
+    struct json_step step;
 
     *value = (varve_str){ 0 };
     if (path.len == 0) found = take(text, NULL);
     for (; path.len > 0 && found.token != JSON_END && found.token != JSON_ERROR; first = false) {
-        bool formed = take_step(&path, first, &step);
+        bool formed = json_path_step(&path, first, &step);
 
         ASSERT(formed);
         found = take(found.value, &step);

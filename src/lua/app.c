@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lua/decider.h"
+#include "lua/projection.h"
 #include "lua/upcaster.h"
 
 #define FILE_BYTES_MAX (1u << 20)
@@ -24,6 +25,11 @@ struct upcaster {
     struct upcaster *next;
 };
 
+struct projection {
+    struct lua_projection *projection;
+    struct projection *next;
+};
+
 /* A schema's type is part of its file's name. */
 struct schema {
     char *file, *text;
@@ -35,6 +41,7 @@ struct app {
     const char *folder;   /* during app_open */
     struct aggregate *aggregates;
     struct upcaster *upcasters;
+    struct projection *projections; /* those in Lua */
     size_t file_count;
 
     /* Without an engine, what a candidate needs of the upcasters and schemas. */
@@ -47,10 +54,13 @@ struct app {
 /* Registers one file; `name` is as seen from the folder. */
 typedef varve_status (*add_file)(struct app *app, const char *name, varve_str text, varve_error *error);
 
+/* What stands in one folder, each kind of file with its suffix. */
 struct kind {
     const char *folder;
-    const char *suffix;
-    add_file add;
+    struct {
+        const char *suffix;
+        add_file add;
+    } files[2]; /* the second may be missing */
 };
 
 /* Without an engine nobody else says which file it is that a category has a second aggregate in. */
@@ -111,6 +121,18 @@ static varve_status add_projection(struct app *app, const char *name, varve_str 
     return varve_engine_add_projection(app->engine, name, text, error);
 }
 
+static varve_status add_projection_in_lua(struct app *app, const char *name, varve_str text, varve_error *error)
+{
+    struct projection *projection = calloc(1, sizeof *projection);
+    varve_status status;
+
+    if (projection == NULL) return varve_error_set(error, VARVE_NOMEM, "%s: no memory to load it", name);
+    projection->next = app->projections;
+    app->projections = projection;
+    status = lua_projection_open(&projection->projection, name, text, error);
+    return status < 0 ? status : lua_projection_add(projection->projection, app->engine, error);
+}
+
 /* Keeps a copy of the file. */
 static varve_status list_schema(struct app *app, const char *name, size_t type_len, uint32_t version, varve_str text,
                                 varve_error *error)
@@ -162,9 +184,11 @@ static varve_status add_query(struct app *app, const char *name, varve_str text,
 
 /* Those that aggregates are tried with come first. */
 static const struct kind kinds[] = {
-    { "aggregates", ".lua", add_aggregate }, { "upcasters", ".lua", add_upcaster },
-    { "schemas", ".json", add_schema },      { "projections", ".sql", add_projection },
-    { "queries", ".sql", add_query },
+    { "aggregates", { { ".lua", add_aggregate } } },
+    { "upcasters", { { ".lua", add_upcaster } } },
+    { "schemas", { { ".json", add_schema } } },
+    { "projections", { { ".sql", add_projection }, { ".lua", add_projection_in_lua } } },
+    { "queries", { { ".sql", add_query } } },
 };
 
 #define TRIED_KINDS 3
@@ -263,8 +287,27 @@ static void free_entries(struct dirent **entries, int count)
     free(entries);
 }
 
+/* What adds a file of this name; NULL: nothing does. */
+static add_file find_add(const struct kind *kind, const char *file)
+{
+    for (size_t i = 0; i < 2; i++) {
+        if (kind->files[i].suffix != NULL && ends_with(file, kind->files[i].suffix)) return kind->files[i].add;
+    }
+    return NULL;
+}
+
+static varve_status refuse_file(const struct kind *kind, const char *name, varve_error *error)
+{
+    const char *second = kind->files[1].suffix;
+
+    return varve_error_set(error, VARVE_INVALID, "%s: no part of an application: in %s/ stand files NAME%s%s%s", name,
+                           kind->folder, kind->files[0].suffix, second == NULL ? "" : " and NAME",
+                           second == NULL ? "" : second);
+}
+
 static varve_status load_file(struct app *app, const struct kind *kind, const char *file, varve_error *error)
 {
+    add_file add = find_add(kind, file);
     varve_buf name = { 0 }, text = { 0 };
     varve_status status = VARVE_OK;
 
@@ -273,13 +316,12 @@ static varve_status load_file(struct app *app, const struct kind *kind, const ch
         status = varve_error_set(error, VARVE_NOMEM, "%s: no memory to read it", file);
     else if (ends_with(file, ".so"))
         status = varve_error_set(error, VARVE_UNSUPPORTED, "%s: compiled modules are not built yet", name.ptr);
-    else if (!ends_with(file, kind->suffix) && !is_document(file))
-        status = varve_error_set(error, VARVE_INVALID, "%s: no part of an application: in %s/ stand files NAME%s",
-                                 name.ptr, kind->folder, kind->suffix);
-    else if (ends_with(file, kind->suffix))
+    else if (add == NULL && !is_document(file))
+        status = refuse_file(kind, name.ptr, error);
+    else if (add != NULL)
         status = read_file(app, name.ptr, &text, error);
-    if (status >= 0 && ends_with(file, kind->suffix)) {
-        status = kind->add(app, name.ptr, varve_buf_view(&text), error);
+    if (status >= 0 && add != NULL) {
+        status = add(app, name.ptr, varve_buf_view(&text), error);
         app->file_count++;
     }
     varve_buf_fini(&name);
@@ -439,6 +481,12 @@ void app_close(struct app *app)
         app->upcasters = upcaster->next;
         lua_upcaster_close(upcaster->upcaster);
         free(upcaster);
+    }
+    while (app->projections != NULL) {
+        struct projection *projection = app->projections;
+        app->projections = projection->next;
+        lua_projection_close(projection->projection);
+        free(projection);
     }
     while (app->schemas != NULL) {
         struct schema *schema = app->schemas;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The application folder: aggregates/NAME.lua, projections/NAME.sql, queries/NAME.sql, upcasters/NAME.lua and
- * schemas/TYPE.json, registered on an engine.
+ * The application folder: aggregates/NAME.lua, projections/NAME.sql and .lua, queries/NAME.sql, upcasters/NAME.lua
+ * and schemas/TYPE.json, registered on an engine.
  */
 #ifndef VARVE_LUA_APP_H
 #define VARVE_LUA_APP_H

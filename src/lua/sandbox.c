@@ -228,8 +228,7 @@ static int refuse_assignment(lua_State *lua)
     return luaL_error(lua, "'%s' cannot be assigned: globals are constant, say local", push_text(lua, 2));
 }
 
-/* Replaces the table on top by one that reads like it and refuses to be written. */
-static void make_constant(lua_State *lua)
+void sandbox_make_constant(lua_State *lua)
 {
     lua_newtable(lua);
     lua_createtable(lua, 0, 3);
@@ -289,7 +288,7 @@ static void push_string(lua_State *lua)
     lua_pushboolean(lua, false);
     lua_setfield(lua, -2, "__metatable");
     lua_pop(lua, 2);
-    make_constant(lua);
+    sandbox_make_constant(lua);
 }
 
 static void push_table(lua_State *lua)
@@ -302,14 +301,14 @@ static void push_table(lua_State *lua)
     wrap(lua, "unpack", range_bounded, LIST_LENGTH_MAX, RANGE_OPTIONAL);
     wrap(lua, "sort", sort_bounded, SORT_LENGTH_MAX, 0);
     lua_remove(lua, -2);
-    make_constant(lua);
+    sandbox_make_constant(lua);
 }
 
 static void push_plain_library(lua_State *lua, lua_CFunction open, const char *const *names)
 {
     push_library(lua, open, names);
     lua_remove(lua, -2);
-    make_constant(lua);
+    sandbox_make_constant(lua);
 }
 
 void sandbox_push(lua_State *lua)
@@ -334,7 +333,7 @@ void sandbox_push(lua_State *lua)
     push_table(lua);
     lua_setfield(lua, -2, "table");
     pattern_push(lua);
-    make_constant(lua);
+    sandbox_make_constant(lua);
     lua_setfield(lua, -2, "pattern");
-    make_constant(lua);
+    sandbox_make_constant(lua);
 }

@@ -21,4 +21,7 @@
  */
 void sandbox_push(lua_State *lua);
 
+/* Replaces the table on top by one that reads like it and refuses to be written. */
+void sandbox_make_constant(lua_State *lua);
+
 #endif

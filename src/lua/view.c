@@ -6,8 +6,8 @@
 #include "lua/document.h"
 #include "lua/vm.h"
 
-/* Registry keys: the two metatables, and the view under way. */
-static const char event_views, command_views, current_view;
+/* Registry keys: the metatables, and the view under way. */
+static const char event_views, recorded_views, command_views, current_view;
 
 struct field {
     const char *name;
@@ -119,17 +119,29 @@ static void event_tags(lua_State *lua, const void *subject)
     }
 }
 
-static const struct field event_fields[] = {
-    { "data", event_data },
-    { "type", event_type },
-    { "stream", event_stream },
-    { "aggregate_id", event_aggregate_id },
-    { "version", event_version },
-    { "metadata", event_metadata },
-    { "occurred_at", event_occurred_at },
-    { "id", event_id },
-    { "tags", event_tags },
-    { NULL, NULL },
+static void event_position(lua_State *lua, const void *subject)
+{
+    lua_pushinteger(lua, (lua_Integer)((const varve_event *)subject)->position);
+}
+
+static void event_recorded_at(lua_State *lua, const void *subject)
+{
+    push_time(lua, ((const varve_event *)subject)->recorded_at);
+}
+
+/* What an event has before it is in the log, and then. */
+#define EVENT_FIELDS                                                                                          \
+    { "data", event_data }, { "type", event_type }, { "stream", event_stream },                               \
+        { "aggregate_id", event_aggregate_id }, { "version", event_version }, { "metadata", event_metadata }, \
+        { "occurred_at", event_occurred_at }, { "id", event_id },                                             \
+    {                                                                                                         \
+        "tags", event_tags                                                                                    \
+    }
+
+static const struct field event_fields[] = { EVENT_FIELDS, { NULL, NULL } };
+
+static const struct field recorded_fields[] = {
+    EVENT_FIELDS, { "position", event_position }, { "recorded_at", event_recorded_at }, { NULL, NULL }
 };
 
 /* ---- a command's fields ---- */
@@ -230,6 +242,7 @@ static void init_kind(lua_State *lua, const char *key, const struct field *field
 void view_init(lua_State *lua)
 {
     init_kind(lua, &event_views, event_fields, "event");
+    init_kind(lua, &recorded_views, recorded_fields, "event");
     init_kind(lua, &command_views, command_fields, "command");
     lua_pushboolean(lua, false); /* so that later only an existing slot is set */
     lua_rawsetp(lua, LUA_REGISTRYINDEX, &current_view);
@@ -248,6 +261,11 @@ static void push_view(lua_State *lua, const char *key, const void *subject)
 void view_push_event(lua_State *lua, const varve_event *event)
 {
     push_view(lua, &event_views, event);
+}
+
+void view_push_recorded(lua_State *lua, const varve_event *event)
+{
+    push_view(lua, &recorded_views, event);
 }
 
 void view_push_command(lua_State *lua, const varve_command *command)

@@ -10,11 +10,14 @@
 #include <lua.h>
 #include <varve/command.h>
 
-/* Prepares the two kinds of view; once for each interpreter. May raise a Lua error, like all here. */
+/* Prepares the kinds of view; once for each interpreter. May raise a Lua error, like all here. */
 void view_init(lua_State *lua);
 
-/* Fields: type, stream, aggregate_id, version, position, data, metadata, occurred_at, recorded_at, id, tags. */
+/* Fields: type, stream, aggregate_id, version, data, metadata, occurred_at (may be nil), id, tags. */
 void view_push_event(lua_State *lua, const varve_event *event);
+
+/* The same with position and recorded_at, for an event that the log has. */
+void view_push_recorded(lua_State *lua, const varve_event *event);
 
 /* Fields: type, stream, aggregate_id, data, id, time, actor, correlation_id (the last two may be nil). */
 void view_push_command(lua_State *lua, const varve_command *command);

@@ -11,7 +11,8 @@
  * base64 string.
  */
 void answer_add_row(const struct sql_driver *sql, struct sql_statement *statement, varve_buf *rows);
-/* The same, of its first `count` columns. */
-void answer_add_columns(const struct sql_driver *sql, struct sql_statement *statement, int count, varve_buf *rows);
+/* The same, of the columns from `first` up to and without `end`. */
+void answer_add_columns(const struct sql_driver *sql, struct sql_statement *statement, int first, int end,
+                        varve_buf *rows);
 
 #endif

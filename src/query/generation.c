@@ -9,6 +9,16 @@ static varve_status no_memory(varve_error *error)
     return varve_error_set(error, VARVE_NOMEM, "no memory for a read model");
 }
 
+/*
+ * Code has no statements that could be held against a model's tables before they run: so its tables and types are a
+ * part of what models are made by, in the upper half, where upcasters are too.
+ */
+static uint64_t add_code_stamp(uint64_t version, uint64_t stamp)
+{
+    uint64_t folded = ((stamp ^ stamp >> 32) + (version >> 32)) & INT32_MAX;
+    return (folded == 0 ? 1 : folded) << 32 | (version & UINT32_MAX);
+}
+
 varve_status generation_home_complete(struct generation_home *home, struct arena *arena, varve_error *error)
 {
     static const struct upcasters none = { 0 };
@@ -30,6 +40,9 @@ varve_status generation_home_complete(struct generation_home *home, struct arena
         return no_memory(error);
     }
     home->version = upcasters_stamp(upcasters, home->types, home->type_count, home->file->version);
+    if (home->file->code != NULL) {
+        home->version = add_code_stamp(home->version, home->file->code_stamp);
+    }
     return VARVE_OK;
 }
 
@@ -128,7 +141,18 @@ static varve_status prepare(struct generation *generation, varve_error *error)
 static varve_status open_projection(struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
-    return projection_open(&generation->projection, home->file, home->place.sql, generation->session, error);
+    varve_status status =
+        projection_open(&generation->projection, home->file, home->place.sql, generation->session, error);
+    if (status == VARVE_OK) {
+        generation_set_swift(generation, true);
+    }
+    return status;
+}
+
+void generation_set_swift(struct generation *generation, bool swift)
+{
+    generation->swift = swift && (generation->home->place.sql->capabilities & SQL_DEFERS) != 0;
+    projection_set_swift(generation->projection, generation->swift);
 }
 
 static varve_status write_checkpoint(struct generation *generation, const char *incarnation, uint64_t position,
@@ -172,6 +196,9 @@ static varve_status fill(struct generation *generation, varve_error *error)
     }
     if (status == VARVE_OK) {
         status = sql->exec(generation->session, row.ptr, error);
+    }
+    if (status == VARVE_OK) {
+        status = aside_open(&generation->parked, sql, generation->session, error);
     }
     if (status == VARVE_OK) {
         status = projection_create(home->file, sql, generation->session, error);
@@ -225,6 +252,23 @@ varve_status generation_create(struct generation **out, const struct generation_
     return status;
 }
 
+/* The table of parked events of a model that has been there before; made where it is older than such tables. */
+static varve_status open_parked(struct generation *generation, varve_error *error)
+{
+    const struct sql_driver *sql = generation->home->place.sql;
+    varve_status status = generation_begin(generation, error);
+    if (status == VARVE_OK) {
+        status = aside_open(&generation->parked, sql, generation->session, error);
+    }
+    if (status == VARVE_OK) {
+        status = sql->commit(generation->session, error);
+    }
+    if (status < 0) {
+        generation_rollback(generation);
+    }
+    return status;
+}
+
 varve_status generation_open(struct generation **out, const struct generation_home *home, uint64_t number,
                              varve_error *error)
 {
@@ -259,6 +303,9 @@ varve_status generation_open(struct generation **out, const struct generation_ho
             status = VARVE_OK;
         }
     }
+    if (status == VARVE_OK && generation->projection != NULL) {
+        status = open_parked(generation, error);
+    }
     status = unless_unopened(status, error);
     if (status < 0) {
         generation_close(generation);
@@ -273,6 +320,7 @@ static struct sql_session *take_apart(struct generation *generation)
 {
     struct sql_session *session = generation->session;
     projection_close(generation->projection);
+    aside_fini(&generation->parked);
     upcast_fini(&generation->upcast);
     generation->home->place.sql->finalize(generation->update);
     generation->home->place.sql->finalize(generation->fence);
@@ -372,6 +420,9 @@ varve_status generation_settle(struct generation *generation, varve_error *error
     }
     home->place.sql->finalize(read);
     if (status == VARVE_OK) {
+        status = aside_count(home->place.sql, generation->session, NULL, &generation->parked.count, error);
+    }
+    if (status == VARVE_OK) {
         generation->checkpoint = checkpoint;
         generation->uncertain = false;
     }
@@ -404,10 +455,47 @@ varve_status generation_disown(struct generation *generation, varve_error *error
     return status;
 }
 
+void generation_tell_misfit(const struct generation *generation, bool fits, const struct log *log)
+{
+    const struct generation_home *home = generation->home;
+    uint64_t made_by = generation->checkpoint.version;
+    int len = (int)home->file->name.len;
+    const char *name = home->file->name.ptr;
+    if (!fits) {
+        log_line(log, VARVE_LOG_WARNING, "projection %.*s: its checkpoint does not fit the log: rebuilding", len, name);
+    }
+    if (generation->projection == NULL && made_by == home->version) {
+        log_line(log, VARVE_LOG_WARNING,
+                 "projection %.*s: its statements changed and do not fit the model: rebuilding; raise @version", len,
+                 name);
+    }
+    if ((uint32_t)made_by == home->file->version && made_by != home->version) {
+        log_line(log, VARVE_LOG_INFO, "projection %.*s: upcasters of its events changed: rebuilding", len, name);
+    }
+}
+
 varve_status generation_publish(const struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
     return home->place.kind->publish(&home->place, home->file->name, generation->number, error);
+}
+
+varve_status generation_read(const struct generation_home *home, struct sql_session **session, varve_error *error)
+{
+    const struct place *place = &home->place;
+    varve_status status = VARVE_IO;
+    *session = NULL;
+    /* Once more when it cannot be opened: it may have been replaced and removed just then. */
+    for (int i = 0; status == VARVE_IO && i < 2; i++) {
+        uint64_t number = 0;
+        status = place->kind->serving(place, NULL, NULL, home->file->name, &number, error);
+        if (status >= 0) {
+            status = number > 0 ? open_session(home, number, SQL_READ_ONLY, session, error)
+                                : varve_error_set(error, VARVE_NOT_FOUND, "projection %.*s has no read model yet",
+                                                  (int)home->file->name.len, home->file->name.ptr);
+        }
+    }
+    return status;
 }
 
 varve_status generation_peek(const struct generation_home *home, struct checkpoint *checkpoint, varve_error *error)
@@ -415,17 +503,8 @@ varve_status generation_peek(const struct generation_home *home, struct checkpoi
     const struct sql_driver *sql = home->place.sql;
     struct sql_session *session = NULL;
     struct sql_statement *read = NULL;
-    uint64_t number = 0;
     *checkpoint = (struct checkpoint){ 0 };
-    varve_status status = home->place.kind->serving(&home->place, NULL, NULL, home->file->name, &number, error);
-    if (status < 0) {
-        return status;
-    }
-    if (number == 0) {
-        return varve_error_set(error, VARVE_NOT_FOUND, "projection %.*s has no read model yet",
-                               (int)home->file->name.len, home->file->name.ptr);
-    }
-    status = open_session(home, number, SQL_READ_ONLY, &session, error);
+    varve_status status = generation_read(home, &session, error);
     if (status == VARVE_OK) {
         status = checkpoint_prepare(&read, sql, session, NULL, error);
     }

@@ -81,11 +81,13 @@ static void an_order_is_summed_up_from_placed_to_shipped(void **state)
                                   "{\"sku\":\"b\",\"qty\":3,\"price\":10}]}",
                                   SECOND);
     assert_string_equal(ask_for(fixture, "order_summary", "order_id", "order-7", position),
-                        "[{\"order_id\":\"order-7\",\"customer_id\":\"c-1\",\"item_count\":5,\"total_amount\":330,"
+                        "[{\"order_id\":\"order-7\",\"customer_id\":\"c-1\",\"customer_name\":null,"
+                        "\"item_count\":5,\"total_amount\":330,"
                         "\"status\":\"PLACED\",\"last_updated\":\"1970-01-01T00:00:01.000000Z\"}]");
     position = append_at(fixture, "order-7", "OrderShipped", "{}", 2 * SECOND);
     assert_string_equal(ask_for(fixture, "order_summary", "order_id", "order-7", position),
-                        "[{\"order_id\":\"order-7\",\"customer_id\":\"c-1\",\"item_count\":5,\"total_amount\":330,"
+                        "[{\"order_id\":\"order-7\",\"customer_id\":\"c-1\",\"customer_name\":null,"
+                        "\"item_count\":5,\"total_amount\":330,"
                         "\"status\":\"SHIPPED\",\"last_updated\":\"1970-01-01T00:00:02.000000Z\"}]");
     append_at(fixture, "order-8", "OrderPlaced", "{\"customer_id\":\"c-1\",\"items\":[]}", 5 * SECOND);
     position = append_at(fixture, "order-8", "OrderCancelled", "{}", 6 * SECOND);

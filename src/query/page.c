@@ -106,7 +106,7 @@ static varve_status add_row(struct reading *reading, struct sql_statement *state
     if (page->count++ > 0) {
         varve_buf_add(rows, ",", 1);
     }
-    answer_add_columns(reading->sql, statement, (int)page->paging->visible, rows);
+    answer_add_columns(reading->sql, statement, 0, (int)page->paging->visible, rows);
     struct row_key last = reading->last;
     reading->last = reading->now;
     reading->now = last;

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/stored_hash.h"
 #include "base/utf8.h"
 #include "query/sqltext.h"
 
@@ -15,8 +16,10 @@ struct parser {
     const char *dialect;
     struct sqltext text;
     struct sqlfile_section *section;
-    bool ours;    /* what follows is for our dialect */
-    bool version; /* was given */
+    bool ours;           /* what follows is for our dialect */
+    bool version;        /* was given */
+    bool on_error, mode; /* were there */
+    uint32_t line;       /* of the text's beginning */
     varve_error *error;
 };
 
@@ -261,6 +264,33 @@ static varve_status read_param(struct parser *parser, uint32_t line, varve_str r
     return VARVE_OK;
 }
 
+static varve_status read_on_error(struct parser *parser, uint32_t line, varve_str rest)
+{
+    if (parser->on_error || parser->section != NULL) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error,
+                            "@on_error stands once, before the sections");
+    }
+    if (!varve_str_is(rest, "stop") && !varve_str_is(rest, "park")) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error, "@on_error wants stop or park");
+    }
+    parser->on_error = true;
+    parser->file->parks = varve_str_is(rest, "park");
+    return VARVE_OK;
+}
+
+static varve_status read_mode(struct parser *parser, uint32_t line, varve_str rest)
+{
+    if (parser->mode || parser->section != NULL) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error, "@mode stands once, before the sections");
+    }
+    if (!varve_str_is(rest, "async") && !varve_str_is(rest, "inline")) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error, "@mode wants async or inline");
+    }
+    parser->mode = true;
+    parser->file->is_inline = varve_str_is(rest, "inline");
+    return VARVE_OK;
+}
+
 static varve_status read_projection_directive(struct parser *parser, uint32_t line, varve_str word, varve_str rest)
 {
     struct sqlfile *file = parser->file;
@@ -276,13 +306,11 @@ static varve_status read_projection_directive(struct parser *parser, uint32_t li
     if (varve_str_is(word, "@on")) {
         return read_on(parser, line, rest);
     }
-    if (varve_str_is(word, "@mode") && varve_str_is(rest, "async")) {
-        return VARVE_OK;
+    if (varve_str_is(word, "@mode")) {
+        return read_mode(parser, line, rest);
     }
-    if ((varve_str_is(word, "@mode") && varve_str_is(rest, "inline")) ||
-        (varve_str_is(word, "@on_error") && varve_str_is(rest, "park"))) {
-        return sqlfile_fail(file, line, VARVE_UNSUPPORTED, parser->error, "%.*s %.*s is not built yet", (int)word.len,
-                            word.ptr, (int)rest.len, rest.ptr);
+    if (varve_str_is(word, "@on_error")) {
+        return read_on_error(parser, line, rest);
     }
     return VARVE_NOT_FOUND;
 }
@@ -299,16 +327,27 @@ static varve_status read_query_directive(struct parser *parser, uint32_t line, v
     return VARVE_NOT_FOUND;
 }
 
+/* For code, which says the rest by other means. */
+static bool is_of_code(enum sqlfile_kind kind)
+{
+    return kind == SQLFILE_TABLES || kind == SQLFILE_STATEMENT;
+}
+
 static varve_status read_directive(struct parser *parser, uint32_t line, varve_str rest)
 {
     struct sqlfile *file = parser->file;
     varve_str word = take(&rest, ' ');
     rest = trim(rest);
     bool projection = parser->kind == SQLFILE_PROJECTION;
+    if (is_of_code(parser->kind) && !varve_str_is(word, "@sqlite") && !varve_str_is(word, "@postgres")) {
+        return sqlfile_fail(file, line, VARVE_INVALID, parser->error,
+                            "%.*s: statements in code have @sqlite and @postgres, and no other directive",
+                            (int)(word.len > 80 ? 80 : word.len), word.ptr);
+    }
     if (varve_str_is(word, projection ? "@projection" : "@query")) {
         return read_name(parser, line, rest);
     }
-    if (file->name.len == 0) {
+    if (file->name.len == 0 && !is_of_code(parser->kind)) {
         return sqlfile_fail(file, line, VARVE_INVALID, parser->error, "the first directive is -- @%s NAME",
                             projection ? "projection" : "query");
     }
@@ -341,7 +380,8 @@ static varve_status keep_statement(struct parser *parser, const struct sqlfile_s
                             "SQL before the first -- @create or -- @on");
     }
     if (parser->section == file->create && read->placeholder_count > 0) {
-        return sqlfile_fail(file, read->line, VARVE_INVALID, parser->error, "@create cannot have placeholders");
+        return sqlfile_fail(file, read->line, VARVE_INVALID, parser->error, "%s cannot have placeholders",
+                            is_of_code(parser->kind) ? "create" : "@create");
     }
     if (!parser->ours) {
         return VARVE_OK;
@@ -350,8 +390,9 @@ static varve_status keep_statement(struct parser *parser, const struct sqlfile_s
     while (*end != NULL) {
         end = &(*end)->next;
     }
-    if (parser->kind == SQLFILE_QUERY && end != &parser->section->statements) {
-        return sqlfile_fail(file, read->line, VARVE_INVALID, parser->error, "a query is one statement");
+    if (parser->section == file->question && end != &parser->section->statements) {
+        return sqlfile_fail(file, read->line, VARVE_INVALID, parser->error, "%s is one statement",
+                            parser->kind == SQLFILE_QUERY ? "a query" : "what is run");
     }
     *end = arena_array(&file->arena, 1, sizeof **end);
     if (*end == NULL) {
@@ -366,7 +407,9 @@ static varve_status check_complete(const struct parser *parser)
     const struct sqlfile *file = parser->file;
     const char *missing = NULL;
     uint32_t line = file->line;
-    if (parser->kind == SQLFILE_QUERY) {
+    if (is_of_code(parser->kind)) {
+        missing = parser->section->statements == NULL ? "a statement" : NULL;
+    } else if (parser->kind == SQLFILE_QUERY) {
         missing = file->name.len == 0                  ? "-- @query NAME"
                   : file->read_count == 0              ? "-- @reads PROJECTION"
                   : file->question->statements == NULL ? "the statement"
@@ -377,6 +420,10 @@ static varve_status check_complete(const struct parser *parser)
                   : file->create == NULL   ? "-- @create"
                   : file->handlers == NULL ? "-- @on TYPE"
                                            : NULL;
+        if (missing == NULL && file->is_inline && file->parks) {
+            return sqlfile_fail(file, file->line, VARVE_INVALID, parser->error,
+                                "an inline projection refuses the append: it cannot park its events");
+        }
         if (missing == NULL && file->create->statements == NULL) {
             missing = "a statement for @create";
             line = file->create->line;
@@ -397,13 +444,15 @@ static varve_status parse(struct parser *parser, varve_str text)
 {
     struct sqlfile *file = parser->file;
     if (!utf8_valid(text) || memchr(text.ptr, '\0', text.len) != NULL) {
-        return sqlfile_fail(file, 1, VARVE_INVALID, parser->error, "the file is not UTF-8 text");
+        return sqlfile_fail(file, parser->line, VARVE_INVALID, parser->error, "the %s is not UTF-8 text",
+                            is_of_code(parser->kind) ? "statement" : "file");
     }
     varve_status status = VARVE_OK;
-    if (parser->kind == SQLFILE_QUERY) {
-        status = open_section(parser, 1, &file->question);
+    if (parser->kind != SQLFILE_PROJECTION) {
+        status = open_section(parser, parser->line, parser->kind == SQLFILE_TABLES ? &file->create : &file->question);
     }
     sqltext_start(&parser->text, file, parser->kind, text);
+    parser->text.line = parser->line;
     while (status == VARVE_OK) {
         struct sqlfile_statement statement = { 0 };
         varve_str directive = { 0 };
@@ -418,27 +467,116 @@ static varve_status parse(struct parser *parser, varve_str text)
     return status == VARVE_DONE ? check_complete(parser) : status;
 }
 
+/* Reads `text`, of which errors call line `line` the first, into a file that may have been begun. */
+static varve_status read_text(struct parser *parser, const char *file, varve_str text)
+{
+    struct arena *arena = &parser->file->arena;
+    varve_str name = { 0 };
+    if (!arena_copy(arena, varve_str_of(file), &name) || !arena_copy(arena, text, &text)) {
+        return varve_error_set(parser->error, VARVE_NOMEM, "no memory to read %s", file);
+    }
+    parser->file->file = name.ptr;
+    return parse(parser, text);
+}
+
+static varve_status new_file(struct parser *parser, const char *file)
+{
+    parser->file = calloc(1, sizeof *parser->file);
+    return parser->file == NULL ? varve_error_set(parser->error, VARVE_NOMEM, "no memory to read %s", file) : VARVE_OK;
+}
+
 varve_status sqlfile_parse(struct sqlfile **parsed, enum sqlfile_kind kind, const char *file, varve_str text,
                            const char *dialect, varve_error *error)
 {
-    varve_status status = VARVE_NOMEM;
-    varve_str name = { 0 };
+    struct parser parser = { .kind = kind, .dialect = dialect, .ours = true, .line = 1, .error = error };
     *parsed = NULL;
-    struct parser parser = { .kind = kind, .dialect = dialect, .ours = true, .error = error };
-    struct sqlfile *made = parser.file = calloc(1, sizeof *made);
-    if (made == NULL || !arena_copy(&made->arena, varve_str_of(file), &name) ||
-        !arena_copy(&made->arena, text, &text)) {
-        varve_error_set(error, status, "no memory to read %s", file);
-        goto done;
-    }
-    made->file = name.ptr;
-    status = parse(&parser, text);
+    varve_status status = new_file(&parser, file);
     if (status == VARVE_OK) {
-        *parsed = made;
-        made = NULL;
+        status = read_text(&parser, file, text);
     }
-done:
-    sqlfile_free(made);
+    if (status == VARVE_OK) {
+        *parsed = parser.file;
+    } else {
+        sqlfile_free(parser.file);
+    }
+    return status;
+}
+
+/* The one section of a projection in code: its types. */
+static varve_status take_types(struct parser *parser, const char *const *types)
+{
+    struct sqlfile *file = parser->file;
+    struct sqlfile_section *section = arena_array(&file->arena, 1, sizeof *section);
+    size_t count = 0;
+    while (types != NULL && types[count] != NULL) {
+        count++;
+    }
+    if (count == 0) {
+        return sqlfile_fail(file, file->line, VARVE_INVALID, parser->error, "a projection wants events of some type");
+    }
+    varve_str *copies = arena_array(&file->arena, count, sizeof *copies);
+    if (section == NULL || copies == NULL) {
+        return no_memory(parser);
+    }
+    *section = (struct sqlfile_section){ .line = file->line, .types = copies, .type_count = count };
+    file->handlers = section;
+    for (size_t i = 0; i < count; i++) {
+        copies[i] = varve_str_of(types[i]);
+        if (copies[i].len == 0 || copies[i].len > VARVE_NAME_BYTES_MAX) {
+            return sqlfile_fail(file, file->line, VARVE_INVALID, parser->error, "an event type has 1 to %u bytes",
+                                VARVE_NAME_BYTES_MAX);
+        }
+    }
+    return VARVE_OK;
+}
+
+/* In whatever order the types stand. */
+static uint64_t stamp_of(const varve_projector *code)
+{
+    uint64_t stamp = stored_hash(varve_str_of(code->create));
+    for (const char *const *type = code->types; *type != NULL; type++) {
+        stamp += stored_hash(varve_str_of(*type));
+    }
+    return stamp;
+}
+
+varve_status sqlfile_of_code(struct sqlfile **parsed, const varve_projector *code, void *ctx, const char *dialect,
+                             varve_error *error)
+{
+    const char *name = code->name == NULL ? "" : code->name, *called = code->file == NULL ? name : code->file;
+    struct parser parser = { .kind = SQLFILE_TABLES, .dialect = dialect, .ours = true, .error = error };
+    *parsed = NULL;
+    varve_status status = new_file(&parser, called);
+    if (status < 0) {
+        return status;
+    }
+    struct sqlfile *file = parser.file;
+    file->file = called;
+    file->line = parser.line = code->line == 0 ? 1 : code->line;
+    file->name = varve_str_of(name);
+    file->version = code->version;
+    file->code = code;
+    file->code_ctx = ctx;
+    if (code->create == NULL || code->apply == NULL || (code->worker_open == NULL) != (code->worker_close == NULL)) {
+        status = sqlfile_fail(file, file->line, VARVE_INVALID, error,
+                              "a projector has create and apply, and worker_open with worker_close or neither");
+    } else if (code->version == 0 || code->version > INT32_MAX) {
+        status = sqlfile_fail(file, file->line, VARVE_INVALID, error, "version wants a number from 1 on");
+    } else {
+        status = check_name(&parser, file->line, "projection", file->name);
+    }
+    if (status == VARVE_OK) {
+        status = take_types(&parser, code->types);
+    }
+    if (status == VARVE_OK) {
+        file->code_stamp = stamp_of(code);
+        status = read_text(&parser, called, varve_str_of(code->create));
+    }
+    if (status == VARVE_OK) {
+        *parsed = file;
+    } else {
+        sqlfile_free(file);
+    }
     return status;
 }
 

@@ -3,9 +3,12 @@
  * SQL files: a projection or a query as its author writes it, SQL with `-- @…` directives.
  *
  * A directive is a comment that stands alone on its line and begins with '@'. A projection has
- * `@projection NAME`, `@version N`, one `@create` section and `@on Type[, Type…]` sections; a query
+ * `@projection NAME`, `@version N`, perhaps `@on_error stop|park`, one `@create` section and
+ * `@on Type[, Type…]` sections; a query
  * has `@query NAME`, `@reads a[, b…]`, `@param name type [= default]` and one statement. A line `@sqlite` or
- * `@postgres` says that what follows, up to the next directive, is for that dialect only.
+ * `@postgres` says that what follows, up to the next directive, is for that dialect only. A projection whose events are
+ * applied by code has no file: its tables are a text like that of an @create section, each statement that it runs is
+ * one text, and both may have parts for one dialect.
  *
  * Placeholders become the parameters :p1, :p2 … of the statement, in order of first use. Quoted
  * text, dollar quotes, E'' strings and `::` casts are left as they are; comments, nested ones
@@ -13,6 +16,8 @@
  */
 #ifndef VARVE_QUERY_SQLFILE_H
 #define VARVE_QUERY_SQLFILE_H
+
+#include <varve/projector.h>
 
 #include "base/arena.h"
 
@@ -30,7 +35,7 @@ enum sqlfile_source {
     SQLFILE_RECORDED_AT,
     SQLFILE_DATA,
     SQLFILE_METADATA,
-    SQLFILE_PARAM, /* a query's own */
+    SQLFILE_PARAM, /* a query's own, or a statement's */
 };
 
 struct sqlfile_placeholder {
@@ -77,17 +82,23 @@ struct sqlfile {
     uint32_t line; /* of the name */
     /* A projection … */
     uint32_t version;
+    bool is_inline; /* @mode inline: its tables are in the log's database, changed by appends themselves */
+    bool parks;     /* @on_error park: an event that fails for good is set aside */
     struct sqlfile_section *create;
-    struct sqlfile_section *handlers;
-    /* … or a query. */
+    struct sqlfile_section *handlers; /* of code: one, with types and no statements */
+    const varve_projector *code;      /* what applies events; NULL: the statements. Borrowed, with its ctx */
+    void *code_ctx;
+    uint64_t code_stamp; /* tells its types and tables from others */
+    /* … or a query, or a statement of code, whose parameters are those that it uses. */
     varve_str *reads;
+    bool reads_inline[SQLFILE_READS_MAX]; /* which of them are inline; set once all projections are known */
     size_t read_count;
     struct sqlfile_param *params;
     size_t param_count;
     struct sqlfile_section *question; /* has one statement */
 };
 
-enum sqlfile_kind { SQLFILE_PROJECTION, SQLFILE_QUERY };
+enum sqlfile_kind { SQLFILE_PROJECTION, SQLFILE_QUERY, SQLFILE_TABLES, SQLFILE_STATEMENT };
 
 /*
  * Parses `text` (copied) for a dialect ("sqlite"). VARVE_INVALID, or VARVE_UNSUPPORTED for what is
@@ -96,6 +107,9 @@ enum sqlfile_kind { SQLFILE_PROJECTION, SQLFILE_QUERY };
  */
 varve_status sqlfile_parse(struct sqlfile **parsed, enum sqlfile_kind kind, const char *file, varve_str text,
                            const char *dialect, varve_error *error);
+/* The same for a projection in code: checks the table and reads its `create`. */
+varve_status sqlfile_of_code(struct sqlfile **parsed, const varve_projector *code, void *ctx, const char *dialect,
+                             varve_error *error);
 void sqlfile_free(struct sqlfile *parsed);
 
 /* Sets `error` to "file:line: …" with the line as its detail; returns `status`. */

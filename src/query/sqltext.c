@@ -181,7 +181,25 @@ static size_t path_step(const struct sqltext *text, size_t from)
     return 0;
 }
 
-static bool find_source(const struct sqltext *text, varve_str name, struct sqlfile_placeholder *place)
+/* Of a query a parameter that it has declared; a statement of code declares them by using them. */
+static bool find_param(struct sqltext *text, varve_str name, struct sqlfile_placeholder *place)
+{
+    struct sqlfile_param **end = &text->file->params;
+    place->source = SQLFILE_PARAM;
+    for (; *end != NULL; end = &(*end)->next, place->param++) {
+        if (varve_str_eq((*end)->name, name)) {
+            return true;
+        }
+    }
+    if (text->kind != SQLFILE_STATEMENT || (*end = arena_array(&text->file->arena, 1, sizeof **end)) == NULL) {
+        return false;
+    }
+    (*end)->name = name;
+    text->file->param_count++;
+    return true;
+}
+
+static bool find_source(struct sqltext *text, varve_str name, struct sqlfile_placeholder *place)
 {
     static const char *const sources[] = {
         [SQLFILE_STREAM] = "stream",
@@ -195,15 +213,8 @@ static bool find_source(const struct sqltext *text, varve_str name, struct sqlfi
         [SQLFILE_DATA] = "data",
         [SQLFILE_METADATA] = "metadata",
     };
-    if (text->kind == SQLFILE_QUERY) {
-        place->source = SQLFILE_PARAM;
-        for (const struct sqlfile_param *param = text->file->params; param != NULL; param = param->next) {
-            if (varve_str_eq(param->name, name)) {
-                return true;
-            }
-            place->param++;
-        }
-        return false;
+    if (text->kind == SQLFILE_QUERY || text->kind == SQLFILE_STATEMENT) {
+        return find_param(text, name, place);
     }
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         if (varve_str_is(name, sources[i])) {
@@ -244,6 +255,9 @@ static varve_status read_placeholder(struct sqltext *text, varve_error *error)
     }
     size_t len = 1 + name.len;
     if (!find_source(text, name, &place)) {
+        if (text->kind == SQLFILE_STATEMENT) {
+            return varve_error_set(error, VARVE_NOMEM, "no memory to read %s", text->file->file);
+        }
         bool query = text->kind == SQLFILE_QUERY;
         return sqlfile_fail(text->file, text->line, VARVE_INVALID, error, "unknown parameter :%.*s%s",
                             (int)(name.len > 80 ? 80 : name.len), name.ptr, query ? ", declare it with -- @param" : "");

@@ -84,8 +84,11 @@ static varve_status enter_schema(struct sql_session *session, varve_error *error
     if (status < 0) return status;
     switch (session->mode) {
     case SQL_READ_WRITE:
-        if (!exists) status = create_schema(session, error);
-        return status;
+        if (exists) return VARVE_OK;
+        /* One that was there is not made anew by whoever connects again: somebody has removed it. */
+        return session->connections == 0
+                   ? create_schema(session, error)
+                   : varve_error_set(error, VARVE_CORRUPT, "there is no schema %s any more", session->schema);
     case SQL_SCRATCH:
         return exists ? VARVE_OK : create_scratch(session, error);
     case SQL_READ_ONLY:
@@ -138,6 +141,8 @@ static varve_status connect_session(struct sql_session *session, varve_error *er
 varve_status postgres_session_ready(struct sql_session *session, varve_error *error)
 {
     if (session->running != NULL) postgres_statement_cut(session->running);
+    varve_status status = postgres_pipeline_end(session, error);
+    if (status < 0) return status;
     if (session->connection != NULL && PQstatus(session->connection) == CONNECTION_OK) return VARVE_OK;
     if (session->mode != SQL_READ_WRITE || session->in_transaction) {
         varve_error_set(error, VARVE_IO, "the connection to PostgreSQL is gone");
@@ -145,7 +150,7 @@ varve_status postgres_session_ready(struct sql_session *session, varve_error *er
         return VARVE_IO;
     }
     disconnect(session);
-    varve_status status = connect_session(session, error);
+    status = connect_session(session, error);
     if (status < 0) disconnect(session);
     return status;
 }
@@ -160,16 +165,8 @@ void postgres_session_limit(struct sql_session *session)
     if (postgres_run(session->connection, script, NULL) == VARVE_OK) *told = session->limit_ms;
 }
 
-static void session_close(struct sql_session *session)
+static void session_free(struct sql_session *session)
 {
-    if (session == NULL) return;
-    if (session->made) {
-        varve_buf script = { 0 };
-        varve_buf_printf(&script, "ROLLBACK; SET lock_timeout = %d; DROP SCHEMA IF EXISTS \"%s\" CASCADE", LOCK_WAIT_MS,
-                         session->schema);
-        run_buf(session, &script, NULL);
-    }
-    disconnect(session);
     for (size_t i = 0; i < session->attached_count; i++) {
         free(session->attached[i].name);
         free(session->attached[i].schema);
@@ -178,6 +175,39 @@ static void session_close(struct sql_session *session)
     pthread_mutex_destroy(&session->lock);
     free(session->uri);
     free(session);
+}
+
+static void session_close(struct sql_session *session)
+{
+    if (session == NULL) return;
+    if (session->reserved != NULL) {
+        session_free(session);
+        return;
+    }
+    (void)postgres_pipeline_end(session, NULL);
+    if (session->made) {
+        varve_buf script = { 0 };
+        varve_buf_printf(&script, "ROLLBACK; SET lock_timeout = %d; DROP SCHEMA IF EXISTS \"%s\" CASCADE", LOCK_WAIT_MS,
+                         session->schema);
+        run_buf(session, &script, NULL);
+    }
+    disconnect(session);
+    session_free(session);
+}
+
+/* Always in a transaction, as far as it knows: it connects nothing. */
+static varve_status session_borrow(struct sql_session **out, void *connection, const char *const *reserved,
+                                   varve_error *error)
+{
+    struct sql_session *session = *out = calloc(1, sizeof *session);
+    if (session == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a database session");
+    pthread_mutex_init(&session->lock, NULL);
+    session->connection = connection;
+    session->mode = SQL_READ_WRITE;
+    session->reserved = reserved;
+    session->in_transaction = true;
+    session->connections = 1;
+    return VARVE_OK;
 }
 
 static varve_status session_open(struct sql_session **out, const char *location, enum sql_mode mode, varve_error *error)
@@ -239,6 +269,8 @@ static varve_status session_commit(struct sql_session *session, varve_error *err
 static void session_rollback(struct sql_session *session)
 {
     if (session->running != NULL) postgres_statement_stop(session->running);
+    (void)postgres_pipeline_end(session, NULL); /* what failed is undone anyway */
+    if (session->reserved != NULL) return;
     if (session->in_transaction) postgres_run(session->connection, "ROLLBACK", NULL);
     session->in_transaction = false;
 }
@@ -303,9 +335,10 @@ static void session_set_time_limit(struct sql_session *session, uint32_t limit_m
 
 const struct sql_driver sql_postgres = {
     .name = "postgres",
-    .capabilities = SQL_ATTACHES | SQL_IN_A_SCHEMA,
+    .capabilities = SQL_ATTACHES | SQL_IN_A_SCHEMA | SQL_DEFERS,
     .explain = "EXPLAIN ",
     .open = session_open,
+    .borrow = session_borrow,
     .close = session_close,
     .attach = session_attach,
     .exec = session_exec,
@@ -318,6 +351,7 @@ const struct sql_driver sql_postgres = {
     .parameter = postgres_statement_parameter,
     .bind = postgres_statement_bind,
     .step = postgres_statement_step,
+    .run = postgres_pipeline_run,
     .column_count = postgres_statement_column_count,
     .column_name = postgres_statement_column_name,
     .column = postgres_statement_column,

@@ -61,7 +61,8 @@ enum {
                                  database it is any name; "" is an empty place to attach to, shared with nobody */
     SQL_IN_A_SCHEMA = 1 << 2, /* a location is a URI whose `schema` parameter, the last one counts, names a schema */
     SQL_KEEPS_KINDS = 1 << 3, /* a value is what it was bound as; else it is what the statement's types make of it */
-    SQL_NULLS_ARE_SMALL = 1 << 4, /* ORDER BY puts NULL before everything else; else behind it */
+    SQL_DEFERS = 1 << 4,      /* what a statement of `run` comes to may be told later */
+    SQL_NULLS_ARE_SMALL = 1 << 5, /* ORDER BY puts NULL before everything else; else behind it */
 };
 
 #define SQL_ATTACH_MAX     10
@@ -78,7 +79,14 @@ struct sql_driver {
 
     /* Opens a session; `location` is copied. On failure `*session` is NULL. */
     varve_status (*open)(struct sql_session **session, const char *location, enum sql_mode mode, varve_error *error);
-    /* Rolls back what is open. All statements must be finalized. NULL is allowed. */
+    /*
+     * A session on a connection that its owner lends: `connection` is the database's own handle. The owner begins, ends
+     * and connects. Statements that are not SQL_OURS may not touch what is named in `reserved`, ended by NULL and
+     * borrowed. One session a connection.
+     */
+    varve_status (*borrow)(struct sql_session **session, void *connection, const char *const *reserved,
+                           varve_error *error);
+    /* Rolls back what is open, but not on a borrowed connection. All statements must be finalized. NULL is allowed. */
     void (*close)(struct sql_session *session);
 
     /*
@@ -118,6 +126,11 @@ struct sql_driver {
     /* VARVE_OK: a row stands ready. VARVE_DONE: there is no more. After a failure the statement wants a reset.
      * Where another statement of the session is run before the last row was read, the rest may be lost: INVALID. */
     varve_status (*step)(struct sql_statement *statement, varve_error *error);
+    /*
+     * Runs a statement to its end, drops its rows and resets it. In a transaction the failure may be told later, by
+     * whatever the session is asked next, a commit at the latest; then nobody says which statement it was.
+     */
+    varve_status (*run)(struct sql_statement *statement, varve_error *error);
     int (*column_count)(const struct sql_statement *statement);
     /* Borrowed until finalize. */
     const char *(*column_name)(const struct sql_statement *statement, int column);

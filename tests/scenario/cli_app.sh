@@ -89,7 +89,8 @@ expect 0 query customer_orders customer_id=c-1 -o json
 out_has '{"rows":[{"order_id":'
 out_has '"position":3007,"next":null}'
 expect 0 query order_summary order_id=order-7 --after-position 3 -o ndjson
-out_has '{"order_id":"order-7","customer_id":"c-1","item_count":2,"total_amount":900,"status":"SHIPPED",'
+out_has '{"order_id":"order-7","customer_id":"c-1","customer_name":null,'
+out_has '"item_count":2,"total_amount":900,"status":"SHIPPED",'
 expect 0 query customer_orders customer_id=c-2 --limit 2 -o table
 out_lines 3
 err_has 'at position 3007'
@@ -129,12 +130,13 @@ out_has '{"rows":[],'
 
 expect 0 projection list -o json
 forget_owner
-place='"position":3007,"head":3007,"lag":0,"rebuild":null}'
-out_has '{"projections":[{"name":"order_summary","version":1,"mode":"async","state":"stopped",'"$place,"
+place='"position":3007,"head":3007,"lag":0,"parked":0,"rebuild":null}'
+out_has '{"projections":[{"name":"order_summary","version":2,"mode":"async","state":"stopped",'"$place,"
+out_has '{"name":"sales_per_day","version":1,"mode":"async","state":"stopped",'"$place,"
 out_has '{"name":"stock","version":1,"mode":"async","state":"stopped",'"$place]}"
 expect 0 projection rebuild order_summary -o json
 forget_owner
-out_is '{"name":"order_summary","version":1,"mode":"async","state":"live",'"$place"
+out_is '{"name":"order_summary","version":2,"mode":"async","state":"live",'"$place"
 expect 0 query order_summary order_id=order-7
 out_has '"status":"SHIPPED"'
 expect 3 projection rebuild nothing

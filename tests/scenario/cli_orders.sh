@@ -14,6 +14,13 @@ tea()
     echo "{\"customer_id\":\"c-1\",\"items\":[{\"sku\":\"tea\",\"qty\":$1,\"price\":450}]}"
 }
 
+# Runs a command, and notes the position for those who then ask.
+send()
+{
+    expect 0 command send "$@" $with -o json
+    position=$(sed -n 's/.*"last_position":\([0-9]*\).*/\1/p' out)
+}
+
 steps()
 {
     # What nobody keeps stock of can be ordered; what is short cannot, and the message says how much there is.
@@ -47,6 +54,23 @@ steps()
     out_has '"state":{"email":"ann@example.com","name":"Ann Fox","registered":true}'
     expect 2 stream append customer-1 --type CustomerRenamed --data '{"nam":"Ann"}' $raw
     err_has "schemas/CustomerRenamed.json"
+
+    # An order's customer has a name once they are registered, and has the one they have now.
+    expect 0 query order_summary order_id=order-1 $with -o json
+    out_has '"customer_id":"c-1","customer_name":null,'
+    send RegisterCustomer customer-c-1 --data '{"name":"Cy Orr","email":"cy@example.com"}'
+    expect 0 query order_summary order_id=order-1 --after-position "$position" $with -o json
+    out_has '"customer_name":"Cy Orr",'
+    send RenameCustomer customer-c-1 --data '{"name":"Cy Fox"}'
+    expect 0 query customer_orders customer_id=c-1 --after-position "$position" $with -o json
+    out_has '"order_id":"order-1","customer_id":"c-1","customer_name":"Cy Fox",'
+    out_has '"order_id":"order-2","customer_id":"c-1","customer_name":"Cy Fox",'
+    send CancelOrder order-2
+    expect 0 query sales_per_day first=2026-01-01 last=9999-12-31 --after-position "$position" $with -o json
+    out_has '"orders":1,"items":5,"amount":2250}]'
+    expect 0 projection rebuild sales_per_day --wait $with -o json
+    expect 0 query sales_per_day first=2026-01-01 last=9999-12-31 --after-position "$position" $with -o json
+    out_has '"orders":1,"items":5,"amount":2250}]'
 
     # A voucher is used once, whatever order it is used on.
     expect 0 command send UseVoucher order-1 --data '{"voucher":"TEA5"}' $with

@@ -89,7 +89,7 @@ wait $follower || fail "following ended with a failure"
 
 expect 0 projection rebuild order_summary --wait -o json
 forget_owner
-out_has '"name":"order_summary","version":1,"mode":"async","state":"live"'
+out_has '"name":"order_summary","version":2,"mode":"async","state":"live"'
 out_has '"rebuild":null}'
 expect 0 projection list -o table
 out_has 'order_summary'

@@ -12,6 +12,7 @@
 
 #include "store/sqlite/reader.h"
 #include "store/sqlite/record.h"
+#include "store/sqlite/upkeep.h"
 
 enum {
     STREAMS_CACHED = 1 << 16,
@@ -341,6 +342,8 @@ const struct store_driver store_sqlite = {
     .open = sqlite_open,
     .close = sqlite_close,
     .commit = sqlite_commit,
+    .set_inline = sqlite_set_inline,
+    .change = sqlite_change,
     .tend = sqlite_tend,
     .records = sqlite_records,
     .head = sqlite_head,
