@@ -126,7 +126,7 @@ VARVE_API varve_status varve_query(varve_engine *engine, const varve_query_reque
 
 /*
  * Says how the database would answer the request, which is not run: appends {"query","statement",
- * "parameters":{"p1":NAME,…},"reads":[{"projection","generation","position"}],"position","plan":[LINE,…],
+ * "parameters":{"p1":NAME,…},"reads":[{"projection","generation"|null,"position"}],"position","plan":[LINE,…],
  * "warnings":[TEXT,…]}. `statement` is the one that is run first for this page, `plan` the database's own
  * words, and a warning says what will be slow once the model has grown. Fails as varve_query.
  */

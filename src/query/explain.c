@@ -2,7 +2,6 @@
 #include "query/explain.h"
 
 #include <stdlib.h>
-#include <varve/upkeep.h>
 
 enum { LINES_MAX = 1000, DEPTH_MAX = 40 };
 
@@ -144,17 +143,20 @@ static void write_parameters(const struct page *page, const struct sqlfile *file
 
 static varve_status write_reads(struct reader *reader, varve_buf *out, varve_error *error)
 {
-    char incarnation[VARVE_UUID_TEXT_BYTES];
     varve_status status = VARVE_OK;
-    varve_store_incarnation(reader->home->store, incarnation);
     varve_buf_str(out, VARVE_STR(",\"reads\":["));
     for (size_t i = 0; status == VARVE_OK && i < reader->file->read_count; i++) {
-        struct checkpoint checkpoint;
-        status = checkpoint_read(reader->checkpoints[i], reader->home->place.sql, incarnation, &checkpoint, error);
+        uint64_t position = 0;
+        status = reader_position(reader, i, &position, error);
         varve_buf_str(out, i == 0 ? VARVE_STR("{\"projection\":") : VARVE_STR(",{\"projection\":"));
         varve_buf_json_string(out, reader->file->reads[i]);
-        varve_buf_printf(out, ",\"generation\":%llu,\"position\":%llu}", (unsigned long long)reader->numbers[i],
-                         (unsigned long long)(checkpoint.ours ? checkpoint.position : 0));
+        varve_buf_str(out, VARVE_STR(",\"generation\":"));
+        if (reader->file->reads_inline[i]) {
+            varve_buf_str(out, VARVE_STR("null"));
+        } else {
+            varve_buf_printf(out, "%llu", (unsigned long long)reader->numbers[i]);
+        }
+        varve_buf_printf(out, ",\"position\":%llu}", (unsigned long long)position);
     }
     varve_buf_str(out, VARVE_STR("]"));
     return status;

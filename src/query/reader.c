@@ -133,15 +133,15 @@ bool reader_is_current(struct reader *reader)
     return current;
 }
 
-/* The position that the i-th model stands at. */
-static varve_status read_position(struct reader *reader, size_t i, const char *incarnation, uint64_t *position,
-                                  varve_error *error)
+varve_status reader_position(struct reader *reader, size_t i, uint64_t *position, varve_error *error)
 {
     const struct sql_driver *sql = reader->home->place.sql;
+    char incarnation[VARVE_UUID_TEXT_BYTES];
     struct checkpoint checkpoint;
     struct sql_value head = { 0 };
     varve_status status = VARVE_OK;
     if (!reader->file->reads_inline[i]) {
+        varve_store_incarnation(reader->home->store, incarnation);
         status = checkpoint_read(reader->checkpoints[i], sql, incarnation, &checkpoint, error);
         *position = status == VARVE_OK && checkpoint.ours ? checkpoint.position : 0;
         return status;
@@ -158,14 +158,12 @@ static varve_status read_position(struct reader *reader, size_t i, const char *i
 varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *position, varve_error *error)
 {
     const struct sql_driver *sql = reader->home->place.sql;
-    char incarnation[VARVE_UUID_TEXT_BYTES];
-    varve_store_incarnation(reader->home->store, incarnation);
     *position = UINT64_MAX;
     sql->set_time_limit(reader->session, limit_ms);
     varve_status status = sql->begin(reader->session, error);
     for (size_t i = 0; status == VARVE_OK && i < reader->file->read_count; i++) {
         uint64_t at = 0;
-        status = read_position(reader, i, incarnation, &at, error);
+        status = reader_position(reader, i, &at, error);
         *position = at < *position ? at : *position;
     }
     if (status < 0) {

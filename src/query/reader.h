@@ -58,6 +58,8 @@ bool reader_is_current(struct reader *reader);
  */
 varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *position, varve_error *error);
 void reader_end(struct reader *reader);
+/* The position that the i-th model stands at, in the reader's transaction. */
+varve_status reader_position(struct reader *reader, size_t i, uint64_t *position, varve_error *error);
 
 /* A statement that is not the question itself, prepared or found; the reader's, until it is asked for others. */
 varve_status reader_prepare(struct reader *reader, varve_str text, struct sql_statement **statement,

@@ -73,8 +73,8 @@ struct sql_driver {
     unsigned capabilities;
     /* What the database adds to a location's name for files of its own, ended by NULL; NULL when it has none. */
     const char *const *side_files;
-    /* What makes a statement's plan of it: rows whose last column is a line of text; where there are four, the first
-     * two are the line's number and that of the line it belongs to. Prepared as SQL_OURS. */
+    /* Before a statement, and prepared as SQL_OURS, makes its plan of it: rows whose last column is a line of text; of
+     * four columns the first two are the line's number and that of the line it belongs to. */
     const char *explain;
 
     /* Opens a session; `location` is copied. On failure `*session` is NULL. */
@@ -89,10 +89,8 @@ struct sql_driver {
     /* Rolls back what is open, but not on a borrowed connection. All statements must be finalized. NULL is allowed. */
     void (*close)(struct sql_session *session);
 
-    /*
-     * Makes another database visible under `name` (a plain identifier) to statements prepared from now on, with the
-     * session's own mode. Names without it are found too. NOT_FOUND when it is not there.
-     */
+    /* Makes another database visible under `name` (a plain identifier) to statements prepared from now on, with the
+     * session's own mode. Names without it are found too. NOT_FOUND when it is not there. */
     varve_status (*attach)(struct sql_session *session, const char *location, const char *name, varve_error *error);
 
     /* Runs statements of our own, separated by semicolons. */
@@ -107,11 +105,8 @@ struct sql_driver {
     /* Does nothing when no transaction is open. Statements are reset. */
     void (*rollback)(struct sql_session *session);
 
-    /*
-     * Prepares one statement, whose parameters are `:name` and nothing else. VARVE_DENIED when `trust`
-     * does not allow it. On failure `*statement` is NULL and error->detail is the byte in `text` where
-     * the mistake is, or -1. `text` may be freed afterwards.
-     */
+    /* Prepares one statement, whose parameters are `:name` and nothing else. VARVE_DENIED when `trust` does not allow
+     * it. On failure `*statement` is NULL and error->detail is the byte in `text` where the mistake is, or -1. */
     varve_status (*prepare)(struct sql_statement **statement, struct sql_session *session, varve_str text,
                             enum sql_trust trust, varve_error *error);
     /* NULL is allowed. */
