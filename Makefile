@@ -95,7 +95,7 @@ bench-growth:
 	@cmake --build build --parallel $(JOBS) --target varve-bench
 	@cd build/bench && exec ./varve-bench --most $(MOST) growth
 
-## bench-peers  the same events into Emmett, Message DB, eventsourcing and UmaDB (npm, PyPI), in turns with varve
+## bench-peers  the same events and commands in Emmett, Message DB, eventsourcing, UmaDB (npm, PyPI) and varve, in turns
 bench-peers:
 	@tools/deps peers
 	@$(MAKE) --no-print-directory release

@@ -31,9 +31,13 @@ struct bare_postgres {
     "FROM unnest($2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::json[]) WITH ORDINALITY "                  \
     "AS e (stream, version, id, type, data, n)"
 
-#define READ                                                                                                           \
+#define EVENTS                                                                                                         \
     "SELECT position, stream, version, id, type, content_type, schema_version, tags, recorded_at, occurred_at, data, " \
-    "body, metadata, crc FROM events WHERE position > $1::bigint ORDER BY position LIMIT $2::bigint"
+    "body, metadata, crc FROM events WHERE "
+#define READ        EVENTS "position > $1::bigint ORDER BY position LIMIT $2::bigint"
+#define READ_STREAM EVENTS "stream = $3::text AND version > $1::bigint ORDER BY version LIMIT $2::bigint"
+
+enum { POSITION = 0, VERSION = 2 }; /* columns of both */
 
 static void put(char *at, uint64_t number, int bytes)
 {
@@ -90,6 +94,7 @@ varve_status bare_postgres_open(struct bare_postgres **out, const char *uri, con
     if (status >= 0) status = take(bare, PQexec(bare->pq, SETTINGS), NULL, error);
     if (status >= 0) status = take(bare, PQprepare(bare->pq, "append", APPEND, 0, NULL), NULL, error);
     if (status >= 0) status = take(bare, PQprepare(bare->pq, "read", READ, 0, NULL), NULL, error);
+    if (status >= 0) status = take(bare, PQprepare(bare->pq, "read_stream", READ_STREAM, 0, NULL), NULL, error);
     if (status < 0) {
         bare_postgres_close(bare);
         return status;
@@ -180,23 +185,26 @@ varve_status bare_postgres_append(struct bare_postgres *bare, uint64_t first, ui
 
 /* ---- reading ---- */
 
-varve_status bare_postgres_read(struct bare_postgres *bare, uint64_t page, uint64_t *events, uint64_t *touched,
-                                varve_error *error)
+varve_status bare_postgres_read(struct bare_postgres *bare, const char *stream, uint64_t page, uint64_t *events,
+                                uint64_t *touched, varve_error *error)
 {
-    static const int lengths[2] = { 8, 8 }, binary[2] = { 1, 1 };
-    char position[8] = { 0 }, limit[8];
-    const char *const values[2] = { position, limit };
+    static const int binary[3] = { 1, 1, 1 };
+    const char *statement = stream != NULL ? "read_stream" : "read";
+    const int parameters = stream != NULL ? 3 : 2, after = stream != NULL ? VERSION : POSITION;
+    char from[8] = { 0 }, limit[8];
+    const char *const values[3] = { from, limit, stream };
+    const int lengths[3] = { sizeof from, sizeof limit, stream != NULL ? (int)strlen(stream) : 0 };
     varve_status status = VARVE_OK;
     put(limit, page, 8);
     *events = 0;
     for (bool more = true; more && status >= 0;) {
         PGresult *rows = NULL;
-        status = take(bare, PQexecPrepared(bare->pq, "read", 2, values, lengths, binary, 1), &rows, error);
+        status = take(bare, PQexecPrepared(bare->pq, statement, parameters, values, lengths, binary, 1), &rows, error);
         int count = status < 0 ? 0 : PQntuples(rows);
         for (int i = 0; i < count; i++)
             for (int j = 0; j < PQnfields(rows); j++)
                 *touched += (uint8_t)PQgetvalue(rows, i, j)[0] + (uint64_t)PQgetlength(rows, i, j);
-        if (count > 0) put(position, (uint64_t)number_at(rows, count - 1, 0), 8);
+        if (count > 0) put(from, (uint64_t)number_at(rows, count - 1, after), 8);
         *events += (uint64_t)count;
         more = (uint64_t)count == page;
         PQclear(rows);

@@ -23,8 +23,9 @@ void bare_postgres_close(struct bare_postgres *bare);
 varve_status bare_postgres_append(struct bare_postgres *bare, uint64_t first, uint64_t count, uint64_t batch,
                                   varve_error *error);
 
-/* Reads every column of the whole log in order, `page` events a round trip, and looks at each. */
-varve_status bare_postgres_read(struct bare_postgres *bare, uint64_t page, uint64_t *events, uint64_t *touched,
-                                varve_error *error);
+/* Reads every column of the whole log, or of `stream` when that is not NULL, in order, `page` events a round trip, and
+ * looks at each. */
+varve_status bare_postgres_read(struct bare_postgres *bare, const char *stream, uint64_t page, uint64_t *events,
+                                uint64_t *touched, varve_error *error);
 
 #endif

@@ -24,10 +24,11 @@ struct bench {
     const char *folder; /* of its own, on the disk that is measured */
     struct corpus corpus;
     bool quick;
-    uint64_t most_events;  /* how far a log is grown */
-    bool log_written;      /* the corpus, at bench_log */
-    bool database_written; /* the same, at bench_database */
-    struct server *server; /* PostgreSQL; NULL until it is first needed */
+    uint64_t most_events;                             /* how far a log is grown */
+    bool log_written;                                 /* the corpus, at bench_log */
+    bool database_written;                            /* the same, at bench_database */
+    bool replay_log_written, replay_database_written; /* what rows of replays read */
+    struct server *server;                            /* PostgreSQL; NULL until it is first needed */
 };
 
 /*
@@ -52,7 +53,7 @@ struct row {
     const char *name;
     const char *what;
     const char *unit;
-    double floor; /* the ratio to reach */
+    double floor; /* the ratio to reach; 0: none was set */
     varve_status (*open)(void **state, struct bench *bench, varve_error *error);
     varve_status (*ours)(void *state, struct sample *sample, varve_error *error);
     varve_status (*limit)(void *state, struct sample *sample, varve_error *error);
@@ -68,11 +69,12 @@ struct report {
 
 extern const struct row append_one, append_threads, append_callbacks;
 extern const struct row commands_threads, commands_callbacks, hot_aggregate;
-extern const struct row read_log, fold_c, fold_lua;
-extern const struct row projection_catch_up;
+extern const struct row read_log, fold_c, fold_lua, replay_c, replay_lua;
+extern const struct row projection_catch_up, projections_catch_up;
 extern const struct row http_append;
 extern const struct row pg_append_one, pg_append_16, pg_append_64, pg_append_256;
 extern const struct row pg_append_three, pg_append_three_16, pg_append_three_85, pg_read_log;
-extern const struct report memory_report, growth_report, grid_report, condition_report;
+extern const struct row pg_fold_c, pg_fold_lua, pg_replay_c, pg_replay_lua;
+extern const struct report memory_report, growth_report, grid_report, condition_report, snapshots_report;
 
 #endif

@@ -18,21 +18,40 @@ enum { ROUNDS = 7, QUICK_ROUNDS = 3, ROUNDS_MAX = 99, ENOUGH_ROUNDS = 3, ROW_SEC
 enum { MOST = 1000000, QUICK_MOST = 100000 };
 
 static const struct row *const rows[] = {
-    &append_one,         &append_threads,      &append_callbacks,   &commands_threads,
-    &commands_callbacks, &hot_aggregate,       &read_log,           &fold_c,
-    &fold_lua,           &projection_catch_up, &http_append,
+    &append_one,
+    &append_threads,
+    &append_callbacks,
+    &commands_threads,
+    &commands_callbacks,
+    &hot_aggregate,
+    &read_log,
+    &fold_c,
+    &fold_lua,
+    &replay_c,
+    &replay_lua,
+    &projection_catch_up,
+    &projections_catch_up,
+    &http_append,
 #ifdef VARVE_BENCH_POSTGRES
-    &pg_append_one,      &pg_append_16,        &pg_append_64,       &pg_append_256,
-    &pg_append_three,    &pg_append_three_16,  &pg_append_three_85, &pg_read_log,
+    &pg_append_one,
+    &pg_append_16,
+    &pg_append_64,
+    &pg_append_256,
+    &pg_append_three,
+    &pg_append_three_16,
+    &pg_append_three_85,
+    &pg_read_log,
+    &pg_fold_c,
+    &pg_fold_lua,
+    &pg_replay_c,
+    &pg_replay_lua,
 #endif
 };
 
 static const struct report *const reports[] = {
-    &memory_report,
-    &growth_report,
+    &memory_report,    &growth_report,
 #ifdef VARVE_BENCH_POSTGRES
-    &condition_report,
-    &grid_report,
+    &condition_report, &grid_report,   &snapshots_report,
 #endif
 };
 
@@ -238,7 +257,9 @@ static void print_row_head(const struct bench *bench, unsigned rounds)
 
 static void print_row(const struct row *row, const struct result *result)
 {
-    char batch[16] = "-";
+    char batch[16] = "-", floor[16] = "-";
+    const char *verdict = result->ratio + 0.005 >= row->floor ? "ok" : "below";
+    if (row->floor > 0) snprintf(floor, sizeof floor, "%.2f", row->floor);
     if (result->batch > 0) snprintf(batch, sizeof batch, "%.0f", result->batch);
     printf("%-16s", row->name);
     const char *unit = strcmp(row->unit, "requests/s") == 0 ? " req/s" : " ev/s ";
@@ -247,8 +268,8 @@ static void print_row(const struct row *row, const struct result *result)
     print_time(result->p99_ns);
     printf(" %5s", batch);
     print_number(result->limit, unit, 15);
-    printf("  %5.1f : %5.1f  %5.2f  %4.2f-%-4.2f  %5.2f  %s\n", result->cpu_us, result->limit_cpu_us, result->ratio,
-           result->lowest, result->highest, row->floor, result->ratio + 0.005 >= row->floor ? "ok" : "below");
+    printf("  %5.1f : %5.1f  %5.2f  %4.2f-%-4.2f  %5s  %s\n", result->cpu_us, result->limit_cpu_us, result->ratio,
+           result->lowest, result->highest, floor, row->floor > 0 ? verdict : "-");
     fflush(stdout);
 }
 

@@ -72,3 +72,23 @@ const varve_decider orders_decider_without_snapshots = {
     .decide = decide,
     .encode = encode,
 };
+
+#define LUA(snapshots)                                                                             \
+    "local function add(state, event)\n"                                                           \
+    "  state.events = state.events + 1\n"                                                          \
+    "  state.total_amount = state.total_amount + event.data.total_amount\n"                        \
+    "  return state\n"                                                                             \
+    "end\n"                                                                                        \
+    "local function as(type)\n"                                                                    \
+    "  return function(state, command) return { type = type, data = command.data } end\n"          \
+    "end\n"                                                                                        \
+    "return {\n"                                                                                   \
+    "  category = 'order', snapshot_every = " snapshots ",\n"                                      \
+    "  initial = function() return { events = 0, total_amount = 0 } end,\n"                        \
+    "  decide = { PlaceOrder = as('OrderPlaced'), AmendOrder = as('OrderAmended'),\n"              \
+    "             PayOrder = as('OrderPaid'), ShipOrder = as('OrderShipped') },\n"                 \
+    "  evolve = { OrderPlaced = add, OrderAmended = add, OrderPaid = add, OrderShipped = add },\n" \
+    "}\n"
+
+const char orders_lua[] = LUA("50");
+const char orders_lua_without_snapshots[] = LUA("false");

@@ -88,7 +88,7 @@ static varve_status limit(void *state, struct sample *sample, varve_error *error
     struct reading *reading = state;
     double cpu = server_cpu_us(reading->server);
     uint64_t events = 0, start = clock_ns();
-    varve_status status = bare_postgres_read(reading->bare, PAGE_EVENTS, &events, &reading->touched, error);
+    varve_status status = bare_postgres_read(reading->bare, NULL, PAGE_EVENTS, &events, &reading->touched, error);
     sample->seconds = (double)(clock_ns() - start) / 1e9;
     sample->units = (double)events;
     sample->other_cpu_us = server_cpu_us(reading->server) - cpu;

@@ -9,6 +9,7 @@
 #include <varve/enrich.h>
 #include <varve/error.h>
 #include <varve/event.h>
+#include <varve/projection.h>
 #include <varve/projector.h>
 #include <varve/query.h>
 #include <varve/read.h>

@@ -1,29 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Emmett on SQLite, as it opens its database itself. The store of this version closes its one connection behind each
-// call, under any other call that is under way ("SQLITE_MISUSE: Database is closed"), so callers queue for it. It also
-// does not wait for its own PRAGMA before it goes on, so that a commit sometimes finds that still running
-// ("SQLITE_BUSY: cannot commit transaction") and is rolled back: then the append is made again.
-import { getSQLiteEventStore } from '@event-driven-io/emmett-sqlite'
-import { measure, target } from './load.mjs'
+import { inTurn, print, store } from './emmett_sqlite_store.mjs'
+import { measure } from './load.mjs'
 
-const store = getSQLiteEventStore({ fileName: target })
-console.log = () => {} // it prints what it rolls back
-const print = (line) => process.stdout.write(line + '\n')
-
-async function persist(call, tries = 10) {
-  try {
-    return await call()
-  } catch (error) {
-    if (error.code !== 'SQLITE_BUSY' || tries === 0) throw error
-    return persist(call, tries - 1)
-  }
-}
-
-await persist(() => store.readStream('nothing')) // makes the tables
-
-let latest = Promise.resolve()
-await measure((event) => {
-  const append = () => store.appendToStream(event.stream, [{ type: event.type, data: event.data }])
-  latest = latest.then(() => persist(append))
-  return latest
-}, print)
+await measure(
+  (event) => inTurn(() => store.appendToStream(event.stream, [{ type: event.type, data: event.data }])),
+  print,
+)

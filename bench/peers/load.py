@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The load that every peer in Python is put under: threads append one event each at a time, and each waits until its
-append is answered. Prints one line of JSON."""
+"""The load that every peer in Python is put under: threads append one event, or execute one command, each at a time,
+and each waits until that is answered. Prints one line of JSON."""
 
 import itertools
 import json
@@ -9,30 +9,32 @@ import sys
 import threading
 import time
 
-# python SCRIPT TARGET EVENTS CALLERS COUNT FIRST
+# python SCRIPT TARGET LINES CALLERS COUNT FIRST
 TARGET = sys.argv[1]
 CALLERS, COUNT, FIRST = (int(word) for word in sys.argv[3:6])
 
 
-def measure(append):
-    """`append` is called with an event from all of the threads, and with the number of the thread."""
-    with open(sys.argv[2], encoding="utf-8") as lines:
-        events = [json.loads(line) for line in lines]
+def measure(call):
+    """`call` is given an event or a command from each of the threads, and the number of the thread. False: it was given
+    up, because others were faster each time."""
+    with open(sys.argv[2], encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
     numbers = itertools.count()  # its next() is atomic in CPython
-    times, failures = [], []
+    times, given_up, failures = [], [], []
     ready = threading.Barrier(CALLERS + 1)
 
-    def call(caller):
+    def run(caller):
         ready.wait()
         try:
             while (number := next(numbers)) < COUNT:
                 start = time.perf_counter()
-                append(events[(FIRST + number) % len(events)], caller)
+                if call(lines[(FIRST + number) % len(lines)], caller) is False:
+                    given_up.append(number)
                 times.append(time.perf_counter() - start)
         except Exception as failure:  # a thread's failure is the run's
             failures.append(failure)
 
-    threads = [threading.Thread(target=call, args=(caller,)) for caller in range(CALLERS)]
+    threads = [threading.Thread(target=run, args=(caller,)) for caller in range(CALLERS)]
     for thread in threads:
         thread.start()
     ready.wait()
@@ -44,4 +46,5 @@ def measure(append):
         raise failures[0]
     times.sort()
     p50, p99 = (times[max(0, math.ceil(part * len(times)) - 1)] * 1000 for part in (0.5, 0.99))
-    print(json.dumps({"seconds": seconds, "count": COUNT, "p50_ms": p50, "p99_ms": p99}), flush=True)
+    done = COUNT - len(given_up)
+    print(json.dumps({"seconds": seconds, "count": COUNT, "done": done, "p50_ms": p50, "p99_ms": p99}), flush=True)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures varve beside other event stores, in turns; `make bench-peers` has built and installed what is needed.
 
-usage: run.py BUILD [--quick] [PEER…]
+usage: run.py BUILD [--quick] [--appends | --commands] [PEER…]
 
-BUILD is varve's build folder; what came from npm and PyPI is below BUILD/peers. Every append is one event of about 250
-bytes, and is answered when it is durable; before anything is measured, the flushes are counted.
+BUILD is varve's build folder; what came from npm and PyPI is below BUILD/peers. Every append, and every command, is one
+event of about 250 bytes, and is answered when it is durable; before anything is measured, the flushes are counted.
 """
 
 import contextlib
@@ -28,11 +28,16 @@ QUICK = "--quick" in sys.argv
 WORDS = [word for word in sys.argv[1:] if not word.startswith("--")]
 BUILD = pathlib.Path(WORDS[0] if WORDS else ROOT / "build").resolve()
 ONLY = WORDS[1:]
+TABLES = ("--appends", "--commands")
 PYTHON = BUILD / "peers/venv/bin/python"
 os.environ.setdefault("VARVE_MODULES", str(BUILD / "lib/varve"))
 ROUNDS = 1 if QUICK else 5
+# How many by one caller, by 16, by 64.
 COUNTS = {1: 100, 16: 600, 64: 1200} if QUICK else {1: 500, 16: 4000, 64: 10000}
-TRIED = 50  # appends that flushes are counted with
+COMMANDS = {1: 50, 16: 200, 64: 400} if QUICK else {1: 200, 16: 1000, 64: 3000}
+HOT_COMMANDS = {1: 50, 16: 100, 64: 200} if QUICK else {1: 200, 16: 400, 64: 800}
+AGGREGATES = 1000
+TRIED = 50  # appends or commands that flushes are counted with
 STRACE = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync,msync,sync_file_range", "-o"]
 
 
@@ -123,10 +128,11 @@ def serving(arguments, address, trace=None):
 
 
 def serve_varve(store, trace=None):
+    # The aggregate of commands; appends have nothing to do with it.
     app = BUILD / "peers/app"
-    # An application there has to be; this one has nothing to do with orders.
-    (app / "aggregates").mkdir(parents=True, exist_ok=True)
-    (app / "aggregates/nothing.lua").write_text("return { category = 'nothing', decide = {}, evolve = {} }\n")
+    shutil.rmtree(app, ignore_errors=True)
+    (app / "aggregates").mkdir(parents=True)
+    shutil.copy(HERE / "order.lua", app / "aggregates/order.lua")
     return serving(
         [BUILD / "varve", "serve", app, "--store", store, "--listen", "127.0.0.1:0"],
         r"listening on http://(127\.0\.0\.1:\d+)",
@@ -166,35 +172,36 @@ def install_message_db(postgres, name):
 
 
 class Side:
-    """Something that appends: a script (or varve-peer), what it is given as its target, and how its flushes show."""
+    """Something that appends, or executes commands: a script (or varve-peer), what it is given as its target, and how
+    its flushes show. `first` goes on from run to run, because they share a store."""
 
     def __init__(self, command, target, server=None, postgres=None):
         self.command, self.target, self.server, self.postgres = command, target, server, postgres
         self.first = 0
 
-    def run(self, callers, count, events, trace=None):
+    def run(self, callers, count, lines, trace=None):
         with contextlib.ExitStack() as stack:
             target, prefix = self.target, []
             if self.server is not None:
                 target = stack.enter_context(self.server(self.target, trace))
             elif trace is not None:
                 prefix = STRACE + [str(trace)]
-            said = check(prefix + self.command + [target, events, callers, count, self.first])
+            said = check(prefix + self.command + [target, lines, callers, count, self.first])
         self.first += count
         return json.loads(said.strip().splitlines()[-1])
 
-    def flushes(self, events, folder):
-        """How many there are for an append of one caller, and what was counted."""
+    def flushes(self, lines, folder):
+        """How many there are for an append, or a command, of one caller."""
         if self.postgres is not None:
-            self.run(1, 1, events)  # makes the tables
+            self.run(1, 1, lines)  # makes the tables
             before = self.postgres.flushes()
-            self.run(1, TRIED, events)
+            self.run(1, TRIED, lines)
             return (self.postgres.flushes() - before) / TRIED
         if shutil.which("strace") is None:
             raise Missing("strace is not there, so that its flushes cannot be counted")
         trace = folder / "trace"
-        self.run(1, 1, events)
-        self.run(1, TRIED, events, trace)
+        self.run(1, 1, lines)
+        self.run(1, TRIED, lines, trace)
         return count_lines(trace) / TRIED
 
 
@@ -225,6 +232,18 @@ def make_peer(name, folder, postgres):
     return Side(python("umadb_peer"), folder / "umadb", server=serve_umadb)
 
 
+def make_commanded(name, folder, postgres):
+    """The peer with a command handler, or with aggregates; on stores that appends have not seen."""
+    if name == "emmett_postgresql":
+        return Side(node("postgresql", f"{name}_command"), postgres.database("emmett_commands"), postgres=postgres)
+    if name == "eventsourcing_postgresql":
+        place = postgres.database("eventsourcing_commands")
+        return Side(python("eventsourcing_command"), place, postgres=postgres)
+    if name == "emmett_sqlite":
+        return Side(node("sqlite", f"{name}_command"), folder / "emmett-commands.db")
+    return Side(python("eventsourcing_command"), folder / "eventsourcing-commands.db")
+
+
 # What each is measured beside: on PostgreSQL varve is there too.
 PEERS = {
     "emmett_postgresql": "node",
@@ -234,22 +253,58 @@ PEERS = {
     "eventsourcing_sqlite": "python",
     "umadb": "python",
 }
+COMMANDED = ["emmett_postgresql", "eventsourcing_postgresql", "emmett_sqlite", "eventsourcing_sqlite"]
 
 
-def make_ours(name, folder, postgres):
-    """varve as a library in C, and its server with a client in the peer's language."""
+def make_ours(name, folder, postgres, commands):
+    """varve as a library in C, and its server with a client in the peer's language; commands also decided in Lua."""
     on_postgres = postgres if name in ("emmett_postgresql", "message_db", "eventsourcing_postgresql") else None
 
-    def store(suffix):
+    def side(words, suffix, server=None):
+        what = f"{suffix}_commands" if commands else suffix
         if on_postgres:
-            return on_postgres.database(f"varve_{name}_{suffix}")
-        return f"sqlite:{folder}/varve-{name}-{suffix}.db"
+            return Side(words, on_postgres.database(f"varve_{name}_{what}"), server, on_postgres)
+        return Side(words, f"sqlite:{folder}/varve-{name}-{what}.db", server)
 
-    client = ["node", HERE / "varve_http.mjs"] if PEERS[name] == "node" else python("varve_http")
+    peer = BUILD / "bench/varve-peer"
+    script = "varve_http_command" if commands else "varve_http"
+    client = ["node", HERE / f"{script}.mjs"] if PEERS[name] == "node" else python(script)
+    if not commands:
+        return {"varve, in C": side([peer], "c"), "varve, HTTP": side(client, "http", serve_varve)}
     return {
-        "varve, in C": Side([BUILD / "bench/varve-peer"], store("c"), postgres=on_postgres),
-        "varve, HTTP": Side(client, store("http"), server=serve_varve, postgres=on_postgres),
+        "varve, in C": side([peer, "command", "C"], "c"),
+        "varve, in Lua": side([peer, "command", HERE / "order.lua"], "lua"),
+        "varve, HTTP and Lua": side(client, "http", serve_varve),
     }
+
+
+# ---- what is done ----
+
+
+class Commands:
+    """The lines of commands, made of the events that they are to emit: over many aggregates in turn, or over one that
+    is new in each round."""
+
+    NAMES = {"OrderPlaced": "PlaceOrder", "OrderAmended": "AmendOrder", "OrderPaid": "PayOrder",
+             "OrderShipped": "ShipOrder"}
+
+    def __init__(self, folder, events):
+        self.folder = folder
+        self.events = [json.loads(line) for line in events.splitlines()]
+        self.hot = 0
+        self.many = self.write("commands", lambda number: f"order-{number % AGGREGATES}", len(self.events))
+
+    def write(self, name, stream_of, count):
+        path = self.folder / name
+        with open(path, "w", encoding="utf-8") as file:
+            for number, event in enumerate(self.events[:count]):
+                command = {"type": self.NAMES[event["type"]], "stream": stream_of(number), "data": event["data"]}
+                file.write(json.dumps(command) + "\n")
+        return path
+
+    def one(self, count):
+        self.hot += 1
+        return self.write("hot", lambda _: f"order-hot{self.hot}", count)
 
 
 # ---- the table ----
@@ -259,49 +314,91 @@ def say(*words):
     print(*words, flush=True)
 
 
-def measure(name, folder, postgres, events):
-    sides = {name: make_peer(name, folder, postgres), **make_ours(name, folder, postgres)}
-    flushed = {side: sides[side].flushes(events, folder) for side in sides}
-    for callers, count in COUNTS.items():
+def print_cell(name, sides, rounds, label, flushed, commands):
+    """The medians of a cell, a line for each side."""
+    for side in sides:
+        rates = [each[side]["done"] / each[side]["seconds"] for each in rounds]
+        peer = [each[name]["done"] / each[name]["seconds"] for each in rounds]
+        ratios = [ours / theirs for ours, theirs in zip(rates, peer) if theirs > 0]
+        p50, p99 = (statistics.median(each[side][key] for each in rounds) for key in ("p50_ms", "p99_ms"))
+        ratio = f"{statistics.median(ratios):6.1f}x  {min(ratios):.1f}-{max(ratios):.1f}" if ratios else ""
+        lost = statistics.median(1 - each[side]["done"] / each[side]["count"] for each in rounds)
+        given_up = f" {lost:>8.0%}" if commands else ""
+        say(
+            f"{'  ' if side != name else ''}{side:<{26 if side == name else 24}} {label}"
+            f" {statistics.median(rates):>9,.0f} {p50:>9.2f} {p99:>9.2f} {flushed[side]:>8.2f}{given_up}"
+            f"  {'' if side == name else ratio}".rstrip()
+        )
+
+
+def measure(name, sides, cells, tried, folder, commands):
+    """Cells are (label, callers, count, what gives the lines of a round)."""
+    flushed = {side: sides[side].flushes(tried, folder) for side in sides}
+    for label, callers, count, lines_of in cells:
         rounds = []
         for number in range(ROUNDS):
-            print(f"bench-peers: {name}, {callers} callers, round {number + 1} of {ROUNDS}", file=sys.stderr)
-            rounds.append({side: sides[side].run(callers, count, events) for side in sides})
-        for side in sides:
-            rates = [each[side]["count"] / each[side]["seconds"] for each in rounds]
-            ratios = [rate / (each[name]["count"] / each[name]["seconds"]) for rate, each in zip(rates, rounds)]
-            p50, p99 = (statistics.median(each[side][key] for each in rounds) for key in ("p50_ms", "p99_ms"))
-            ratio = "" if side == name else f"{statistics.median(ratios):6.1f}x  {min(ratios):.1f}-{max(ratios):.1f}"
-            say(
-                f"{'  ' if side != name else ''}{side:<{26 if side == name else 24}} {callers:>7}"
-                f" {statistics.median(rates):>9,.0f} {p50:>9.2f} {p99:>9.2f} {flushed[side]:>8.2f}  {ratio}"
-            )
+            print(f"bench-peers: {name},{label} callers, round {number + 1} of {ROUNDS}", file=sys.stderr)
+            lines = lines_of()
+            rounds.append({side: sides[side].run(callers, count, lines) for side in sides})
+        print_cell(name, sides, rounds, label, flushed, commands)
     weak = [side for side in sides if flushed[side] < 0.95]
     if weak:
-        say(f"  not every append was flushed by: {', '.join(weak)}; the ratio says little")
+        what = "command" if commands else "append"
+        say(f"  not every {what} was flushed by: {', '.join(weak)}; the ratio says little")
+
+
+def measure_appends(names, folder, postgres, events):
+    say(f"one event of about 250 bytes an append; medians of {ROUNDS} rounds; ratio: varve through the peer\n")
+    heads = f"{'callers':>7} {'appends/s':>9} {'p50, ms':>9} {'p99, ms':>9} {'flushes':>8}  {'ratio':>7}  from-to"
+    say(f"{'':<26} {heads}")
+    cells = [(f"{callers:>7}", callers, count, lambda: events) for callers, count in COUNTS.items()]
+    for name in names:
+        try:
+            sides = {name: make_peer(name, folder, postgres), **make_ours(name, folder, postgres, False)}
+            measure(name, sides, cells, events, folder, False)
+        except (Missing, subprocess.TimeoutExpired) as why:
+            say(f"{name:<26} not measured: {why}")
+
+
+def measure_commands(names, folder, postgres, commands):
+    say(f"\ncommands of one event each; medians of {ROUNDS} rounds; ratio: what took effect, varve through the peer\n")
+    heads = f"{'orders':>7} {'callers':>7} {'done/s':>9} {'p50, ms':>9} {'p99, ms':>9} {'flushes':>8} {'given up':>8}"
+    say(f"{'':<26} {heads}  {'ratio':>7}  from-to")
+    cells = [
+        (f"{AGGREGATES:>7,} {callers:>7}", callers, count, lambda: commands.many) for callers, count in COMMANDS.items()
+    ] + [
+        (f"{1:>7} {callers:>7}", callers, count, lambda count=count: commands.one(count))
+        for callers, count in HOT_COMMANDS.items()
+    ]
+    for name in names:
+        try:
+            sides = {name: make_commanded(name, folder, postgres), **make_ours(name, folder, postgres, True)}
+            measure(name, sides, cells, commands.many, folder, True)
+        except (Missing, subprocess.TimeoutExpired) as why:
+            say(f"{name:<26} not measured: {why}")
 
 
 def main():
     names = ONLY or list(PEERS)
     unknown = [name for name in names if name not in PEERS]
+    neither = [word for word in sys.argv[1:] if word.startswith("--") and word not in ("--quick", *TABLES)]
+    if neither:
+        sys.exit(f"bench-peers: there is no option {neither[0]}")
     if unknown:
         sys.exit(f"bench-peers: there is no peer {unknown[0]}; there are {', '.join(PEERS)}")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=BUILD / "peers"))
     events, postgres = folder / "events", None
     try:
-        events.write_text(check([BUILD / "bench/varve-peer", "events"]))
+        events.write_text(check([BUILD / "bench/varve-peer", "events"]), encoding="utf-8")
         postgres = Postgres(folder)
         now = datetime.datetime.now(datetime.timezone.utc)
         say(f"{now:%Y-%m-%dT%H:%MZ}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, PostgreSQL",
             postgres.ask("SHOW server_version"), "with fsync and synchronous_commit on")
-        say(f"one event of about 250 bytes an append; medians of {ROUNDS} rounds; ratio: varve through the peer\n")
-        heads = f"{'callers':>7} {'appends/s':>9} {'p50, ms':>9} {'p99, ms':>9} {'flushes':>8}  {'ratio':>7}  from-to"
-        say(f"{'':<26} {heads}")
-        for name in names:
-            try:
-                measure(name, folder, postgres, events)
-            except (Missing, subprocess.TimeoutExpired) as why:
-                say(f"{name:<26} not measured: {why}")
+        if "--commands" not in sys.argv:
+            measure_appends(names, folder, postgres, events)
+        if "--appends" not in sys.argv:
+            commands = Commands(folder, events.read_text(encoding="utf-8"))
+            measure_commands([name for name in names if name in COMMANDED], folder, postgres, commands)
     finally:
         if postgres is not None:
             postgres.stop()

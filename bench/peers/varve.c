@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * varve's side of bench/peers: writes the events that all append, or appends them from threads by the public
- * interface, and prints the line of JSON that load.mjs and load.py print.
+ * varve's side of bench/peers: writes the events that all append, or appends them, or executes commands, from threads
+ * by the public interface, and prints the line of JSON that load.mjs and load.py print.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 #include "bench/callers.h"
 #include "bench/corpus.h"
 #include "bench/measure.h"
+#include "bench/peers/varve_command.h"
 
 enum { STREAMS = 10000, EVENTS = 20000 };
 
@@ -41,6 +42,13 @@ static int print_events(const struct corpus *corpus)
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
+/* All were done, or there was a failure. */
+static void print_result(double seconds, uint64_t count, uint64_t p50_ns, uint64_t p99_ns)
+{
+    printf("{\"seconds\":%.6f,\"count\":%llu,\"done\":%llu,\"p50_ms\":%.4f,\"p99_ms\":%.4f}\n", seconds,
+           (unsigned long long)count, (unsigned long long)count, (double)p50_ns / 1e6, (double)p99_ns / 1e6);
+}
+
 static varve_status run(struct load *load, const char *uri, unsigned callers, uint64_t count, varve_error *error)
 {
     const varve_store_options options = { .uri = uri };
@@ -52,10 +60,20 @@ static varve_status run(struct load *load, const char *uri, unsigned callers, ui
     if (status >= 0) status = callers_wait(&threads, &seconds, error);
     varve_store_close(load->store);
     if (status >= 0)
-        printf("{\"seconds\":%.6f,\"count\":%llu,\"p50_ms\":%.4f,\"p99_ms\":%.4f}\n", seconds,
-               (unsigned long long)count, (double)measure_percentile(ns, count, 0.50) / 1e6,
-               (double)measure_percentile(ns, count, 0.99) / 1e6);
+        print_result(seconds, count, measure_percentile(ns, count, 0.50), measure_percentile(ns, count, 0.99));
     free(ns);
+    return status;
+}
+
+/* DECIDER URI COMMANDS CALLERS COUNT FIRST */
+static varve_status run_commands(char **words, varve_error *error)
+{
+    struct command_result result = { 0 };
+    const char *lua = strcmp(words[0], "C") == 0 ? NULL : words[0];
+    uint64_t count = strtoull(words[4], NULL, 10);
+    varve_status status = command_run(lua, words[1], words[2], (unsigned)strtoul(words[3], NULL, 10), count,
+                                      strtoull(words[5], NULL, 10), &result, error);
+    if (status >= 0) print_result(result.seconds, count, result.p50_ns, result.p99_ns);
     return status;
 }
 
@@ -72,10 +90,14 @@ int main(int argc, char **argv)
         unsigned callers = (unsigned)strtoul(argv[3], NULL, 10);
         load->first = strtoull(argv[5], NULL, 10);
         code = run(load, argv[1], callers, strtoull(argv[4], NULL, 10), &error) < 0 ? 1 : 0;
-        if (code != 0) fprintf(stderr, "varve-peer: %s\n", error.message);
+    } else if (argc == 8 && strcmp(argv[1], "command") == 0) {
+        code = run_commands(argv + 2, &error) < 0 ? 1 : 0;
     } else {
-        fputs("usage: varve-peer events | varve-peer URI EVENTS CALLERS COUNT FIRST\n", stderr);
+        fputs("usage: varve-peer events | varve-peer URI EVENTS CALLERS COUNT FIRST |\n"
+              "       varve-peer command C|FILE.lua URI COMMANDS CALLERS COUNT FIRST\n",
+              stderr);
     }
+    if (error.status < 0) fprintf(stderr, "varve-peer: %s\n", error.message);
     free(load);
     return code;
 }

@@ -1,21 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// varve's server, from the same language: a connection that is kept open for each caller.
-import http from 'node:http'
-import { callers, measure, target } from './load.mjs'
+import { measure } from './load.mjs'
+import { agent, post } from './varve_client.mjs'
 
-const agent = new http.Agent({ keepAlive: true, maxSockets: callers })
-
-const append = ({ stream, type, data }) =>
-  new Promise((resolve, reject) => {
-    const body = JSON.stringify({ events: [{ type, data }] })
-    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-    const request = http.request(`${target}/streams/${stream}`, { method: 'POST', agent, headers }, (answer) => {
-      answer.resume()
-      answer.on('end', () => (answer.statusCode < 300 ? resolve() : reject(new Error(`HTTP ${answer.statusCode}`))))
-    })
-    request.on('error', reject)
-    request.end(body)
-  })
-
-await measure(append)
+await measure(({ stream, type, data }) => post(`/streams/${stream}`, { events: [{ type, data }] }))
 agent.destroy()

@@ -26,6 +26,7 @@ typedef struct varve_engine_options {
     size_t state_bytes;       /* of aggregates' states that are kept for their next command, about; 0 means 32 MiB */
     uint32_t lease_ms;        /* on a store that several processes share: how long a projection, or executing what
                                  is scheduled, stays with one that is not heard of; 0 means 10000 */
+    uint32_t rebuilds;        /* of read models that run at once, the others wait for their turn; 0 means 2 */
     /* How long what became of a command without an event, such as a rejection, is kept under an id that its caller
      * gave, in seconds; 0 means 86400, a day. With events it is in the log for good. */
     uint32_t outcome_retention_s;

@@ -55,7 +55,8 @@ extern "C" {
     X(VARVE_REWOUND, -19, "history-changed", "the checkpoint belongs to another incarnation of the log")        \
     X(VARVE_KEY_CONFLICT, -20, "idempotency-key-reused", "the idempotency key was used for another request")    \
     X(VARVE_ENRICH_FAILED, -21, "enrichment-failed", "what the decision needs could not be fetched; try again") \
-    X(VARVE_SCHEMA_MISMATCH, -22, "schema-mismatch", "an event's data does not fit the schema for its type")
+    X(VARVE_SCHEMA_MISMATCH, -22, "schema-mismatch", "an event's data does not fit the schema for its type")    \
+    X(VARVE_PROJECTION_REFUSED, -23, "projection-refused", "an inline projection cannot take the events")
 
 typedef enum varve_status {
 #define VARVE_STATUS_ENUM(name, value, word, meaning) name = value,

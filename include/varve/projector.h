@@ -84,6 +84,7 @@ typedef struct varve_projector {
     const char *create;       /* the statements that make its tables, as behind `-- @create` in a file */
     const char *file;         /* what errors call the place of `create`; NULL: the name */
     uint32_t line;            /* of `file`, on which `create` begins; 0 means 1 */
+    bool parks;               /* `-- @on_error park`: an event that fails for good is set aside (projection.h) */
 
     /* Optional: a worker's own copy of the ctx, as in varve_decider. Without it `worker` is the ctx itself. */
     varve_status (*worker_open)(void *ctx, void **worker, varve_error *error);

@@ -48,7 +48,12 @@ typedef struct varve_projection_status {
     uint64_t head;
     varve_str problem; /* empty unless faulted, the last rebuild failed or it belongs to another history of the log */
     varve_str owner;   /* the process that runs it, on a store that several processes may share; else empty */
-    bool rebuilding;   /* the four below are about the generation being built */
+    uint64_t failed_position; /* the event that it is faulted at; 0: none (projection.h says how it goes on) */
+    uint64_t parked;          /* events set aside in the generation that serves (projection.h) */
+    uint64_t events_applied;  /* by this process, rebuilds included */
+    uint64_t failures;        /* attempts of this process that failed, those that were repeated included */
+    bool rebuilding;          /* the five below are about the generation being built */
+    bool rebuild_queued;      /* its turn has not come: only so many are built at once */
     uint64_t rebuild_done;
     uint64_t rebuild_total;
     double rebuild_rate; /* events a second */
@@ -62,14 +67,15 @@ VARVE_API varve_status varve_projection_list(varve_engine *engine, varve_str nam
                                              void *ctx, varve_error *error);
 
 /*
- * Appends {"name","version","mode","state","position","head","lag","rebuild":{"done","total","rate",
- * "seconds_left"}|null}; "owner" and "problem" are there when there is one.
+ * Appends {"name","version","mode","state","position","head","lag","parked","rebuild":{"done","total","rate",
+ * "seconds_left","queued"}|null}; "owner", "problem" and "failed_position" are there when there is one.
  */
 VARVE_API void varve_projection_write_json(const varve_projection_status *status, varve_buf *out);
 
 /*
  * Starts building a new generation from position 0 beside the one that serves, and returns; the
- * switch comes when it has caught up. VARVE_OK also when one is being built already. VARVE_NOT_FOUND,
+ * switch comes when it has caught up. It may have to wait for its turn (varve_engine_options.rebuilds).
+ * VARVE_OK also when one is being built already. VARVE_NOT_FOUND,
  * VARVE_UNAVAILABLE (nobody runs projections here, or this one is on standby: its owner has to be asked).
  */
 VARVE_API varve_status varve_projection_rebuild(varve_engine *engine, varve_str name, varve_error *error);

@@ -165,6 +165,8 @@ static void note_model(void *ctx, const varve_projection_status *status)
     const char *name = check.failed ? "read model" : check.ptr;
     if (status->problem.len > 0) {
         note(findings, name, "warning", "%.*s", (int)status->problem.len, status->problem.ptr);
+    } else if (status->parked > 0) {
+        note(findings, name, "warning", "%" PRIu64 " events could not be applied and are parked", status->parked);
     } else {
         note(findings, name, "ok", "at position %" PRIu64 " of %" PRIu64, status->position, status->head);
     }
@@ -272,6 +274,9 @@ static varve_status note_projection(void *ctx, varve_str item, varve_error *erro
     } else if (state.len > 0 && strcmp(state.ptr, "faulted") == 0) {
         varve_error_set(&failure, VARVE_APPLICATION, "%s: %s", check.ptr, problem.len > 0 ? problem.ptr : "faulted");
         note_failure(findings, check.ptr, &failure);
+    } else if (problem.len == 0 && page_number(item, "parked") > 0) {
+        note(findings, check.ptr, "warning", "%" PRIu64 " events could not be applied and are parked",
+             page_number(item, "parked"));
     } else {
         note(findings, check.ptr, problem.len > 0 ? "warning" : "ok", "%s, at position %" PRIu64 " of %" PRIu64 "%s%s",
              state.len > 0 ? state.ptr : "unknown", page_number(item, "position"), page_number(item, "head"),

@@ -2,6 +2,7 @@
 #include "cli/events.h"
 
 #include <inttypes.h>
+#include <varve/upcast.h>
 
 #include "cli/local.h"
 #include "cli/pages.h"
@@ -10,6 +11,16 @@
 enum { PAGE_EVENTS = 500, FOLLOW_WAIT_MS = 1000 };
 
 /* ---- from a store of one's own ---- */
+
+/* A store to read from, and where today's shapes are asked for, the engine that makes them. */
+struct source {
+    varve_store *store;
+    varve_cursor *cursor;
+    struct local local;
+    varve_shapes *shapes;   /* NULL: as they are stored */
+    const varve_str *types; /* as they are today, when `shapes` is not NULL; none: all */
+    size_t type_count;
+};
 
 static varve_status stream_version(varve_store *store, const varve_read_options *options, uint64_t *version,
                                    varve_error *error)
@@ -25,8 +36,50 @@ static varve_status stream_version(varve_store *store, const varve_read_options 
     return status;
 }
 
+/* Makes the types of `options` those that the log has for them. */
+static varve_status open_shapes(struct source *source, const struct call *call, varve_read_options *options,
+                                varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    if (call->app == NULL)
+        return varve_error_set(error, VARVE_INVALID, "--shapes current needs the application: --app DIR");
+    status = local_open(&source->local, call, LOCAL_READ, error);
+    if (status < 0) return status;
+    source->store = varve_engine_store(source->local.engine);
+    status = varve_shapes_open(&source->shapes, source->local.engine, error);
+    if (status < 0 || options->type_count == 0) return status;
+    source->types = options->types;
+    source->type_count = options->type_count;
+    return varve_shapes_types(source->shapes, source->types, source->type_count, &options->types, &options->type_count,
+                              error);
+}
+
+static bool is_wanted(const struct source *source, const varve_event *event)
+{
+    for (size_t i = 0; i < source->type_count; i++)
+        if (varve_str_eq(source->types[i], event->type)) return true;
+    return source->type_count == 0;
+}
+
+/* Hands on an event of the log: all that it is today, or as it is. */
+static varve_status hand_on(const struct source *source, const varve_event *event, const struct events_sink *sink,
+                            varve_buf *json, varve_error *error)
+{
+    size_t count = 1;
+    varve_status status = VARVE_OK;
+    if (source->shapes != NULL) status = varve_shapes_of(source->shapes, event, &event, &count, error);
+    for (size_t i = 0; i < count && status == VARVE_OK; i++) {
+        if (!is_wanted(source, &event[i])) continue;
+        varve_buf_reset(json);
+        varve_event_write_json(&event[i], json);
+        status = json->failed ? varve_error_set(error, VARVE_NOMEM, "out of memory for an event")
+                              : sink->event(sink->ctx, varve_buf_view(json), error);
+    }
+    return status;
+}
+
 /* Reads to the end, or up to the limit and one event further to learn whether there is more. */
-static varve_status local_events(varve_cursor *cursor, const varve_read_options *options,
+static varve_status local_events(const struct source *source, const varve_read_options *options,
                                  const struct events_sink *sink, struct events_end *end, varve_error *error)
 {
     varve_buf json = { 0 };
@@ -34,9 +87,9 @@ static varve_status local_events(varve_cursor *cursor, const varve_read_options 
     varve_status status = VARVE_OK;
     while (status >= 0) {
         const varve_event *event = NULL;
-        status = varve_cursor_next(cursor, &event, error);
+        status = varve_cursor_next(source->cursor, &event, error);
         if (status == VARVE_DONE) {
-            end->last_position = varve_cursor_scanned(cursor);
+            end->last_position = varve_cursor_scanned(source->cursor);
             break;
         }
         if (status == VARVE_CAUGHT_UP) {
@@ -50,11 +103,9 @@ static varve_status local_events(varve_cursor *cursor, const varve_read_options 
             end->next = options->stream.len > 0 ? event->version : end->last_position;
             break;
         }
-        varve_buf_reset(&json);
-        varve_event_write_json(event, &json);
-        status = json.failed ? varve_error_set(error, VARVE_NOMEM, "out of memory for an event")
-                             : sink->event(sink->ctx, varve_buf_view(&json), error);
-        end->last_position = event->position;
+        uint64_t position = event->position;
+        status = hand_on(source, event, sink, &json, error);
+        end->last_position = position;
         count++;
         if (options->follow && count == options->limit) {
             break;
@@ -64,42 +115,46 @@ static varve_status local_events(varve_cursor *cursor, const varve_read_options 
     return status < 0 ? status : VARVE_OK;
 }
 
-static varve_status read_local(const struct call *call, const varve_read_options *options,
+static varve_status read_local(const struct call *call, const varve_read_options *options, bool current,
                                const struct events_sink *sink, struct events_end *end, varve_error *error)
 {
-    varve_store *store = NULL;
-    varve_cursor *cursor = NULL;
+    struct source source = { 0 };
     varve_store_info info = { 0 };
     uint64_t version = 0;
     varve_read_options own = *options;
     own.limit = options->follow || options->limit == 0 || options->limit == UINT64_MAX ? 0 : options->limit + 1;
     own.wait_ms = FOLLOW_WAIT_MS;
-    varve_status status = local_store_open(&store, call, LOCAL_READ, error);
+    varve_status status =
+        current ? open_shapes(&source, call, &own, error) : local_store_open(&source.store, call, LOCAL_READ, error);
     if (status == VARVE_OK) {
-        status = stream_version(store, options, &version, error);
+        status = stream_version(source.store, options, &version, error);
     }
     if (status == VARVE_OK) {
-        status = varve_cursor_open(&cursor, store, &own, error);
+        status = varve_cursor_open(&source.cursor, source.store, &own, error);
     }
     if (status == VARVE_OK && options->stream.len == 0) {
-        status = varve_store_get_info(store, &info, error);
+        status = varve_store_get_info(source.store, &info, error);
         memcpy(end->incarnation, info.incarnation, sizeof(end->incarnation));
     }
     if (status == VARVE_OK) {
         status = sink->begin(sink->ctx, version, error);
     }
     if (status == VARVE_OK) {
-        status = local_events(cursor, options, sink, end, error);
+        status = local_events(&source, options, sink, end, error);
     }
-    varve_cursor_close(cursor);
-    varve_store_close(store);
+    varve_cursor_close(source.cursor);
+    varve_shapes_close(source.shapes);
+    if (current)
+        local_close(&source.local);
+    else
+        varve_store_close(source.store);
     return status;
 }
 
 /* ---- through a server ---- */
 
 /* The path and query of a page that begins at `from` (a version, or a position to begin after). */
-static void page_path(const varve_read_options *options, uint64_t from, uint64_t limit, varve_buf *path)
+static void page_path(const varve_read_options *options, bool current, uint64_t from, uint64_t limit, varve_buf *path)
 {
     varve_buf_reset(path);
     if (options->stream.len > 0) {
@@ -130,6 +185,9 @@ static void page_path(const varve_read_options *options, uint64_t from, uint64_t
             remote_parameter(path, "correlation_id", options->correlation_id);
         }
     }
+    if (current) {
+        remote_parameter(path, "shapes", VARVE_STR("current"));
+    }
     remote_number(path, "limit", limit);
 }
 
@@ -144,8 +202,8 @@ static void take_incarnation(varve_str json, char incarnation[VARVE_UUID_TEXT_BY
     }
 }
 
-static varve_status read_pages(struct remote *remote, const varve_read_options *options, const struct events_sink *sink,
-                               struct events_end *end, varve_error *error)
+static varve_status read_pages(struct remote *remote, const varve_read_options *options, bool current,
+                               const struct events_sink *sink, struct events_end *end, varve_error *error)
 {
     bool stream = options->stream.len > 0;
     uint64_t from = stream ? options->from_version : options->after_position;
@@ -157,7 +215,7 @@ static varve_status read_pages(struct remote *remote, const varve_read_options *
     varve_status status = VARVE_OK;
     for (;;) {
         uint64_t left = options->limit == 0 ? PAGE_EVENTS : options->limit - count;
-        page_path(&own, from, left < PAGE_EVENTS ? left : PAGE_EVENTS, &path);
+        page_path(&own, current, from, left < PAGE_EVENTS ? left : PAGE_EVENTS, &path);
         if (path.failed) {
             status = varve_error_set(error, VARVE_NOMEM, "out of memory for a request");
             break;
@@ -249,14 +307,14 @@ static varve_status live_line(void *ctx, varve_str line, varve_error *error)
     return live->data.failed ? varve_error_set(error, VARVE_NOMEM, "out of memory for an event") : VARVE_OK;
 }
 
-static varve_status follow_remote(struct remote *remote, const varve_read_options *options,
+static varve_status follow_remote(struct remote *remote, const varve_read_options *options, bool current,
                                   const struct events_sink *sink, varve_error *error)
 {
     varve_buf path = { 0 };
     varve_buf answer = { 0 };
     struct live live = { .sink = sink, .position = options->after_position, .limit = options->limit };
     varve_status status = sink->begin(sink->ctx, 0, error);
-    page_path(options, options->after_position, 0, &path);
+    page_path(options, current, options->after_position, 0, &path);
     if (status == VARVE_OK && path.failed) {
         status = varve_error_set(error, VARVE_NOMEM, "out of memory for a request");
     }
@@ -278,18 +336,32 @@ static varve_status follow_remote(struct remote *remote, const varve_read_option
     return status == VARVE_DONE ? VARVE_OK : status;
 }
 
+/* --shapes: whether today's are asked for. */
+static varve_status read_shapes(const struct call *call, bool *current, varve_error *error)
+{
+    const char *shapes = call_option(call, OPTION_SHAPES);
+    *current = shapes != NULL && strcmp(shapes, "current") == 0;
+    if (shapes == NULL || *current || strcmp(shapes, "stored") == 0) return VARVE_OK;
+    return varve_error_set(error, VARVE_INVALID, "--shapes takes stored or current, not '%s'", shapes);
+}
+
 varve_status events_read(const struct call *call, const varve_read_options *options, const struct events_sink *sink,
                          struct events_end *end, varve_error *error)
 {
+    bool current = false;
+    varve_status status = read_shapes(call, &current, error);
     *end = (struct events_end){ 0 };
+    if (status < 0) {
+        return status;
+    }
     if (call->server == NULL) {
-        return read_local(call, options, sink, end, error);
+        return read_local(call, options, current, sink, end, error);
     }
     struct remote *remote = NULL;
-    varve_status status = remote_open(&remote, call->server, error);
+    status = remote_open(&remote, call->server, error);
     if (status == VARVE_OK) {
-        status = options->follow ? follow_remote(remote, options, sink, error)
-                                 : read_pages(remote, options, sink, end, error);
+        status = options->follow ? follow_remote(remote, options, current, sink, error)
+                                 : read_pages(remote, options, current, sink, end, error);
     }
     remote_close(remote);
     return status;

@@ -25,7 +25,8 @@ struct events_end {
 };
 
 /*
- * Reads what `options` ask for (`size` and `wait_ms` are ours) from call->server or call->store.
+ * Reads what `options` ask for (`size` and `wait_ms` are ours) from call->server or call->store,
+ * in the shapes that --shapes names.
  * `end` says how it ended. A stream that does not exist is VARVE_NOT_FOUND. With `follow` it comes
  * back only on a failure or at the limit.
  */

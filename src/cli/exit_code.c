@@ -23,6 +23,7 @@ int exit_code(varve_status status)
     case VARVE_CONFLICT:
     case VARVE_ID_CONFLICT:
     case VARVE_KEY_CONFLICT:
+    case VARVE_PROJECTION_REFUSED:
         return EXIT_CONFLICT;
     case VARVE_BUSY:
     case VARVE_UNAVAILABLE:

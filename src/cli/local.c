@@ -63,11 +63,25 @@ varve_status local_open(struct local *local, const struct call *call, enum local
     return local_explain_lock(status, error);
 }
 
+/* Set when one of the projections is inline. */
+static void look_for_inline(void *ctx, const varve_projection_status *status)
+{
+    bool *any = ctx;
+    *any = *any || varve_str_is(status->mode, "inline");
+}
+
 varve_status local_open_to_append(struct local *local, const struct call *call, varve_error *error)
 {
+    bool inlined = false;
     varve_status status = open_engine(local, call, false, false, error);
     if (status == VARVE_OK && call->app != NULL) {
         status = app_open(&local->app, local->engine, call->app, error);
+    }
+    if (status == VARVE_OK && call->app != NULL) {
+        status = varve_projection_list(local->engine, (varve_str){ 0 }, look_for_inline, &inlined, error);
+    }
+    if (status == VARVE_OK && inlined) {
+        status = varve_engine_start(local->engine, error);
     }
     return local_explain_lock(status, error);
 }

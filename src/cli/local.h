@@ -30,8 +30,8 @@ struct local {
 };
 
 /*
- * Opens call->store for appending; with call->app, if there is one, whose schemas are then heeded. Nothing of the
- * application runs. The store is varve_engine_store's.
+ * Opens call->store for appending; with call->app, if there is one, whose schemas are then heeded. Of the application
+ * only inline projections run, and with them the others. The store is varve_engine_store's.
  */
 varve_status local_open_to_append(struct local *local, const struct call *call, varve_error *error);
 

@@ -85,7 +85,7 @@ static void wrong_lines_are_refused(void **state)
 static void what_is_designed_but_not_built_is_named(void **state)
 {
     (void)state;
-    static const char *const lines[] = { "relay list", "saga", "new app", "projection check" };
+    static const char *const lines[] = { "relay list", "saga", "new app", "projection pause" };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         struct call call;
         varve_error error;

@@ -16,6 +16,8 @@
 #include "lua/app.h"
 #include "server/server.h"
 
+enum { REBUILDS_MAX = 64 };
+
 static const char default_store[] = "sqlite:varve.db";
 
 /* One line a message (logfmt). `ctx` is the call. */
@@ -88,9 +90,18 @@ varve_status run_serve(struct call *call, varve_error *error)
                                          call_option(call, OPTION_ALLOW_PRIVATE_ADDRESSES) != NULL,
                                      .log = log_line_out,
                                      .log_ctx = call };
+    uint64_t rebuilds = 0;
+    varve_status status = call_number(call, OPTION_REBUILDS, &rebuilds, error);
+    if (status >= 0 && rebuilds > REBUILDS_MAX) {
+        status = varve_error_set(error, VARVE_INVALID, "--rebuilds is at most %d", REBUILDS_MAX);
+    }
+    if (status < 0) {
+        return status;
+    }
+    options.rebuilds = (uint32_t)rebuilds;
     raise_file_limit();
     block_signals(&waited, &before);
-    varve_status status = varve_engine_open(&engine, &options, error);
+    status = varve_engine_open(&engine, &options, error);
     if (status == VARVE_OK) {
         status = app_open(&app, engine, call->arguments[0], error);
     }

@@ -38,6 +38,8 @@ const struct option_spec option_specs[OPTION_COUNT] = {
                              "the store's when --after was noted: fails when its history has changed since" },
     [OPTION_LIMIT] = { "limit", "N", NULL, false, "at most so many" },
     [OPTION_FOLLOW] = { "follow", NULL, NULL, false, "wait for what comes, until interrupted" },
+    [OPTION_SHAPES] = { "shapes", "WHICH", NULL, false,
+                        "events as they are stored (default), or as --app's upcasters have them: current" },
     [OPTION_VERSION] = { "version", "N", NULL, false, "as of this version" },
     [OPTION_AT] = { "at", "TIME", NULL, false, "as of this time, such as 2026-01-02T03:04:05Z" },
     [OPTION_CLOCK] = { "clock", "CLOCK", NULL, false, "which time is meant: recorded (default) or occurred" },
@@ -45,6 +47,9 @@ const struct option_spec option_specs[OPTION_COUNT] = {
     [OPTION_AFTER_POSITION] = { "after-position", "P", NULL, false,
                                 "wait until the answer reflects this position of the log" },
     [OPTION_WAIT] = { "wait", NULL, NULL, false, "come back when it is finished" },
+    [OPTION_ALL] = { "all", NULL, NULL, false, "all of them" },
+    [OPTION_REBUILDS] = { "rebuilds", "N", "VARVE_REBUILDS", false,
+                          "rebuild so many read models at once, 64 at most; default 2" },
     [OPTION_MEMBERS] = { "members", "N", NULL, false, "how many members split the streams: 1 (default) to 64" },
     [OPTION_MAX_ATTEMPTS] = { "max-attempts", "N", NULL, false, "so many failed attempts park an event; default: any" },
     [OPTION_MEMBER] = { "member", "N", NULL, false, "which member, from 1" },
@@ -94,6 +99,17 @@ static const char query_details[] =
 static const char rebuild_details[] =
     "A new generation is built beside the one that answers, which it then replaces. With --store it is\n"
     "built by this process, which waits for it in any case.";
+static const char projection_check_details[] =
+    "A fresh generation is built up to where the one that answers stands, and all tables of the two are compared.\n"
+    "Works beside a running server, while events come in; nothing of the model is changed, and what was built is\n"
+    "removed. It wants the room of another model, and as long as a rebuild. Exit code 7 when something differs:\n"
+    "what the model has that the log does not make is extra, what it lacks is missing. Values that are not the\n"
+    "events' own, such as the time of the database, differ as well.";
+static const char projection_retry_details[] =
+    "With a POSITION: a parked event is applied now, to the model as it is now, behind events that came after it.\n"
+    "Without: a faulted projection tries the event again that it stopped at. Exit code 1 when it fails again.";
+static const char projection_skip_details[] =
+    "The model then lacks what the event would have changed. A rebuild meets the event again.";
 static const char doctor_details[] =
     "Checks whatever is given: the store, the application, the server; with --store and --app the read models\n"
     "too. Exit code 1 when a check failed; a warning is none.";
@@ -138,8 +154,8 @@ static const char park_details[] =
     "The later events of its stream wait behind it until it is retried or skipped; all others go on.";
 
 const struct verb verb_table[] = {
-    { "serve", NULL, "APP", 1, 1, USES_ANY | USES_STORE, BIT(LISTEN) | BIT(ALLOW_PRIVATE_ADDRESSES), run_serve,
-      "Run the application in folder APP and answer over HTTP", serve_details },
+    { "serve", NULL, "APP", 1, 1, USES_ANY | USES_STORE, BIT(LISTEN) | BIT(ALLOW_PRIVATE_ADDRESSES) | BIT(REBUILDS),
+      run_serve, "Run the application in folder APP and answer over HTTP", serve_details },
     { "test", NULL, "APP [FILE...]", 1, SIZE_MAX, 0, BIT(FILTER), run_test,
       "Run the examples of the application in folder APP", test_details },
     { "append", NULL, "-|FILE", 1, 1, USES_STORE | MAY_USE_APP | USES_SERVER, 0, run_append,
@@ -148,14 +164,14 @@ const struct verb verb_table[] = {
       BIT(TYPE) | BIT(DATA) | BIT(METADATA) | BIT(TAG) | BIT(ID) | BIT(OCCURRED_AT) | BIT(EXPECTED_VERSION) |
           BIT(ACTOR),
       run_stream_append, "Append one event to a stream", NULL },
-    { "stream", "read", "STREAM", 1, 1, USES_STORE | USES_SERVER,
-      BIT(FROM) | BIT(UNTIL_VERSION) | BIT(DIRECTION) | BIT(LIMIT) | BIT(AT) | BIT(CLOCK), run_stream_read,
-      "Show a stream's events", NULL },
+    { "stream", "read", "STREAM", 1, 1, USES_STORE | MAY_USE_APP | USES_SERVER,
+      BIT(FROM) | BIT(UNTIL_VERSION) | BIT(DIRECTION) | BIT(LIMIT) | BIT(AT) | BIT(CLOCK) | BIT(SHAPES),
+      run_stream_read, "Show a stream's events", NULL },
     { "stream", "list", NULL, 0, 0, USES_STORE | USES_SERVER, BIT(CATEGORY) | BIT(AFTER) | BIT(LIMIT), run_stream_list,
       "Show which streams there are, by name", NULL },
-    { "log", "read", NULL, 0, 0, USES_STORE | USES_SERVER,
+    { "log", "read", NULL, 0, 0, USES_STORE | MAY_USE_APP | USES_SERVER,
       BIT(AFTER) | BIT(INCARNATION) | BIT(LIMIT) | BIT(TYPE) | BIT(CATEGORY) | BIT(TAG) | BIT(CORRELATION_ID) |
-          BIT(FOLLOW),
+          BIT(FOLLOW) | BIT(SHAPES),
       run_log_read, "Show all events in order of position", log_details },
     { "event", "show", "ID", 1, 1, USES_STORE | USES_SERVER, 0, run_event_show, "Show one event", NULL },
     { "command", "send", "TYPE STREAM | -|FILE", 1, 2, USES_STORE | MAY_USE_APP | USES_SERVER,
@@ -181,8 +197,19 @@ const struct verb verb_table[] = {
       BIT(LIMIT) | BIT(CURSOR) | BIT(AFTER_POSITION), run_query, "Ask a named query", query_details },
     { "projection", "list", NULL, 0, 0, USES_STORE | USES_APP | USES_SERVER, 0, run_projection_list,
       "Show how far each projection is", NULL },
-    { "projection", "rebuild", "NAME", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(WAIT), run_projection_rebuild,
-      "Build a read model anew from the whole log", rebuild_details },
+    { "projection", "status", "NAME", 1, 1, USES_STORE | USES_APP | USES_SERVER, 0, run_projection_status,
+      "Show how a projection stands", NULL },
+    { "projection", "rebuild", "NAME | --all", 0, 1, USES_STORE | USES_APP | USES_SERVER, BIT(WAIT) | BIT(ALL),
+      run_projection_rebuild, "Build a read model anew from the whole log", rebuild_details },
+    { "projection", "check", "NAME", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(LIMIT), run_projection_check,
+      "Compare a read model with one built anew, row by row", projection_check_details },
+    { "projection", "parked", "NAME", 1, 1, USES_STORE | USES_APP | USES_SERVER, BIT(AFTER) | BIT(LIMIT),
+      run_projection_parked, "Show the events that could not be applied and were set aside", NULL },
+    { "projection", "retry", "NAME [POSITION]", 1, 2, USES_STORE | USES_APP | USES_SERVER, BIT(ACTOR) | BIT(REASON),
+      run_projection_retry, "Apply a parked event, or go on where a projection stopped", projection_retry_details },
+    { "projection", "skip", "NAME POSITION", 2, 2, USES_STORE | USES_APP | USES_SERVER, BIT(ACTOR) | BIT(REASON),
+      run_projection_skip, "Give up an event, parked or the one that a projection stopped at",
+      projection_skip_details },
     { "subscription", "create", "NAME", 1, 1, USES_STORE | USES_SERVER,
       BIT(CATEGORY) | BIT(TYPE) | BIT(TAG) | BIT(AFTER) | BIT(MEMBERS) | BIT(MAX_ATTEMPTS), run_subscription_create,
       "Have the store keep which events were dealt with", subscription_details },
@@ -233,11 +260,9 @@ const struct verb verb_table[] = {
 static const struct {
     const char *noun, *name; /* name NULL: all of the noun */
 } not_built[] = {
-    { "new", NULL },           { "relay", NULL },          { "outbox", NULL },         { "slot", NULL },
-    { "inbox", NULL },         { "saga", NULL },           { "flow", NULL },           { "token", NULL },
-    { "config", NULL },        { "completion", NULL },     { "projection", "status" }, { "projection", "check" },
-    { "projection", "pause" }, { "projection", "resume" }, { "projection", "parked" }, { "projection", "retry" },
-    { "projection", "skip" },
+    { "new", NULL },    { "relay", NULL },      { "outbox", NULL },        { "slot", NULL },
+    { "inbox", NULL },  { "saga", NULL },       { "flow", NULL },          { "token", NULL },
+    { "config", NULL }, { "completion", NULL }, { "projection", "pause" }, { "projection", "resume" },
 };
 
 bool verb_takes(const struct verb *verb, enum option option)

@@ -150,11 +150,15 @@ static enum execute_step read_and_decide(struct execute *execute)
     forget_outcome(execute);
     execute->is_current = true;
     if (execute->reading == NULL) return over(execute, varve_error_set(error, VARVE_NOMEM, "out of memory"));
-    varve_status status = reading_load(execute->reading, &execute->source, execute->command, error);
-    if (status >= 0)
-        status = varve_stream_get_version(execute->source.store, stream, &execute->reading->load.version, error);
+    struct varve_reading *reading = execute->reading;
+    varve_status status = VARVE_OK;
+    if (!reading->is_asked) status = reading_ask(reading, execute->source.decider, execute->command, error);
+    if (status >= 0 && !execute->turn.is_asked && !turns_take(execute->turns, &execute->turn, reading_hash(reading)))
+        return EXECUTE_TURN;
+    if (status >= 0) status = reading_load(reading, &execute->source, execute->command->stream, error);
+    if (status >= 0) status = varve_stream_get_version(execute->source.store, stream, &reading->load.version, error);
     if (status < 0) return hold(execute, status);
-    execute->load = &execute->reading->load;
+    execute->load = &reading->load;
     return decide(execute);
 }
 
@@ -359,6 +363,7 @@ static enum execute_step heed_answer(struct execute *execute, uint64_t random)
 static enum execute_pause finish(struct execute *execute)
 {
     varve_outcome *outcome = &execute->outcome;
+    turns_give_back(execute->turns, &execute->turn);
     outcome->id = execute->command->id;
     /* Without memory the name stays empty: what happened has happened and is still the answer. */
     (void)arena_copy(memory(execute), execute->command->stream, &outcome->stream);
@@ -373,6 +378,9 @@ enum execute_pause execute_run(struct execute *execute, bool behind, uint64_t ra
         case EXECUTE_DECIDE:
             execute->step = load_and_decide(execute, behind);
             break;
+        case EXECUTE_TURN:
+            execute->step = EXECUTE_DECIDE;
+            return EXECUTE_HAS_NO_TURN;
         case EXECUTE_HELD:
             if (behind) return EXECUTE_IS_HELD;
             execute->step = judge_held(execute);

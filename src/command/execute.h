@@ -17,6 +17,7 @@
 #include "command/first.h"
 #include "command/load.h"
 #include "command/reading.h"
+#include "command/turns.h"
 #include "command/verdict.h"
 
 /*
@@ -33,7 +34,15 @@
  *      |  +-- the store is full
  *      +--refused without being queued--> HELD
  */
-enum execute_step { EXECUTE_DECIDE, EXECUTE_APPEND, EXECUTE_ANSWER, EXECUTE_HELD, EXECUTE_LOOK_UP, EXECUTE_OVER };
+enum execute_step {
+    EXECUTE_DECIDE,
+    EXECUTE_TURN, /* on the way there: over a query that others are decided over */
+    EXECUTE_APPEND,
+    EXECUTE_ANSWER,
+    EXECUTE_HELD,
+    EXECUTE_LOOK_UP,
+    EXECUTE_OVER
+};
 
 /* Why execute_run returned. */
 enum execute_pause {
@@ -41,6 +50,7 @@ enum execute_pause {
     EXECUTE_IN_STORE,    /* `answered` will be called once; run again after it */
     EXECUTE_IS_HELD,     /* run again when every command before it is durable */
     EXECUTE_HAS_TO_WAIT, /* run again in delay_ms, which may be 0 */
+    EXECUTE_HAS_NO_TURN, /* turn.called will be called once; run again after it */
 };
 
 struct execute;
@@ -53,10 +63,12 @@ typedef void (*execute_answered)(struct execute *execute);
  */
 struct execute {
     const varve_command *command; /* complete; borrowed */
-    struct load_source source;    /* this and the next three: set before the first execute_run; schemas may be NULL */
+    struct load_source source;    /* this and the next four: set before the first execute_run; schemas may be NULL */
     const struct schemas *schemas;
     execute_answered answered;
-    struct load *load;             /* the stream's state, after every command before this one; the line's */
+    struct turns *turns;
+    struct turn turn;  /* of a decider over a query; `called` is set as those before it; has it until it is over */
+    struct load *load; /* the stream's state, after every command before this one; the line's */
     struct varve_reading *reading; /* of a decider over a query; else NULL */
     struct store_chain *chain;
     uint32_t retention_s; /* how long an outcome without events is kept */

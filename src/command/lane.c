@@ -22,8 +22,9 @@ struct lane {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     /* Under the mutex: */
-    struct queue arriving;                       /* new tasks */
-    struct task *first_answered, *last_answered; /* commands whose append the store has answered, in its order */
+    struct queue arriving; /* new tasks */
+    struct task *first_answered,
+        *last_answered; /* commands that the store has answered, in its order, or whose turn it is */
     bool stopping;
     bool asleep;
 
@@ -122,10 +123,8 @@ static struct line *take_due(struct lane *lane)
 
 /* ---- commands ---- */
 
-/* On the store's writer thread. */
-static void answered(struct execute *execute)
+static void answer(struct task *task)
 {
-    struct task *task = (struct task *)(void *)((char *)execute - offsetof(struct task, execute));
     struct lane *lane = task->lane;
     task->next_answered = NULL;
     pthread_mutex_lock(&lane->mutex);
@@ -133,6 +132,18 @@ static void answered(struct execute *execute)
     lane->last_answered = task;
     if (lane->asleep) pthread_cond_signal(&lane->wake);
     pthread_mutex_unlock(&lane->mutex);
+}
+
+/* On the store's writer thread. */
+static void answered(struct execute *execute)
+{
+    answer((struct task *)(void *)((char *)execute - offsetof(struct task, execute)));
+}
+
+/* On the thread of any lane. */
+static void called(struct turn *turn)
+{
+    answer((struct task *)(void *)((char *)turn - offsetof(struct task, execute.turn)));
 }
 
 static void over(struct lane *lane, struct task *task)
@@ -188,6 +199,9 @@ static void run_alone(struct lane *lane, struct line *line, struct task *task)
         queue_take(&line->behind);
         add_ahead(line, task);
         break;
+    case EXECUTE_HAS_NO_TURN:
+        line->is_listed = true;
+        return;
     case EXECUTE_IS_HELD: /* nothing is ahead of it to be held for */
     case EXECUTE_HAS_TO_WAIT:
         break;
@@ -227,7 +241,8 @@ static void decide_next(struct lane *lane, struct line *line)
         queue_take(&line->behind);
         add_ahead(line, task);
         break;
-    case EXECUTE_HAS_TO_WAIT: /* when it is its turn again */
+    case EXECUTE_HAS_NO_TURN: /* only what is alone asks for one */
+    case EXECUTE_HAS_TO_WAIT: /* when the line is next again */
         break;
     }
     settle_down(lane, line);
@@ -290,6 +305,11 @@ static void mend(struct line *line)
 static void take_answer(struct lane *lane, struct task *task)
 {
     struct line *line = task->line;
+    if (line->behind.first == task) { /* it is its turn */
+        line->is_listed = false;
+        settle_down(lane, line);
+        return;
+    }
     ASSERT(line->ahead.first == task);
     run_foremost(lane, line);
     while (line->ahead.first != NULL && is_held(line->ahead.first)) run_foremost(lane, line);
@@ -335,6 +355,8 @@ static void admit(struct lane *lane, struct task *task)
     if (!execute_is_alone(&task->execute)) line->decider = task->execute.source.decider;
     task->execute.schemas = lane->options->schemas;
     task->execute.answered = answered;
+    task->execute.turns = lane->options->turns;
+    task->execute.turn.called = called;
     task->execute.retention_s = lane->options->retention_s;
     task->execute.load = &line->load;
     task->execute.chain = &line->chain;

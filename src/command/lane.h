@@ -17,7 +17,7 @@ struct look;
 /* A command or a look on its way through a lane; made by lanes.c, which also ends it. */
 struct task {
     struct task *next;          /* in whichever queue it stands */
-    struct task *next_answered; /* among those that the store has answered, besides */
+    struct task *next_answered; /* among those that are answered or called, besides */
     struct lane *lane;
     struct line *line; /* a command's place: its stream's line, once the lane has admitted it */
     size_t decider;    /* in the registry */
@@ -41,6 +41,7 @@ struct lane_options {
     const struct registry *registry;   /* complete */
     const struct schemas *schemas;     /* complete; NULL: there are none */
     const struct upcasters *upcasters; /* complete; NULL: there are none */
+    struct turns *turns;               /* of all lanes */
     size_t state_bytes;   /* of states that are kept for the next command on their streams, about, at most */
     uint32_t retention_s; /* how long an outcome without events is kept */
     struct log log;

@@ -329,7 +329,10 @@ varve_status lanes_open(struct lanes **lanes, varve_store *store, const struct l
     made->workers = options->workers;
     made->lane_count = (size_t)options->workers + 1;
     made->lanes = calloc(made->lane_count, sizeof(struct lane *));
-    if (made->lanes == NULL) {
+    made->options.turns = turns_open();
+    if (made->lanes == NULL || made->options.turns == NULL) {
+        turns_close(made->options.turns);
+        free(made->lanes);
         free(made);
         return varve_error_set(error, VARVE_NOMEM, "out of memory");
     }
@@ -341,6 +344,7 @@ varve_status lanes_open(struct lanes **lanes, varve_store *store, const struct l
         .registry = &made->registry,
         .schemas = options->schemas,
         .upcasters = options->upcasters,
+        .turns = made->options.turns,
         .state_bytes = options->state_bytes / options->workers,
         .retention_s = options->retention_s,
         .log = options->log,
@@ -415,6 +419,7 @@ void lanes_close(struct lanes *lanes)
         if (lanes->lanes[i] != NULL) lane_stop(lanes->lanes[i]);
     for (size_t i = 0; i < lanes->lane_count; i++) lane_close(lanes->lanes[i]);
     registry_fini(&lanes->registry);
+    turns_close(lanes->options.turns);
     free(lanes->lanes);
     free(lanes);
 }

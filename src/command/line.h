@@ -42,7 +42,7 @@ struct line {
     struct queue again; /* were ahead of an append that failed, or behind it: to be decided again, in order */
     bool is_broken;     /* … once nothing is ahead any more */
     bool is_stuck;      /* what is ahead does not go with the state: nothing is decided while something is ahead */
-    bool is_listed;     /* ready, or waiting until it is due */
+    bool is_listed;     /* ready, waiting until it is due, or its first command for its turn */
     uint64_t due_ns;    /* while it waits */
 
     size_t stream_len;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "command/reading.h"
 
+#include "base/hash.h"
 #include "command/failure.h"
 #include "event/query.h"
 #include "store/access.h"
@@ -108,16 +109,32 @@ static varve_status fold(struct varve_reading *reading, varve_store *store, varv
     return VARVE_OK;
 }
 
-varve_status reading_load(struct varve_reading *reading, const struct load_source *source, const varve_command *command,
+static uint64_t add_names(uint64_t hash, const varve_str *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) hash = (hash << 7 | hash >> 57) ^ hash_str(names[i]);
+    return hash + count;
+}
+
+uint64_t reading_hash(const struct varve_reading *reading)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < reading->asked_count; i++) {
+        const varve_query_item *item = &reading->asked[i];
+        hash = add_names(hash, item->types, item->type_count);
+        hash = add_names(hash, item->tags, item->tag_count);
+    }
+    return hash;
+}
+
+varve_status reading_load(struct varve_reading *reading, const struct load_source *source, varve_str stream,
                           varve_error *error)
 {
     uint64_t history = store_history(source->store);
     varve_status status = VARVE_OK;
-    if (!reading->is_asked) status = reading_ask(reading, source->decider, command, error);
-    if (status >= 0 && (reading->load.table == NULL || reading->load.history != history)) {
+    if (reading->load.table == NULL || reading->load.history != history) {
         load_fini(&reading->load);
         reading->position = 0;
-        status = load_begin(&reading->load, source->decider, command->stream, error);
+        status = load_begin(&reading->load, source->decider, stream, error);
         reading->load.history = history;
     }
     if (status >= 0) status = fold(reading, source->store, error);

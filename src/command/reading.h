@@ -37,11 +37,14 @@ varve_status reading_ask(struct varve_reading *reading, const struct load_decide
 varve_status reading_evolve(const struct varve_reading *reading, struct load *load, const varve_event *event,
                             varve_error *error);
 
+/* The same for two readings that ask for the same. */
+uint64_t reading_hash(const struct varve_reading *reading);
+
 /*
- * Asks the decider what to read, once, and brings the state up to date. VARVE_APPLICATION when the decider's code
- * fails; otherwise as varve_cursor_next. After a failure only reading_fini is allowed, or the same again.
+ * Brings the state up to date with what is asked for, for a command to `stream`. VARVE_APPLICATION when the decider's
+ * code fails; otherwise as varve_cursor_next. After a failure only reading_fini is allowed, or the same again.
  */
-varve_status reading_load(struct varve_reading *reading, const struct load_source *source, const varve_command *command,
+varve_status reading_load(struct varve_reading *reading, const struct load_source *source, varve_str stream,
                           varve_error *error);
 
 /* "No event after the position matches." Borrows from `reading`. */

@@ -2,6 +2,7 @@
 /* A voucher that can be used once, whatever account it is used on: decided over a query. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +11,10 @@
 
 #include "command/bank_fixture.h"
 
+enum { RACERS = 64, USES = 200 };
+
 static struct bank *the_bank;
+static atomic_uint times_used[USES]; /* by UseOften: decided on so many uses before */
 
 /* UseVoucher {"voucher"}: may go to any stream. ReadNothing, ReadNonsense: what a mistaken decider asks for. */
 static varve_status reads(void *worker, const varve_command *command, varve_reading *reading, varve_error *error)
@@ -76,9 +80,19 @@ static varve_status look_only(const void *state, const varve_command *command, v
     return VARVE_OK;
 }
 
+/* As often as anybody likes, but each time is decided on all that were before. */
+static varve_status use_often(const void *state, const varve_command *command, varve_decision *decision,
+                              varve_error *error)
+{
+    const int none = 0;
+    times_used[*(const int *)state]++;
+    return use(&none, command, decision, error);
+}
+
 static const varve_command_handler commands[] = {
-    { "UseVoucher", use },  { "LookAtVoucher", look_only }, { "LoseVoucher", lose },
-    { "ReadNothing", use }, { "ReadNonsense", use },        { NULL, NULL },
+    { "UseVoucher", use },   { "UseOften", use_often }, { "LookAtVoucher", look_only },
+    { "LoseVoucher", lose }, { "ReadNothing", use },    { "ReadNonsense", use },
+    { NULL, NULL },
 };
 
 static const varve_decider voucher = {
@@ -239,8 +253,6 @@ static void a_mistaken_decider_is_told(void **state)
     bank_close(&bank);
 }
 
-enum { RACERS = 64 };
-
 /* Each on an account of its own, all at once: one of them has it, and none is told that it lost too often. */
 static void one_of_many_has_it(void **state)
 {
@@ -265,6 +277,29 @@ static void one_of_many_has_it(void **state)
     assert_int_equal(accepted, 1);
     assert_int_equal(rejected, RACERS - 1);
     varve_outcome_fini(&outcome);
+    bank_close(&bank);
+}
+
+/* More than may lose one after the other: each is decided once, in its turn, on all that were decided before it. */
+static void each_of_many_has_its_turn(void **state)
+{
+    (void)state;
+    struct bank bank;
+    struct lanes_stats stats;
+    varve_error error = { 0 };
+    start(&bank, 4);
+    struct bank_journal journal = { &bank, .answers = 0 };
+    for (int i = 0; i < USES; i++) {
+        char stream[32];
+        snprintf(stream, sizeof stream, "racer-%d", i % RACERS);
+        varve_command command = on("UseOften", stream, "{\"voucher\":\"v-1\"}");
+        assert_int_equal(lanes_execute(bank.lanes, &command, bank_write_down, &journal, &error), VARVE_OK);
+    }
+    bank_wait_for(&bank, &journal.answers, USES);
+    lanes_get_stats(bank.lanes, &stats);
+    assert_int_equal(stats.accepted, USES);
+    assert_int_equal(stats.retries, 0);
+    for (int i = 0; i < USES; i++) assert_int_equal(times_used[i], 1);
     bank_close(&bank);
 }
 
@@ -413,6 +448,7 @@ int main(void)
         cmocka_unit_test(a_repeat_is_told_the_first_outcome),
         cmocka_unit_test(a_mistaken_decider_is_told),
         cmocka_unit_test(one_of_many_has_it),
+        cmocka_unit_test(each_of_many_has_its_turn),
         cmocka_unit_test(what_upcasters_give_is_held_against_the_query),
         cmocka_unit_test(more_older_types_than_an_item_has_are_several_items),
     };

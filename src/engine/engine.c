@@ -102,8 +102,10 @@ static varve_status open_models(varve_engine *engine, const varve_engine_options
     const struct models_options models_options = {
         .sql = driver.sql,
         .location = location.ptr,
+        .log_location = path,
         .read_only = options->read_only,
         .lease_ms = options->lease_ms,
+        .rebuilds = options->rebuilds,
         .upcasters = &engine->upcasters,
         .log = { options->log, options->log_ctx },
     };
@@ -135,13 +137,27 @@ varve_status varve_engine_open(varve_engine **out, const varve_engine_options *o
     return VARVE_OK;
 }
 
+/* Notes which types have schemas, or inline projections. */
+static varve_status note_covered(varve_engine *engine, varve_error *error)
+{
+    size_t inlined = 0, count = engine->schemas.count;
+    const varve_str *own = models_inline_types(engine->models, &inlined);
+    varve_str *types = calloc(count + inlined + 1, sizeof *types);
+    if (types == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory to start an engine");
+    for (size_t i = 0; i < count; i++) types[i] = engine->schemas.entries[i].type;
+    for (size_t i = 0; i < inlined; i++) types[count + i] = own[i];
+    varve_status status = covered_note(engine->store, types, count + inlined, error);
+    free(types);
+    return status;
+}
+
 varve_status varve_engine_start(varve_engine *engine, varve_error *error)
 {
     if (engine->started) return varve_error_set(error, VARVE_INVALID, "the engine was started before");
     engine->started = true;
     varve_status status = VARVE_OK;
-    if (!engine->read_only && !engine->passing) status = covered_note(engine->store, &engine->schemas, error);
-    if (status >= 0) status = models_start(engine->models, error);
+    status = models_start(engine->models, error);
+    if (status >= 0 && !engine->read_only && !engine->passing) status = note_covered(engine, error);
     if (status >= 0) status = lanes_start(engine->lanes, error);
     if (status < 0 || engine->read_only || engine->passing || !lanes_have_deciders(engine->lanes)) return status;
     return scheduler_open(&engine->scheduler, engine->store, engine->lanes, engine->lease_ms, &engine->log, error);
@@ -328,6 +344,51 @@ varve_status varve_projection_rebuild(varve_engine *engine, varve_str name, varv
 {
     varve_status status = refuse_stopped(engine, error);
     return status < 0 ? status : models_rebuild(engine->models, name, error);
+}
+
+varve_status varve_projection_parked(varve_engine *engine, varve_str name, uint64_t after, uint64_t limit,
+                                     varve_projection_parked_visit visit, void *ctx, varve_error *error)
+{
+    return models_parked(engine->models, name, after, limit, visit, ctx, error);
+}
+
+static varve_status check_action(varve_engine *engine, const varve_projection_action *action, varve_error *error)
+{
+    if (action->size != 0 && action->size != sizeof *action)
+        return varve_error_set(error, VARVE_INVALID, "varve_projection_action is of another version of the library");
+    return refuse_stopped(engine, error);
+}
+
+varve_status varve_projection_retry(varve_engine *engine, const varve_projection_action *action, varve_error *error)
+{
+    varve_status status = check_action(engine, action, error);
+    return status < 0 ? status : models_retry(engine->models, action, error);
+}
+
+varve_status varve_projection_skip(varve_engine *engine, const varve_projection_action *action, varve_error *error)
+{
+    varve_status status = check_action(engine, action, error);
+    return status < 0 ? status : models_skip(engine->models, action, error);
+}
+
+varve_status varve_projection_check(varve_engine *engine, const varve_projection_check_options *options,
+                                    varve_projection_check_summary *summary, varve_error *error)
+{
+    if (options->size != 0 && options->size != sizeof *options)
+        return varve_error_set(error, VARVE_INVALID, "the options of a check are of another version of the library");
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : models_check(engine->models, options, summary, error);
+}
+
+varve_status varve_projection_check_start(varve_engine *engine, varve_str name, varve_error *error)
+{
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : models_check_start(engine->models, name, error);
+}
+
+varve_status varve_projection_check_look(varve_engine *engine, varve_str name, varve_buf *out, varve_error *error)
+{
+    return models_check_look(engine->models, name, out, error);
 }
 
 varve_status varve_query(varve_engine *engine, const varve_query_request *request, varve_answer *answer,

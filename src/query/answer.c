@@ -42,12 +42,17 @@ static void add_bytes(varve_str bytes, varve_buf *out)
 
 void answer_add_row(const struct sql_driver *sql, struct sql_statement *statement, varve_buf *rows)
 {
+    answer_add_columns(sql, statement, 0, rows);
+}
+
+void answer_add_columns(const struct sql_driver *sql, struct sql_statement *statement, int first, varve_buf *rows)
+{
     int count = sql->column_count(statement);
     varve_buf_add(rows, "{", 1);
-    for (int i = 0; i < count; i++) {
+    for (int i = first; i < count; i++) {
         struct sql_value value;
         sql->column(statement, i, &value);
-        if (i > 0) {
+        if (i > first) {
             varve_buf_add(rows, ",", 1);
         }
         varve_buf_json_string(rows, varve_str_of(sql->column_name(statement, i)));
@@ -126,22 +131,25 @@ void varve_projection_write_json(const varve_projection_status *status, varve_bu
     varve_buf_json_string(out, status->name);
     varve_buf_printf(out, ",\"version\":%u,\"mode\":", status->version);
     varve_buf_json_string(out, status->mode);
-    varve_buf_printf(out, ",\"state\":\"%s\",\"position\":%llu,\"head\":%llu,\"lag\":%llu,\"rebuild\":",
+    varve_buf_printf(out, ",\"state\":\"%s\",\"position\":%llu,\"head\":%llu,\"lag\":%llu,\"parked\":%llu,\"rebuild\":",
                      varve_projection_state_word(status->state), (unsigned long long)status->position,
-                     (unsigned long long)status->head, (unsigned long long)lag);
+                     (unsigned long long)status->head, (unsigned long long)lag, (unsigned long long)status->parked);
     if (status->rebuilding) {
         varve_buf_printf(out, "{\"done\":%llu,\"total\":%llu,\"rate\":", (unsigned long long)status->rebuild_done,
                          (unsigned long long)status->rebuild_total);
         add_real(status->rebuild_rate, out);
         varve_buf_str(out, VARVE_STR(",\"seconds_left\":"));
         add_real(status->rebuild_seconds_left, out);
-        varve_buf_add(out, "}", 1);
+        varve_buf_printf(out, ",\"queued\":%s}", status->rebuild_queued ? "true" : "false");
     } else {
         varve_buf_str(out, VARVE_STR("null"));
     }
     if (status->owner.len > 0) {
         varve_buf_str(out, VARVE_STR(",\"owner\":"));
         varve_buf_json_string(out, status->owner);
+    }
+    if (status->failed_position > 0) {
+        varve_buf_printf(out, ",\"failed_position\":%llu", (unsigned long long)status->failed_position);
     }
     if (status->problem.len > 0) {
         varve_buf_str(out, VARVE_STR(",\"problem\":"));

@@ -11,5 +11,7 @@
  * base64 string.
  */
 void answer_add_row(const struct sql_driver *sql, struct sql_statement *statement, varve_buf *rows);
+/* The same without the columns before `first`. */
+void answer_add_columns(const struct sql_driver *sql, struct sql_statement *statement, int first, varve_buf *rows);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "query/park.h"
+#include "store/access.h"
 
 /* A batch ends after this many events, bytes of data, positions looked at or this time, whichever comes first. */
 enum { BATCH_EVENTS = 1000, BATCH_BYTES = 8 << 20, BATCH_POSITIONS = 16 << 10, BATCH_MS = 500 };
@@ -28,9 +30,12 @@ static varve_status open_cursor(struct follower *follower, varve_error *error)
         .incarnation = varve_str_of(home->incarnation),
         .types = home->types,
         .type_count = home->type_count,
-        .follow = true,
+        .until_position = follower->until,
+        .follow = follower->until == 0,
     };
-    return varve_cursor_open(&follower->cursor, follower->store, &options, error);
+    varve_status status = varve_cursor_open(&follower->cursor, follower->store, &options, error);
+    if (status == VARVE_OK && follower->until == 0) store_cursor_share(follower->cursor);
+    return status;
 }
 
 void follower_stop(struct follower *follower)
@@ -87,6 +92,7 @@ static varve_status commit(struct follower *follower, struct batch *batch, varve
     varve_status status = VARVE_OK;
     if (batch->events > 0) {
         status = generation_commit(follower->generation, batch->position, batch->id, error);
+        follower->applied += status == VARVE_OK ? batch->events : 0;
     }
     batch->events = batch->bytes = 0;
     return status;
@@ -104,6 +110,29 @@ static varve_status blame(const varve_event *event, const varve_error *cause, va
     return varve_error_set(error, cause->status, "position %llu, %.*s of %.*s: %s", (unsigned long long)event->position,
                            (int)event->type.len, event->type.ptr, (int)event->stream.len, event->stream.ptr,
                            cause->message);
+}
+
+/* An event failed by itself: it is set aside, or the projection stops here. */
+static varve_status give_up(struct follower *follower, const varve_event *event, varve_error *cause, varve_error *error)
+{
+    if (park_suits(follower->generation, cause)) {
+        varve_error refusal = { 0 };
+        varve_status status = park_event(follower->generation, event, cause, &refusal);
+        if (status == VARVE_OK) {
+            return VARVE_OK;
+        }
+        if (status != VARVE_DENIED) {
+            *cause = refusal;
+        } else {
+            varve_error last = *cause;
+            varve_error_set(cause, last.status, "%s; %s", refusal.message, last.message);
+        }
+    }
+    if ((cause->flags & VARVE_ERROR_RETRIABLE) == 0 && cause->status != VARVE_LOCKED) {
+        follower->failed = event->position;
+        follower->failed_id = event->id;
+    }
+    return blame(event, cause, error);
 }
 
 static varve_status take(struct follower *follower, struct batch *batch, const varve_event *event, varve_error *error)
@@ -133,7 +162,7 @@ static varve_status take(struct follower *follower, struct batch *batch, const v
         status = VARVE_BUSY;
         varve_error_set(error, status, "an event of a batch failed");
     } else {
-        status = blame(event, &cause, error);
+        status = give_up(follower, event, &cause, error);
     }
     batch->events = 0;
     return status;
@@ -169,10 +198,12 @@ static bool has_room(const struct follower *follower, const struct batch *batch)
 
 varve_status follower_advance(struct follower *follower, bool flush, varve_error *error)
 {
-    struct batch batch = { .end_ns = clock_ns() + (uint64_t)BATCH_MS * 1000000 };
+    uint64_t batch_ms = follower->batch_ms == 0 ? BATCH_MS : follower->batch_ms;
+    struct batch batch = { .end_ns = clock_ns() + batch_ms * 1000000 };
     varve_status status = VARVE_OK;
     bool alone = false;
     uint64_t suspect = follower->suspect;
+    follower->failed = 0;
     if (follower->cursor == NULL) {
         status = generation_settle(follower->generation, error);
         if (status == VARVE_OK) {
@@ -192,7 +223,7 @@ varve_status follower_advance(struct follower *follower, bool flush, varve_error
     bool passed_over = status == VARVE_IDLE || status == VARVE_SKIPPED;
     if (status >= 0) {
         varve_status committed = commit(follower, &batch, error);
-        status = committed < 0 ? committed : status == VARVE_IDLE ? VARVE_IDLE : VARVE_OK;
+        status = committed < 0 ? committed : status == VARVE_IDLE || status == VARVE_DONE ? status : VARVE_OK;
         if (alone && committed == VARVE_OK) {
             follower->suspect = 0;
         }

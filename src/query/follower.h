@@ -17,15 +17,20 @@ struct follower {
     varve_cursor *cursor;          /* NULL: to be opened at the checkpoint */
     bool caught_up;                /* has been through the backlog */
     uint64_t suspect;              /* this event failed among others: it is tried alone, after all before it; 0: none */
+    uint32_t batch_ms;             /* a batch takes no longer; 0: half a second */
+    uint64_t until;                /* goes no further than this position; 0: on and on */
+    uint64_t failed;               /* the event that cannot be applied, when that is what the last failure was; 0 */
+    varve_uuid failed_id;
+    uint64_t applied; /* events committed since it began */
 };
 
 /*
- * Applies the next batch. VARVE_OK: there may be more. VARVE_IDLE: nothing more now. If `flush` asks
- * for it, the checkpoint is moved over events that do not concern the projection, when there is
- * nothing more and after each page of the log that held nothing else. A failure has changed nothing:
- * with VARVE_ERROR_RETRIABLE or as VARVE_IO the same again may succeed, otherwise the message names
- * the event that cannot be applied; or it is VARVE_LOCKED (another process has the models), or VARVE_REWOUND (the log
- * became another history).
+ * Applies the next batch. VARVE_OK: there may be more. VARVE_IDLE: nothing more now. VARVE_DONE: it is at `until`. If
+ * `flush` asks for it, the checkpoint is moved over events that do not concern the projection, when there is nothing
+ * more and after each page of the log that held nothing else. A failure has changed nothing: with VARVE_ERROR_RETRIABLE
+ * or as VARVE_IO the same again may succeed, otherwise the message names the event that cannot be applied, unless the
+ * projection sets such events aside (park.h); or it is VARVE_LOCKED (another process has the models), or VARVE_REWOUND
+ * (the log became another history).
  */
 varve_status follower_advance(struct follower *follower, bool flush, varve_error *error);
 

@@ -187,6 +187,9 @@ static varve_status fill(struct generation *generation, varve_error *error)
         status = sql->exec(generation->session, row.ptr, error);
     }
     if (status == VARVE_OK) {
+        status = aside_open(&generation->parked, sql, generation->session, error);
+    }
+    if (status == VARVE_OK) {
         status = projection_create(home->file, sql, generation->session, error);
     }
     if (status == VARVE_OK) {
@@ -238,6 +241,23 @@ varve_status generation_create(struct generation **out, const struct generation_
     return status;
 }
 
+/* The table of parked events of a model that has been there before; made where it is older than such tables. */
+static varve_status open_parked(struct generation *generation, varve_error *error)
+{
+    const struct sql_driver *sql = generation->home->place.sql;
+    varve_status status = generation_begin(generation, error);
+    if (status == VARVE_OK) {
+        status = aside_open(&generation->parked, sql, generation->session, error);
+    }
+    if (status == VARVE_OK) {
+        status = sql->commit(generation->session, error);
+    }
+    if (status < 0) {
+        generation_rollback(generation);
+    }
+    return status;
+}
+
 varve_status generation_open(struct generation **out, const struct generation_home *home, uint64_t number,
                              varve_error *error)
 {
@@ -272,6 +292,9 @@ varve_status generation_open(struct generation **out, const struct generation_ho
             status = VARVE_OK;
         }
     }
+    if (status == VARVE_OK && generation->projection != NULL) {
+        status = open_parked(generation, error);
+    }
     status = unless_unopened(status, error);
     if (status < 0) {
         generation_close(generation);
@@ -286,6 +309,7 @@ static struct sql_session *take_apart(struct generation *generation)
 {
     struct sql_session *session = generation->session;
     projection_close(generation->projection);
+    aside_fini(&generation->parked);
     upcast_fini(&generation->upcast);
     generation->home->place.sql->finalize(generation->update);
     generation->home->place.sql->finalize(generation->fence);
@@ -385,6 +409,9 @@ varve_status generation_settle(struct generation *generation, varve_error *error
     }
     home->place.sql->finalize(read);
     if (status == VARVE_OK) {
+        status = aside_count(home->place.sql, generation->session, NULL, &generation->parked.count, error);
+    }
+    if (status == VARVE_OK) {
         generation->checkpoint = checkpoint;
         generation->uncertain = false;
     }
@@ -417,10 +444,49 @@ varve_status generation_disown(struct generation *generation, varve_error *error
     return status;
 }
 
+void generation_tell_misfit(const struct generation *generation, bool fits, const struct log *log)
+{
+    const struct generation_home *home = generation->home;
+    uint64_t made_by = generation->checkpoint.version;
+    int len = (int)home->file->name.len;
+    const char *name = home->file->name.ptr;
+    if (!fits) {
+        log_line(log, VARVE_LOG_WARNING, "projection %.*s: its checkpoint does not fit the log: rebuilding", len, name);
+    }
+    if (generation->projection == NULL && made_by == home->version) {
+        log_line(log, VARVE_LOG_WARNING,
+                 "projection %.*s: its statements changed and do not fit the model: rebuilding; raise @version", len,
+                 name);
+    }
+    if ((uint32_t)made_by == home->file->version && made_by != home->version) {
+        log_line(log, VARVE_LOG_INFO, "projection %.*s: %s changed: rebuilding", len, name,
+                 home->file->code == NULL ? "upcasters of its events"
+                                          : "its tables, its types or upcasters of its events");
+    }
+}
+
 varve_status generation_publish(const struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
     return home->place.kind->publish(&home->place, home->file->name, generation->number, error);
+}
+
+varve_status generation_read(const struct generation_home *home, struct sql_session **session, varve_error *error)
+{
+    const struct place *place = &home->place;
+    varve_status status = VARVE_IO;
+    *session = NULL;
+    /* Once more when it cannot be opened: it may have been replaced and removed just then. */
+    for (int i = 0; status == VARVE_IO && i < 2; i++) {
+        uint64_t number = 0;
+        status = place->kind->serving(place, NULL, NULL, home->file->name, &number, error);
+        if (status >= 0) {
+            status = number > 0 ? open_session(home, number, SQL_READ_ONLY, session, error)
+                                : varve_error_set(error, VARVE_NOT_FOUND, "projection %.*s has no read model yet",
+                                                  (int)home->file->name.len, home->file->name.ptr);
+        }
+    }
+    return status;
 }
 
 varve_status generation_peek(const struct generation_home *home, struct checkpoint *checkpoint, varve_error *error)
@@ -428,17 +494,8 @@ varve_status generation_peek(const struct generation_home *home, struct checkpoi
     const struct sql_driver *sql = home->place.sql;
     struct sql_session *session = NULL;
     struct sql_statement *read = NULL;
-    uint64_t number = 0;
     *checkpoint = (struct checkpoint){ 0 };
-    varve_status status = home->place.kind->serving(&home->place, NULL, NULL, home->file->name, &number, error);
-    if (status < 0) {
-        return status;
-    }
-    if (number == 0) {
-        return varve_error_set(error, VARVE_NOT_FOUND, "projection %.*s has no read model yet",
-                               (int)home->file->name.len, home->file->name.ptr);
-    }
-    status = open_session(home, number, SQL_READ_ONLY, &session, error);
+    varve_status status = generation_read(home, &session, error);
     if (status == VARVE_OK) {
         status = checkpoint_prepare(&read, sql, session, NULL, error);
     }

@@ -3,13 +3,16 @@
  * A generation: one running copy of a read model, a database of its own: a file or a schema (place.h).
  *
  * Each generation of a projection has a number, which is never used twice for something that has served.
- * Beside the author's tables it has one row of varve_checkpoint: which projection and version, with which upcasters,
- * made it and up to which event of which incarnation, written in the transaction of the changes.
+ * Beside the author's tables it has varve_parked (aside.h) and one row of varve_checkpoint: which projection and
+ * version, with which upcasters, made it and up to which event of which incarnation, written in the transaction of the
+ * changes.
  */
 #ifndef VARVE_QUERY_GENERATION_H
 #define VARVE_QUERY_GENERATION_H
 
+#include "base/log.h"
 #include "event/upcast.h"
+#include "query/aside.h"
 #include "query/place.h"
 #include "query/projection.h"
 
@@ -43,6 +46,7 @@ struct generation {
     struct sql_statement *fence; /* the place's; NULL until it is used */
     struct upcast upcast;
     struct projection *projection; /* NULL: made by another version or for other statements; nothing can be added */
+    struct aside parked;           /* while there is a projection */
     struct checkpoint checkpoint;  /* as committed */
     bool uncertain;                /* it may not be: see generation_settle */
 };
@@ -79,13 +83,18 @@ varve_status generation_adopt(struct generation *generation, varve_error *error)
 /* Marks a generation that no longer fits the log: it can be read, but stands at no position of this history. */
 varve_status generation_disown(struct generation *generation, varve_error *error);
 
+/* Says in the log why one that was opened is to be built anew, if it is; `fits`: the log has its checkpoint. */
+void generation_tell_misfit(const struct generation *generation, bool fits, const struct log *log);
+
 /* Makes this generation the one that serves, atomically. VARVE_IO. */
 varve_status generation_publish(const struct generation *generation, varve_error *error);
 
 /* Removes what a crash has left of other generations than `serving`; returns a number that was never used. */
 uint64_t generation_clean(const struct generation_home *home, uint64_t serving);
 
-/* Reads the checkpoint of the generation that serves. VARVE_NOT_FOUND when none does. */
+/* Opens a reading session on the generation that serves. VARVE_NOT_FOUND when none does. */
+varve_status generation_read(const struct generation_home *home, struct sql_session **session, varve_error *error);
+/* Reads its checkpoint. Errors the same. */
 varve_status generation_peek(const struct generation_home *home, struct checkpoint *checkpoint, varve_error *error);
 
 /* Prepares reading the checkpoint of the model attached as `schema` (NULL: the session's own). */

@@ -9,6 +9,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "query/check.h"
+#include "query/checking.h"
+#include "query/inline.h"
+#include "query/park.h"
 #include "query/query.h"
 #include "query/waiters.h"
 #include "query/worker.h"
@@ -25,7 +29,7 @@ struct model {
 struct models {
     varve_store *store;
     struct models_options options;
-    char *location;
+    char *location, *log_location;
     char token[17];              /* of this query side's scratch databases */
     char owner[TENURE_NAME_MAX]; /* HOST/PROCESS/TOKEN, where models are shared */
     struct reader_home home;
@@ -34,6 +38,9 @@ struct models {
     struct query **queries;
     size_t query_count;
     struct waiters *waiters;
+    struct inlines *inlines;
+    atomic_uint rebuilding; /* projections that are being rebuilt */
+    struct checking checking;
 };
 
 static varve_status no_memory(varve_error *error)
@@ -57,14 +64,20 @@ varve_status models_open(struct models **out, varve_store *store, const struct m
 {
     *out = NULL;
     struct models *models = calloc(1, sizeof *models);
-    if (models == NULL || (models->location = strdup(options->location)) == NULL) {
+    if (models == NULL || (models->location = strdup(options->location)) == NULL ||
+        (models->log_location = strdup(options->log_location == NULL ? "" : options->log_location)) == NULL) {
+        if (models != NULL) {
+            free(models->location);
+        }
         free(models);
         return no_memory(error);
     }
     models->store = store;
+    checking_init(&models->checking, models);
     models->options = *options;
     models->options.location = models->location;
     models->home = (struct reader_home){ place_of(options->sql, models->location), store };
+    models->home.place.log = models->log_location;
     const varve_uuid random = varve_uuid_new();
     for (size_t i = 0; i < 8; i++) {
         snprintf(models->token + 2 * i, 3, "%02x", random.bytes[8 + i]);
@@ -225,6 +238,9 @@ static varve_status check_query(const struct models *models, struct query *query
             status = sqlfile_fail(file, file->line, VARVE_INVALID, error, "there is no projection %.*s",
                                   (int)file->reads[i].len, file->reads[i].ptr);
         } else {
+            if (model->file->is_inline) {
+                query_note_inline(query, i);
+            }
             varve_buf_reset(&location);
             snprintf(scratch, sizeof scratch, "%s_%zu", models->token, (size_t)(model - models->models));
             snprintf(name, sizeof name, "%.*s", (int)file->reads[i].len, file->reads[i].ptr);
@@ -271,7 +287,7 @@ static bool reached(void *ctx, struct query *query, uint64_t position)
     }
     bool all = true;
     for (size_t i = 0; all && i < file->read_count; i++) {
-        all = worker_position(find_model(models, file->reads[i])->worker) >= position;
+        all = file->reads_inline[i] || worker_position(find_model(models, file->reads[i])->worker) >= position;
     }
     return all;
 }
@@ -301,6 +317,30 @@ static void on_switched(void *ctx, const struct sqlfile *file)
     }
 }
 
+static bool enter_build(void *ctx)
+{
+    struct models *models = ctx;
+    unsigned most = models->options.rebuilds == 0 ? MODELS_REBUILDS : models->options.rebuilds;
+    unsigned now = atomic_load(&models->rebuilding);
+    while (now < most) {
+        if (atomic_compare_exchange_weak(&models->rebuilding, &now, now + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void leave_build(void *ctx)
+{
+    struct models *models = ctx;
+    atomic_fetch_sub(&models->rebuilding, 1);
+    for (size_t i = 0; i < models->model_count; i++) {
+        if (models->models[i].worker != NULL) {
+            worker_nudge(models->models[i].worker);
+        }
+    }
+}
+
 static struct generation_home home_of(const struct models *models, const struct model *model,
                                       char incarnation[VARVE_UUID_TEXT_BYTES])
 {
@@ -315,20 +355,46 @@ static struct generation_home home_of(const struct models *models, const struct 
 static varve_status start_workers(struct models *models, varve_error *error)
 {
     const struct worker_options options = {
-        .events = { on_advanced, on_switched, is_awaited, models },
+        .events = { on_advanced, on_switched, is_awaited, models, enter_build, leave_build },
         .log = models->options.log,
         .lease_ms = models->options.lease_ms,
     };
     char incarnation[VARVE_UUID_TEXT_BYTES];
-    const struct place *place = &models->home.place;
-    varve_status status = place->kind->prepare(place, error);
+    varve_status status = VARVE_OK;
     for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
         struct model *model = &models->models[i];
         const struct generation_home home = home_of(models, model, incarnation);
+        check_clean(&home);
+        if (model->file->is_inline) {
+            continue;
+        }
         status = worker_open(&model->worker, models->store, &home, &options, error);
     }
     for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
-        status = worker_start(models->models[i].worker, error);
+        if (models->models[i].worker != NULL) {
+            status = worker_start(models->models[i].worker, error);
+        }
+    }
+    return status;
+}
+
+/* Before the others: what the log itself may hold depends on these. */
+static varve_status start_inlines(struct models *models, varve_error *error)
+{
+    const struct inlines_options options = {
+        .store = models->store,
+        .place = models->home.place,
+        .upcasters = models->options.upcasters,
+        .log = models->options.log,
+    };
+    varve_status status = inlines_open(&models->inlines, &options, error);
+    for (size_t i = 0; status == VARVE_OK && i < models->model_count; i++) {
+        if (models->models[i].file->is_inline) {
+            status = inlines_add(models->inlines, models->models[i].file, error);
+        }
+    }
+    if (status == VARVE_OK && !models->options.read_only) {
+        status = inlines_start(models->inlines, error);
     }
     return status;
 }
@@ -340,6 +406,12 @@ varve_status models_start(struct models *models, varve_error *error)
         qsort(models->models, models->model_count, sizeof *models->models, by_name);
     }
     varve_status status = check_queries(models, error);
+    if (status == VARVE_OK && !models->options.read_only) {
+        status = models->home.place.kind->prepare(&models->home.place, error);
+    }
+    if (status == VARVE_OK) {
+        status = start_inlines(models, error);
+    }
     if (status == VARVE_OK) {
         status = waiters_open(&models->waiters, &waiting, error);
     }
@@ -354,13 +426,18 @@ void models_close(struct models *models)
     if (models == NULL) {
         return;
     }
+    checking_fini(&models->checking);
     waiters_stop(models->waiters);
     for (size_t i = 0; i < models->query_count; i++) {
         query_forget(models->queries[i]);
     }
     for (size_t i = 0; i < models->model_count; i++) {
+        worker_stop(models->models[i].worker); /* all of them first: they wake each other */
+    }
+    for (size_t i = 0; i < models->model_count; i++) {
         worker_close(models->models[i].worker);
     }
+    inlines_close(models->inlines);
     waiters_close(models->waiters);
     for (size_t i = 0; i < models->query_count; i++) {
         query_free(models->queries[i]);
@@ -370,8 +447,31 @@ void models_close(struct models *models)
     }
     free(models->queries);
     free(models->models);
+    free(models->log_location);
     free(models->location);
     free(models);
+}
+
+/* What a model says of itself to who does not run it. */
+static void look_at_model(const struct generation_home *home, varve_projection_status *status)
+{
+    struct checkpoint checkpoint;
+    struct sql_session *session = NULL;
+    if (generation_peek(home, &checkpoint, NULL) == VARVE_OK) {
+        status->position = checkpoint.ours ? checkpoint.position : 0;
+        if (!checkpoint.ours) {
+            status->problem = VARVE_STR("made from another history of the log: it will be rebuilt");
+        }
+    }
+    if (generation_read(home, &session, NULL) == VARVE_OK) {
+        aside_count(home->place.sql, session, NULL, &status->parked, NULL);
+        home->place.sql->close(session);
+    }
+}
+
+const varve_str *models_inline_types(const struct models *models, size_t *count)
+{
+    return inlines_types(models->inlines, count);
 }
 
 static void visit_model(const struct models *models, const struct model *model, uint64_t head,
@@ -385,6 +485,14 @@ static void visit_model(const struct models *models, const struct model *model, 
         .state = VARVE_PROJECTION_STOPPED,
         .head = head,
     };
+    if (model->file->is_inline) {
+        status.mode = VARVE_STR("inline");
+        if (models->inlines != NULL) {
+            inlines_get_status(models->inlines, model->file, &status, texts.problem);
+        }
+        visit(ctx, &status);
+        return;
+    }
     if (model->worker != NULL) {
         worker_get_status(model->worker, &status, &texts);
         status.rebuild_total = head;
@@ -392,18 +500,12 @@ static void visit_model(const struct models *models, const struct model *model, 
             status.rebuild_seconds_left = (double)(head - status.rebuild_done) / status.rebuild_rate;
         }
     } else {
-        struct checkpoint checkpoint;
         char incarnation[VARVE_UUID_TEXT_BYTES];
         const struct generation_home home = home_of(models, model, incarnation);
         if (home.place.kind->claim != NULL && tenure_look(models->store, status.name, texts.owner, NULL) == VARVE_OK) {
             status.owner = varve_str_of(texts.owner);
         }
-        if (generation_peek(&home, &checkpoint, NULL) == VARVE_OK) {
-            status.position = checkpoint.ours ? checkpoint.position : 0;
-            if (!checkpoint.ours) {
-                status.problem = VARVE_STR("made from another history of the log: it will be rebuilt");
-            }
-        }
+        look_at_model(&home, &status);
     }
     visit(ctx, &status);
 }
@@ -428,17 +530,103 @@ varve_status models_list(struct models *models, varve_str name, varve_projection
     return status;
 }
 
+/* VARVE_NOT_FOUND. */
+static varve_status get_model(const struct models *models, varve_str name, const struct model **model,
+                              varve_error *error)
+{
+    *model = find_model(models, name);
+    return *model != NULL ? VARVE_OK
+                          : varve_error_set(error, VARVE_NOT_FOUND, "there is no projection '%.*s'",
+                                            (int)(name.len > 80 ? 80 : name.len), name.ptr);
+}
+
+/* Those of appends have no state of their own. */
+static varve_status get_async(const struct models *models, varve_str name, const struct model **model,
+                              varve_error *error)
+{
+    varve_status status = get_model(models, name, model, error);
+    if (status == VARVE_OK && (*model)->file->is_inline) {
+        status = varve_error_set(error, VARVE_UNSUPPORTED, "projection %.*s is inline, and this is for async ones",
+                                 (int)name.len, name.ptr);
+    }
+    return status;
+}
+
+/* One that is run here. */
+static varve_status get_worker(const struct models *models, varve_str name, struct worker **worker, varve_error *error)
+{
+    const struct model *model = NULL;
+    varve_status status = get_async(models, name, &model, error);
+    if (status == VARVE_OK && model->worker == NULL) {
+        status = varve_error_set(error, VARVE_UNAVAILABLE, "nobody runs projections here");
+    }
+    *worker = status == VARVE_OK ? model->worker : NULL;
+    return status;
+}
+
 varve_status models_rebuild(struct models *models, varve_str name, varve_error *error)
 {
+    struct worker *worker = NULL;
     const struct model *model = find_model(models, name);
-    if (model == NULL) {
-        return varve_error_set(error, VARVE_NOT_FOUND, "there is no projection '%.*s'",
-                               (int)(name.len > 80 ? 80 : name.len), name.ptr);
+    if (model != NULL && model->file->is_inline && models->inlines != NULL) {
+        return inlines_rebuild(models->inlines, model->file, error);
     }
-    if (model->worker == NULL) {
-        return varve_error_set(error, VARVE_UNAVAILABLE, "nobody runs projections here");
+    varve_status status = get_worker(models, name, &worker, error);
+    return status < 0 ? status : worker_rebuild(worker, error);
+}
+
+varve_status models_retry(struct models *models, const varve_projection_action *action, varve_error *error)
+{
+    struct worker *worker = NULL;
+    varve_status status = get_worker(models, action->name, &worker, error);
+    return status < 0 ? status : worker_operate(worker, ERRAND_RETRY, action, error);
+}
+
+varve_status models_skip(struct models *models, const varve_projection_action *action, varve_error *error)
+{
+    struct worker *worker = NULL;
+    varve_status status = get_worker(models, action->name, &worker, error);
+    return status < 0 ? status : worker_operate(worker, ERRAND_SKIP, action, error);
+}
+
+varve_status models_parked(struct models *models, varve_str name, uint64_t after, uint64_t limit,
+                           varve_projection_parked_visit visit, void *ctx, varve_error *error)
+{
+    char incarnation[VARVE_UUID_TEXT_BYTES];
+    const struct model *model = NULL;
+    varve_status status = get_async(models, name, &model, error);
+    if (status < 0) {
+        return status;
     }
-    return worker_rebuild(model->worker, error);
+    const struct generation_home home = home_of(models, model, incarnation);
+    return park_list(&home, after, limit, visit, ctx, error);
+}
+
+varve_status models_check(struct models *models, const varve_projection_check_options *options,
+                          varve_projection_check_summary *summary, varve_error *error)
+{
+    char incarnation[VARVE_UUID_TEXT_BYTES];
+    const struct model *model = NULL;
+    varve_status status = get_async(models, options->name, &model, error);
+    if (status < 0) {
+        return status;
+    }
+    const struct generation_home home = home_of(models, model, incarnation);
+    return check_against_log(models->store, &home, options, summary, error);
+}
+
+varve_status models_check_start(struct models *models, varve_str name, varve_error *error)
+{
+    const struct model *model = NULL;
+    varve_status status = get_async(models, name, &model, error);
+    return status < 0 ? status : checking_start(&models->checking, name, error);
+}
+
+varve_status models_check_look(struct models *models, varve_str name, varve_buf *out, varve_error *error)
+{
+    const struct model *model = NULL;
+    varve_status status = get_async(models, name, &model, error);
+    return status < 0 ? status : checking_look(&models->checking, name, out, error);
 }
 
 static varve_status no_such_query(varve_str name, varve_error *error)
@@ -458,7 +646,9 @@ static varve_status wait_for(struct models *models, struct query *query, uint64_
     if (status == VARVE_OK && !models->options.read_only) {
         const struct sqlfile *file = query_file(query);
         for (size_t i = 0; i < file->read_count; i++) {
-            worker_nudge(find_model(models, file->reads[i])->worker);
+            if (!file->reads_inline[i]) {
+                worker_nudge(find_model(models, file->reads[i])->worker);
+            }
         }
     }
     return status;
@@ -480,6 +670,9 @@ static varve_status say_late(const struct models *models, const struct query *qu
     for (size_t i = 0; !models->options.read_only && i < file->read_count; i++) {
         struct worker_texts texts;
         varve_projection_status status = { 0 };
+        if (file->reads_inline[i]) {
+            continue;
+        }
         worker_get_status(find_model(models, file->reads[i])->worker, &status, &texts);
         if (status.position < position) {
             return varve_error_set(error, VARVE_TIMEOUT, "projection %.*s is %s at position %llu, before %llu%s%s",

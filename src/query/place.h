@@ -26,8 +26,15 @@ struct place {
     const struct place_kind *kind;
     const struct sql_driver *sql;
     const char *location; /* the folder, or the URI whose schema is the home */
+    const char *log;      /* the log's own database, where inline models are */
     varve_str owner;      /* this process, where it changes models that others may change too; else empty: no fence */
     uint64_t epoch;       /* of the owner's lease */
+};
+
+/* Keeps others from doing the same. Starts from {0}. */
+struct place_guard {
+    struct sql_session *session;
+    int fd; /* and one, so that 0 is none */
 };
 
 /* Any thread. Locations and labels are appended to a buffer, which has failed when memory was out. */
@@ -60,6 +67,26 @@ struct place_kind {
     uint64_t (*clean)(const struct place *place, varve_str name, uint64_t serving);
     /* Removes a generation and closes its session, which may be NULL when it could not be opened. */
     void (*remove)(const struct place *place, struct sql_session *session, varve_str name, uint64_t number);
+
+    /*
+     * Has the tables, indexes, views and triggers of a generation of ours in the database of `session` from now on, in
+     * its transaction, and those no longer that `before` names, as an earlier call appended them to `*names`. Of the
+     * generation nothing may be left. INVALID: there is something of that name, or what cannot be moved.
+     */
+    varve_status (*take_in)(const struct place *place, varve_str name, uint64_t number, struct sql_session *session,
+                            varve_str before, varve_buf *names, varve_error *error);
+
+    /* Keeps other processes and threads from the same guard until `unguard`, or the end of the process. BUSY; NOT_FOUND
+     * where nobody ever had it and it is not to be made. */
+    varve_status (*guard)(const struct place *place, varve_str name, bool make, struct place_guard *guard,
+                          varve_error *error);
+    /* Also when there is nothing to give back. */
+    void (*unguard)(const struct place *place, struct place_guard *guard);
+
+    /* A question about the tables of a generation that are the author's. Its rows: the name, the columns as a text,
+     * and a question that gives the table's rows in order of two texts, compared byte by byte: the key's (the row's
+     * where there is none) and the row's, with the row's columns behind them. */
+    const char *tables;
 
     /* The three that follow are only for a shared place, and NULL where there is none. */
 

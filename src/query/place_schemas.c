@@ -422,6 +422,140 @@ static uint64_t clean(const struct place *place, varve_str name, uint64_t servin
     return highest;
 }
 
+/* A lock of a session's own, which ends with it. */
+static varve_status guard(const struct place *place, varve_str name, bool make, struct place_guard *guard,
+                          varve_error *error)
+{
+    static const char question[] =
+        "SELECT pg_try_advisory_lock(hashtextextended('varve:' || current_schema() || '$' || CAST(:name AS text), 1))";
+    const struct sql_value key = { .kind = SQL_TEXT, .text = name };
+    struct sql_statement *statement = NULL;
+    struct sql_value got = { 0 };
+    (void)make; /* there is nothing to make */
+    varve_status status = open_home(place, SQL_READ_ONLY, &guard->session, error);
+    if (status == VARVE_OK) {
+        status = place->sql->prepare(&statement, guard->session, varve_str_of(question), SQL_OURS, error);
+    }
+    if (status == VARVE_OK) {
+        status = ask(place, statement, &key, 1, &got, error);
+    }
+    place->sql->finalize(statement);
+    return status < 0 ? status
+           : got.integer == 0
+               ? varve_error_set(error, VARVE_BUSY, "somebody has the lock of %.*s", (int)name.len, name.ptr)
+               : VARVE_OK;
+}
+
+static void unguard(const struct place *place, struct place_guard *guard)
+{
+    place->sql->close(guard->session);
+    *guard = (struct place_guard){ 0 };
+}
+
+static const char tables[] =
+    "SELECT CAST(c.relname AS text), columns,"
+    " format('SELECT %s COLLATE \"C\" AS varve_key, CAST(ROW(varve_t.*) AS text) COLLATE \"C\" AS varve_row, varve_t.*"
+    " FROM %I AS varve_t ORDER BY 1, 2', format('CAST(ROW(%s) AS text)', coalesce(key, 'varve_t.*')), c.relname)"
+    " FROM pg_class c,"
+    " LATERAL (SELECT string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum)"
+    "   AS columns FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS a,"
+    " LATERAL (SELECT string_agg(format('varve_t.%I', attname), ', '"
+    "    ORDER BY array_position(CAST(i.indkey AS int2[]), attnum)) AS key"
+    "   FROM pg_index i JOIN pg_attribute ON attrelid = i.indrelid AND attnum = ANY (i.indkey)"
+    "   WHERE i.indrelid = c.oid AND i.indisprimary) AS k"
+    " WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND NOT starts_with(c.relname, 'varve_')"
+    " AND c.relnamespace = CAST(quote_ident(current_schema()) AS regnamespace)";
+
+/* ---- into the log's schema ---- */
+
+/* What lies in the generation, a line each: its kind, a tab, its name. */
+static varve_status list_objects(const struct place *place, struct sql_session *session, varve_str schema,
+                                 varve_buf *names, varve_error *error)
+{
+    static const char question[] =
+        "SELECT (SELECT string_agg(CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END"
+        " || chr(9) || relname || chr(10), '' ORDER BY oid) FROM pg_class WHERE relnamespace = n.oid"
+        " AND relkind IN ('r', 'p', 'v', 'm') AND NOT starts_with(relname, 'varve_')),"
+        " EXISTS (SELECT FROM pg_proc WHERE pronamespace = n.oid)"
+        " OR EXISTS (SELECT FROM pg_type WHERE typnamespace = n.oid AND typtype IN ('d', 'e', 'r'))"
+        " FROM pg_namespace n WHERE nspname = CAST(:schema AS text)";
+    const struct sql_driver *sql = place->sql;
+    const struct sql_value key = { .kind = SQL_TEXT, .text = schema };
+    struct sql_value value = { 0 };
+    struct sql_statement *statement = NULL;
+    varve_status status = sql->prepare(&statement, session, varve_str_of(question), SQL_OURS, error);
+    if (status == VARVE_OK) {
+        status = ask(place, statement, &key, 1, &value, error);
+    }
+    if (status == VARVE_OK) {
+        varve_buf_str(names, value.text);
+        sql->column(statement, 1, &value);
+        if (value.integer != 0) {
+            status = varve_error_set(error, VARVE_INVALID,
+                                     "an inline projection has tables, indexes, views, and no functions or types");
+        }
+    }
+    sql->finalize(statement);
+    return status < 0 ? status : names->failed ? no_memory(error) : VARVE_OK;
+}
+
+/* A line's kind and name. */
+struct object {
+    varve_str kind, name;
+};
+
+static struct object read_object(varve_str line)
+{
+    size_t kind = (size_t)((const char *)memchr(line.ptr, '\t', line.len) - line.ptr);
+    return (struct object){ { line.ptr, kind }, { line.ptr + kind + 1, line.len - kind - 1 } };
+}
+
+/* The last one first: what others are made of goes after them. */
+static void write_drops(varve_str names, varve_buf *script)
+{
+    while (names.len > 0) {
+        size_t end = names.len - 1, begin = end;
+        while (begin > 0 && names.ptr[begin - 1] != '\n') begin--;
+        struct object object = read_object((varve_str){ names.ptr + begin, end - begin });
+        varve_buf_printf(script, "DROP %.*s IF EXISTS \"%.*s\" CASCADE;", (int)object.kind.len, object.kind.ptr,
+                         (int)object.name.len, object.name.ptr);
+        names.len = begin;
+    }
+}
+
+static void write_moves(varve_str names, const char *from, varve_str to, varve_buf *script)
+{
+    while (names.len > 0) {
+        size_t end = (size_t)((const char *)memchr(names.ptr, '\n', names.len) - names.ptr);
+        struct object object = read_object((varve_str){ names.ptr, end });
+        varve_buf_printf(script, "ALTER %.*s \"%s\".\"%.*s\" SET SCHEMA \"%.*s\";", (int)object.kind.len,
+                         object.kind.ptr, from, (int)object.name.len, object.name.ptr, (int)to.len, to.ptr);
+        names.ptr += end + 1;
+        names.len -= end + 1;
+    }
+}
+
+static varve_status take_in(const struct place *place, varve_str name, uint64_t number, struct sql_session *session,
+                            varve_str before, varve_buf *names, varve_error *error)
+{
+    varve_str home = home_of(place);
+    varve_buf schema = { 0 }, script = { 0 };
+    varve_buf_printf(&schema, "%.*s$%.*s$%llu", (int)home.len, home.ptr, (int)name.len, name.ptr,
+                     (unsigned long long)number);
+    varve_status status = schema.failed ? no_memory(error) : VARVE_OK;
+    if (status == VARVE_OK) {
+        status = list_objects(place, session, varve_buf_view(&schema), names, error);
+    }
+    if (status == VARVE_OK) {
+        write_drops(before, &script);
+        write_moves(varve_buf_view(names), schema.ptr, home, &script);
+        status = script.failed ? no_memory(error) : place->sql->exec(session, script.ptr, error);
+    }
+    varve_buf_fini(&schema);
+    varve_buf_fini(&script);
+    return status;
+}
+
 const struct place_kind place_schemas = {
     .prepare = prepare,
     .locate = locate,
@@ -433,6 +567,10 @@ const struct place_kind place_schemas = {
     .publish = publish,
     .clean = clean,
     .remove = remove_schema,
+    .take_in = take_in,
+    .guard = guard,
+    .unguard = unguard,
+    .tables = tables,
     .identify = identify,
     .claim = claim,
     .fence = fence,

@@ -53,6 +53,11 @@ void query_free(struct query *query)
     }
 }
 
+void query_note_inline(struct query *query, size_t i)
+{
+    query->file->reads_inline[i] = true;
+}
+
 const struct sqlfile *query_file(const struct query *query)
 {
     return query->file;

@@ -24,6 +24,9 @@ void query_free(struct query *query);
 
 const struct sqlfile *query_file(const struct query *query);
 
+/* The i-th projection that it reads is inline. Before it is asked. */
+void query_note_inline(struct query *query, size_t i);
+
 /* Checks the statement on a session where the models are attached, still empty. VARVE_INVALID with file:line. */
 varve_status query_check(struct query *query, struct sql_session *session, varve_error *error);
 

@@ -312,17 +312,21 @@ static void an_answer_and_a_status_are_written_as_json(void **state)
     varve_buf_reset(&out);
     varve_projection_write_json(&status, &out);
     assert_string_equal(out.ptr, "{\"name\":\"p\",\"version\":2,\"mode\":\"async\",\"state\":\"live\",\"position\":7,"
-                                 "\"head\":9,\"lag\":2,\"rebuild\":null}");
+                                 "\"head\":9,\"lag\":2,\"parked\":0,\"rebuild\":null}");
     status.rebuilding = true;
     status.rebuild_done = 3;
     status.rebuild_total = 9;
     status.rebuild_rate = 1.5;
     status.rebuild_seconds_left = 4;
+    status.rebuild_queued = true;
+    status.parked = 2;
+    status.failed_position = 8;
     status.problem = VARVE_STR("bad");
     varve_buf_reset(&out);
     varve_projection_write_json(&status, &out);
-    assert_non_null(strstr(out.ptr, "\"rebuild\":{\"done\":3,\"total\":9,\"rate\":1.5,\"seconds_left\":4.0},"
-                                    "\"problem\":\"bad\"}"));
+    assert_non_null(strstr(out.ptr, "\"parked\":2,\"rebuild\":{\"done\":3,\"total\":9,\"rate\":1.5,"
+                                    "\"seconds_left\":4.0,\"queued\":true},"
+                                    "\"failed_position\":8,\"problem\":\"bad\"}"));
     varve_buf_fini(&out);
 }
 

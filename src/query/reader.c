@@ -12,6 +12,24 @@ static varve_status find_serving(struct reader *reader, size_t i, uint64_t *numb
     return place->kind->serving(place, reader->session, &reader->lookup, reader->file->reads[i], number, error);
 }
 
+/* An inline model is where the log is, and stands where the log does. */
+static varve_status attach_log(struct reader *reader, size_t i, const char *name, varve_error *error)
+{
+    const struct place *place = &reader->home->place;
+    varve_buf text = { 0 };
+    varve_status status = place->sql->attach(reader->session, place->log, name, error);
+    varve_buf_printf(&text, "SELECT coalesce(max(position), 0) FROM \"%s\".events", name);
+    if (status == VARVE_OK && text.failed) {
+        status = varve_error_set(error, VARVE_NOMEM, "no memory to open a read model");
+    }
+    if (status == VARVE_OK) {
+        reader->attached = i + 1;
+        status = place->sql->prepare(&reader->checkpoints[i], reader->session, varve_buf_view(&text), SQL_OURS, error);
+    }
+    varve_buf_fini(&text);
+    return status;
+}
+
 static varve_status attach(struct reader *reader, size_t i, varve_error *error)
 {
     const struct place *place = &reader->home->place;
@@ -19,6 +37,9 @@ static varve_status attach(struct reader *reader, size_t i, varve_error *error)
     varve_buf location = { 0 };
     varve_str model = reader->file->reads[i];
     snprintf(name, sizeof name, "%.*s", (int)model.len, model.ptr);
+    if (reader->file->reads_inline[i]) {
+        return attach_log(reader, i, name, error);
+    }
     if (find_serving(reader, i, &reader->numbers[i], NULL) < 0 || reader->numbers[i] == 0) {
         return varve_error_set(error, VARVE_UNAVAILABLE, "projection %s has no read model yet", name);
     }
@@ -100,9 +121,34 @@ bool reader_is_current(struct reader *reader)
     bool current = true;
     for (size_t i = 0; current && i < reader->attached; i++) {
         uint64_t number = 0;
+        if (reader->file->reads_inline[i]) {
+            continue;
+        }
         current = find_serving(reader, i, &number, NULL) == VARVE_OK && number == reader->numbers[i];
     }
     return current;
+}
+
+/* The position that the i-th model stands at. */
+static varve_status read_position(struct reader *reader, size_t i, const char *incarnation, uint64_t *position,
+                                  varve_error *error)
+{
+    const struct sql_driver *sql = reader->home->place.sql;
+    struct checkpoint checkpoint;
+    struct sql_value head = { 0 };
+    varve_status status = VARVE_OK;
+    if (!reader->file->reads_inline[i]) {
+        status = checkpoint_read(reader->checkpoints[i], sql, incarnation, &checkpoint, error);
+        *position = status == VARVE_OK && checkpoint.ours ? checkpoint.position : 0;
+        return status;
+    }
+    status = sql->step(reader->checkpoints[i], error);
+    if (status == VARVE_OK) {
+        sql->column(reader->checkpoints[i], 0, &head);
+    }
+    *position = (uint64_t)head.integer;
+    sql->reset(reader->checkpoints[i]);
+    return status;
 }
 
 varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *position, varve_error *error)
@@ -114,9 +160,8 @@ varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *po
     sql->set_time_limit(reader->session, limit_ms);
     varve_status status = sql->begin(reader->session, error);
     for (size_t i = 0; status == VARVE_OK && i < reader->file->read_count; i++) {
-        struct checkpoint checkpoint;
-        status = checkpoint_read(reader->checkpoints[i], sql, incarnation, &checkpoint, error);
-        uint64_t at = checkpoint.ours ? checkpoint.position : 0;
+        uint64_t at = 0;
+        status = read_position(reader, i, incarnation, &at, error);
         *position = at < *position ? at : *position;
     }
     if (status < 0) {

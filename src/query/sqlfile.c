@@ -16,9 +16,10 @@ struct parser {
     const char *dialect;
     struct sqltext text;
     struct sqlfile_section *section;
-    bool ours;    /* what follows is for our dialect */
-    bool version;  /* was given */
-    uint32_t line; /* of the text's beginning */
+    bool ours;           /* what follows is for our dialect */
+    bool version;        /* was given */
+    bool on_error, mode; /* were there */
+    uint32_t line;       /* of the text's beginning */
     varve_error *error;
 };
 
@@ -257,6 +258,33 @@ static varve_status read_param(struct parser *parser, uint32_t line, varve_str r
     return VARVE_OK;
 }
 
+static varve_status read_on_error(struct parser *parser, uint32_t line, varve_str rest)
+{
+    if (parser->on_error || parser->section != NULL) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error,
+                            "@on_error stands once, before the sections");
+    }
+    if (!varve_str_is(rest, "stop") && !varve_str_is(rest, "park")) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error, "@on_error wants stop or park");
+    }
+    parser->on_error = true;
+    parser->file->parks = varve_str_is(rest, "park");
+    return VARVE_OK;
+}
+
+static varve_status read_mode(struct parser *parser, uint32_t line, varve_str rest)
+{
+    if (parser->mode || parser->section != NULL) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error, "@mode stands once, before the sections");
+    }
+    if (!varve_str_is(rest, "async") && !varve_str_is(rest, "inline")) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error, "@mode wants async or inline");
+    }
+    parser->mode = true;
+    parser->file->is_inline = varve_str_is(rest, "inline");
+    return VARVE_OK;
+}
+
 static varve_status read_projection_directive(struct parser *parser, uint32_t line, varve_str word, varve_str rest)
 {
     struct sqlfile *file = parser->file;
@@ -272,13 +300,11 @@ static varve_status read_projection_directive(struct parser *parser, uint32_t li
     if (varve_str_is(word, "@on")) {
         return read_on(parser, line, rest);
     }
-    if (varve_str_is(word, "@mode") && varve_str_is(rest, "async")) {
-        return VARVE_OK;
+    if (varve_str_is(word, "@mode")) {
+        return read_mode(parser, line, rest);
     }
-    if ((varve_str_is(word, "@mode") && varve_str_is(rest, "inline")) ||
-        (varve_str_is(word, "@on_error") && varve_str_is(rest, "park"))) {
-        return sqlfile_fail(file, line, VARVE_UNSUPPORTED, parser->error, "%.*s %.*s is not built yet", (int)word.len,
-                            word.ptr, (int)rest.len, rest.ptr);
+    if (varve_str_is(word, "@on_error")) {
+        return read_on_error(parser, line, rest);
     }
     return VARVE_NOT_FOUND;
 }
@@ -388,6 +414,10 @@ static varve_status check_complete(const struct parser *parser)
                   : file->create == NULL   ? "-- @create"
                   : file->handlers == NULL ? "-- @on TYPE"
                                            : NULL;
+        if (missing == NULL && file->is_inline && file->parks) {
+            return sqlfile_fail(file, file->line, VARVE_INVALID, parser->error,
+                                "an inline projection refuses the append: it cannot park its events");
+        }
         if (missing == NULL && file->create->statements == NULL) {
             missing = "a statement for @create";
             line = file->create->line;
@@ -520,6 +550,7 @@ varve_status sqlfile_of_code(struct sqlfile **parsed, const varve_projector *cod
     file->line = parser.line = code->line == 0 ? 1 : code->line;
     file->name = varve_str_of(name);
     file->version = code->version;
+    file->parks = code->parks;
     file->code = code;
     file->code_ctx = ctx;
     if (code->create == NULL || code->apply == NULL || (code->worker_open == NULL) != (code->worker_close == NULL)) {

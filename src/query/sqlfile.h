@@ -3,7 +3,8 @@
  * SQL files: a projection or a query as its author writes it, SQL with `-- @…` directives.
  *
  * A directive is a comment that stands alone on its line and begins with '@'. A projection has
- * `@projection NAME`, `@version N`, one `@create` section and `@on Type[, Type…]` sections; a query
+ * `@projection NAME`, `@version N`, perhaps `@on_error stop|park`, one `@create` section and
+ * `@on Type[, Type…]` sections; a query
  * has `@query NAME`, `@reads a[, b…]`, `@param name type` and one statement. A line `@sqlite` or
  * `@postgres` says that what follows, up to the next directive, is for that dialect only. A projection whose events are
  * applied by code has no file: its tables are a text like that of an @create section, each statement that it runs is
@@ -77,6 +78,8 @@ struct sqlfile {
     uint32_t line; /* of the name */
     /* A projection … */
     uint32_t version;
+    bool is_inline; /* @mode inline: its tables are in the log's database, changed by appends themselves */
+    bool parks;     /* @on_error park: an event that fails for good is set aside */
     struct sqlfile_section *create;
     struct sqlfile_section *handlers; /* of code: one, with types and no statements */
     const varve_projector *code;      /* what applies events; NULL: the statements. Borrowed, with its ctx */
@@ -84,6 +87,7 @@ struct sqlfile {
     uint64_t code_stamp; /* tells its types and tables from others */
     /* … or a query, or a statement of code, whose parameters are those that it uses. */
     varve_str *reads;
+    bool reads_inline[SQLFILE_READS_MAX]; /* which of them are inline; set once all projections are known */
     size_t read_count;
     struct sqlfile_param *params;
     size_t param_count;

@@ -10,6 +10,18 @@ static varve_status no_memory(varve_error *error)
     return varve_error_set(error, VARVE_NOMEM, "no memory for a lease");
 }
 
+void tenure_init(struct tenure *tenure, varve_store *store, struct place *place, varve_str name, uint32_t duration_ms)
+{
+    duration_ms = duration_ms == 0 ? TENURE_MS : duration_ms;
+    *tenure = (struct tenure){
+        .store = store,
+        .place = place,
+        .name = name,
+        .duration_ms = duration_ms,
+        .look_ms = duration_ms / 3 < TENURE_LOOK_MS ? duration_ms / 3 : TENURE_LOOK_MS,
+    };
+}
+
 static void write_key(varve_str name, varve_buf *key)
 {
     varve_buf_printf(key, "projection %.*s", (int)name.len, name.ptr);

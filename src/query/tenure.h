@@ -11,9 +11,10 @@
 #include "store/lease.h"
 
 #define TENURE_MS       10000u /* a lease's duration unless another one is asked for */
+#define TENURE_LOOK_MS  500u   /* at the most, between two looks at another's lease */
 #define TENURE_NAME_MAX 128    /* bytes of an owner's name that are kept, with the end */
 
-/* Starts from {0} with the first five set; ends with tenure_fini. One thread at a time. */
+/* Starts with tenure_init, ends with tenure_fini. One thread at a time. */
 struct tenure {
     varve_store *store;          /* borrowed, as the two below */
     struct place *place;         /* its owner is this process; its epoch is kept here */
@@ -27,6 +28,9 @@ struct tenure {
     varve_buf key, before;       /* the lease's name; what is left of the owner before us and not ended yet */
     char owner[TENURE_NAME_MAX]; /* whose the lease was when last looked at; "" when nobody's */
 };
+
+/* `place` is borrowed too; `duration_ms` 0: TENURE_MS. */
+void tenure_init(struct tenure *tenure, varve_store *store, struct place *place, varve_str name, uint32_t duration_ms);
 
 /*
  * Takes the lease or keeps it, with a text for whoever takes over (see place_kind.identify), and sets when to come

@@ -11,22 +11,18 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "query/errand.h"
 #include "query/follower.h"
 #include "query/observer.h"
+#include "query/park.h"
+#include "query/retry.h"
 #include "store/access.h"
 
 enum {
-    TURN_MS = 1000,       /* between two looks when nothing happens, and between two lazy checkpoints */
-    RETRY_FIRST_MS = 50,  /* doubled with each failure … */
-    RETRY_MOST_MS = 5000, /* … up to this */
-    STANDBY_MS = 500,     /* between two looks at another's lease and model … */
-    AWAITED_MS = 20       /* … and at its model while somebody waits for a position */
-};
-
-/* When to try again what failed in a way that may pass. */
-struct retry {
-    uint32_t failures;  /* in a row */
-    uint64_t resume_ns; /* not before this; 0: at once */
+    TURN_MS = 1000,      /* between two looks when nothing happens, and between two lazy checkpoints */
+    BUILD_BATCH_MS = 50, /* of a rebuild: what serves follows the log in between, and somebody may wait for it */
+    STANDBY_MS = TENURE_LOOK_MS, /* between two looks at another's lease and model … */
+    AWAITED_MS = 20              /* … and at its model while somebody waits for a position */
 };
 
 /* A follower and how it fares. */
@@ -48,6 +44,8 @@ struct worker {
     int wake; /* an eventfd */
     atomic_bool stopping;
     _Atomic uint64_t served; /* the position that queries can rely on */
+    _Atomic uint64_t applied, failures, parked;
+    struct errands errands;
 
     /* The thread's own. */
     struct tenure tenure;     /* where models are shared */
@@ -60,6 +58,7 @@ struct worker {
     uint64_t next_number;
     uint64_t flushed_ns; /* when the checkpoint last moved lazily */
     uint64_t reported;   /* `served` as last announced */
+    bool placed;         /* it has one of the places for rebuilds */
 
     pthread_mutex_t lock; /* for what follows */
     bool rebuild;         /* asked for, not begun */
@@ -67,6 +66,7 @@ struct worker {
     bool is_building;
     uint64_t built;
     uint64_t build_began_ns;
+    uint64_t failed; /* the event that it is faulted at; 0: none */
     struct worker_texts texts;
 };
 
@@ -138,6 +138,8 @@ static void report(struct worker *worker)
     if (worker->serving.faulted) {
         worker->state = VARVE_PROJECTION_FAULTED;
     }
+    worker->failed = worker->serving.faulted ? worker->serving.follower.failed : 0;
+    atomic_store(&worker->parked, generation->parked.count);
     snprintf(worker->texts.owner, sizeof worker->texts.owner, "%s", worker->tenure.owner);
     pthread_mutex_unlock(&worker->lock);
     announce(worker, position);
@@ -148,22 +150,6 @@ static bool may_pass(varve_status status, const varve_error *error)
     return status == VARVE_IO || (error->flags & VARVE_ERROR_RETRIABLE) != 0;
 }
 
-static bool is_due(const struct retry *retry)
-{
-    return retry->resume_ns <= clock_ns();
-}
-
-/* Notes a failure; returns how long to wait. */
-static uint32_t put_off(struct retry *retry)
-{
-    uint32_t doublings = retry->failures < 7 ? retry->failures : 7;
-    uint32_t wait_ms = (uint32_t)RETRY_FIRST_MS << doublings;
-    wait_ms = wait_ms > RETRY_MOST_MS ? RETRY_MOST_MS : wait_ms;
-    retry->failures++;
-    retry->resume_ns = clock_ns() + (uint64_t)wait_ms * 1000000;
-    return wait_ms;
-}
-
 static void begin_building(struct worker *worker)
 {
     varve_error error = { 0 };
@@ -172,7 +158,8 @@ static void begin_building(struct worker *worker)
     generation_clean(&worker->home, worker->serving.follower.generation->number);
     varve_status status = generation_create(&made, &worker->home, worker->next_number, &error);
     bool again = status < 0 && may_pass(status, &error);
-    worker->building = (struct side){ .follower = { .store = worker->store, .generation = made } };
+    worker->building =
+        (struct side){ .follower = { .store = worker->store, .generation = made, .batch_ms = BUILD_BATCH_MS } };
     worker->tenure.due_ns = 0; /* it has a connection more */
     pthread_mutex_lock(&worker->lock);
     worker->rebuild = again;
@@ -184,7 +171,7 @@ static void begin_building(struct worker *worker)
         tenure_lose(&worker->tenure);
     }
     if (again) {
-        put_off(&worker->change);
+        retry_put_off(&worker->change);
     } else {
         worker->change = (struct retry){ 0 };
     }
@@ -209,12 +196,13 @@ static bool switch_over(struct worker *worker)
     }
     if (status < 0) {
         set_problem(worker, "the switch failed: ", &error);
-        put_off(&worker->change);
+        retry_put_off(&worker->change);
         return false;
     }
     worker->change = (struct retry){ 0 };
     follower_stop(&worker->serving.follower);
     worker->serving = worker->building;
+    worker->serving.follower.batch_ms = 0;
     worker->building = (struct side){ 0 };
     generation_remove(old);
     set_problem(worker, "", NULL);
@@ -238,11 +226,14 @@ static void drop_building(struct worker *worker)
 static bool advance(struct worker *worker, struct side *side, bool flush, const char *what)
 {
     varve_error error = { 0 };
-    if (!is_due(&side->retry)) {
+    if (!retry_is_due(&side->retry)) {
         return false;
     }
+    const uint64_t applied = side->follower.applied, parked = side->follower.generation->parked.count;
     varve_status status = follower_advance(&side->follower, flush, &error);
     side->retry.resume_ns = 0;
+    atomic_fetch_add(&worker->applied, side->follower.applied - applied);
+    park_tell(&worker->log, side->follower.generation, parked);
     if (status >= 0) {
         side->retry.failures = 0;
         return status == VARVE_OK;
@@ -255,8 +246,9 @@ static bool advance(struct worker *worker, struct side *side, bool flush, const 
         worker->rewound = true;
         return true;
     }
-    if (may_pass(status, &error)) {
-        uint32_t wait_ms = put_off(&side->retry);
+    atomic_fetch_add(&worker->failures, 1);
+    if (may_pass(status, &error) && (status != VARVE_FULL || side == &worker->serving)) {
+        uint32_t wait_ms = retry_put_off(&side->retry);
         worker->tenure.due_ns = 0; /* its connection may be another one next time */
         varve_str name = worker->home.file->name;
         log_line(&worker->log, VARVE_LOG_WARNING, "projection %.*s: %s; trying again in %u ms", (int)name.len, name.ptr,
@@ -317,7 +309,7 @@ static bool check_history(struct worker *worker)
         return true;
     }
     worker->rewound = true;
-    if (!is_due(&worker->history)) {
+    if (!retry_is_due(&worker->history)) {
         return false;
     }
     memcpy(worker->incarnation, incarnation, sizeof incarnation);
@@ -343,7 +335,7 @@ static bool check_history(struct worker *worker)
             tenure_lose(&worker->tenure);
         }
         set_problem(worker, "the log became another history: ", &error);
-        put_off(&worker->history);
+        retry_put_off(&worker->history);
         return false;
     }
     varve_str name = worker->home.file->name;
@@ -354,16 +346,6 @@ static bool check_history(struct worker *worker)
     worker->rewound = false;
     worker->history = (struct retry){ 0 };
     return true;
-}
-
-static int timeout_for(const struct retry *retry, int timeout_ms)
-{
-    uint64_t now = clock_ns();
-    if (retry->resume_ns == 0) {
-        return timeout_ms;
-    }
-    uint64_t left_ms = retry->resume_ns > now ? (retry->resume_ns - now) / 1000000 + 1 : 0;
-    return left_ms < (uint64_t)timeout_ms ? (int)left_ms : timeout_ms;
 }
 
 /* Waits until the worker is woken, something is to be read from `fd` (-1: none), or the time is over. */
@@ -386,12 +368,12 @@ static void wait_for_work(struct worker *worker)
     if (follows(&worker->serving) && worker->serving.retry.resume_ns == 0) {
         fd = follower_fd(&worker->serving.follower);
     }
-    timeout_ms = timeout_for(&worker->serving.retry, timeout_ms);
-    timeout_ms = timeout_for(&worker->building.retry, timeout_ms);
-    timeout_ms = timeout_for(&worker->change, timeout_ms);
-    timeout_ms = timeout_for(&worker->history, timeout_ms);
+    timeout_ms = retry_timeout(&worker->serving.retry, timeout_ms);
+    timeout_ms = retry_timeout(&worker->building.retry, timeout_ms);
+    timeout_ms = retry_timeout(&worker->change, timeout_ms);
+    timeout_ms = retry_timeout(&worker->history, timeout_ms);
     if (is_shared(worker)) {
-        timeout_ms = timeout_for(&(struct retry){ .resume_ns = worker->tenure.due_ns }, timeout_ms);
+        timeout_ms = retry_timeout(&(struct retry){ .resume_ns = worker->tenure.due_ns }, timeout_ms);
     }
     wait_until(worker, fd, timeout_ms);
 }
@@ -436,21 +418,9 @@ static varve_status open_serving(struct worker *worker, uint64_t number, varve_e
     worker->serving.follower.generation = generation;
     bool fits = generation->checkpoint.ours;
     status = fits ? follower_fits(worker->store, &generation->checkpoint, &fits, error) : VARVE_OK;
-    if (status == VARVE_OK && !fits) {
-        log_line(&worker->log, VARVE_LOG_WARNING, "projection %.*s: its checkpoint does not fit the log: rebuilding",
-                 (int)name.len, name.ptr);
-        status = generation_disown(generation, error);
-    }
-    if (generation->projection == NULL && generation->checkpoint.version == worker->home.version) {
-        log_line(&worker->log, VARVE_LOG_WARNING,
-                 "projection %.*s: its statements changed and do not fit the model: rebuilding; raise @version",
-                 (int)name.len, name.ptr);
-    }
-    if ((uint32_t)generation->checkpoint.version == worker->home.file->version &&
-        generation->checkpoint.version != worker->home.version) {
-        log_line(&worker->log, VARVE_LOG_INFO, "projection %.*s: %s changed: rebuilding", (int)name.len, name.ptr,
-                 worker->home.file->code == NULL ? "upcasters of its events"
-                                                 : "its tables, its types or upcasters of its events");
+    if (status == VARVE_OK) {
+        generation_tell_misfit(generation, fits, &worker->log);
+        status = fits ? VARVE_OK : generation_disown(generation, error);
     }
     pthread_mutex_lock(&worker->lock);
     worker->rebuild = !fits || generation->projection == NULL;
@@ -555,7 +525,13 @@ static void observe(struct worker *worker)
     if (worker->observer.number != number) {
         worker->events.switched(worker->events.ctx, worker->home.file);
     }
+    if (worker->observer.number != 0 && !worker->events.awaited(worker->events.ctx)) {
+        uint64_t parked = 0;
+        aside_count(worker->home.place.sql, worker->observer.session, "model", &parked, NULL);
+        atomic_store(&worker->parked, parked);
+    }
     pthread_mutex_lock(&worker->lock);
+    worker->failed = 0;
     worker->state = VARVE_PROJECTION_STANDBY;
     snprintf(worker->texts.owner, sizeof worker->texts.owner, "%s", worker->tenure.owner);
     pthread_mutex_unlock(&worker->lock);
@@ -566,18 +542,78 @@ static void stand_by(struct worker *worker)
 {
     observe(worker);
     int wait_ms = worker->events.awaited(worker->events.ctx) ? AWAITED_MS : STANDBY_MS;
-    wait_until(worker, -1, timeout_for(&(struct retry){ .resume_ns = worker->tenure.due_ns }, wait_ms));
+    wait_until(worker, -1, retry_timeout(&(struct retry){ .resume_ns = worker->tenure.due_ns }, wait_ms));
+}
+
+/* ---- what an operator asks ---- */
+
+/* Has what serves go on where it stopped. */
+static varve_status resume(struct worker *worker, varve_error *error)
+{
+    struct side *side = &worker->serving;
+    side->faulted = false;
+    side->retry = (struct retry){ 0 };
+    set_problem(worker, "", NULL);
+    advance(worker, side, true, "");
+    return side->faulted ? varve_error_set(error, VARVE_APPLICATION, "%s", worker->texts.problem) : VARVE_OK;
+}
+
+/* Does what was asked meanwhile, or says that it cannot be done now. */
+static void run_errands(struct worker *worker, bool able)
+{
+    struct side *side = &worker->serving;
+    struct errand *errand = NULL;
+    while ((errand = errands_first(&worker->errands)) != NULL) {
+        able = able && owns(worker) && side->follower.generation != NULL;
+        varve_status status = able ? errand_perform(errand, &side->follower, side->faulted)
+                                   : errand_refuse(errand, worker->home.file->name, worker->tenure.owner);
+        if (status == VARVE_CAUGHT_UP) {
+            varve_status resumed = resume(worker, &errand->error);
+            /* That the event behind a skipped one fails too is another matter. */
+            status = errand->kind == ERRAND_SKIP ? VARVE_OK : resumed;
+        } else if (status == VARVE_LOCKED) {
+            tenure_lose(&worker->tenure);
+        }
+        errand->status = status;
+        errand_note(errand, worker->home.file->name, &worker->log);
+        if (able) {
+            report(worker);
+        }
+        errands_answer(&worker->errands, errand);
+    }
+}
+
+/* Rebuilds of many projections take turns. */
+static bool enter_build(struct worker *worker)
+{
+    worker->placed =
+        worker->placed || worker->events.enter_build == NULL || worker->events.enter_build(worker->events.ctx);
+    return worker->placed;
+}
+
+static void leave_build(struct worker *worker)
+{
+    if (worker->placed && worker->building.follower.generation == NULL) {
+        worker->placed = false;
+        if (worker->events.leave_build != NULL) {
+            worker->events.leave_build(worker->events.ctx);
+        }
+    }
 }
 
 static void *work(void *arg)
 {
     struct worker *worker = arg;
     while (!atomic_load(&worker->stopping)) {
+        leave_build(worker);
         if (!hold(worker)) {
+            run_errands(worker, false);
             stand_by(worker);
             continue;
         }
-        if (!check_history(worker)) {
+        bool known = check_history(worker);
+        run_errands(worker, known);
+        if (!known) {
             report(worker);
             wait_for_work(worker);
             continue;
@@ -585,10 +621,11 @@ static void *work(void *arg)
         pthread_mutex_lock(&worker->lock);
         bool rebuild = worker->rebuild;
         pthread_mutex_unlock(&worker->lock);
-        if (is_due(&worker->change)) {
+        if (retry_is_due(&worker->change)) {
             worker->change.resume_ns = 0;
         }
-        if (rebuild && worker->building.follower.generation == NULL && worker->change.resume_ns == 0) {
+        if (rebuild && worker->building.follower.generation == NULL && worker->change.resume_ns == 0 &&
+            enter_build(worker)) {
             begin_building(worker);
             continue; /* its connection is to be known to whoever takes over */
         }
@@ -602,18 +639,6 @@ static void *work(void *arg)
     return NULL;
 }
 
-static void init_tenure(struct worker *worker, uint32_t lease_ms)
-{
-    uint32_t duration_ms = lease_ms == 0 ? TENURE_MS : lease_ms;
-    worker->tenure = (struct tenure){
-        .store = worker->store,
-        .place = &worker->home.place,
-        .name = worker->home.file->name,
-        .duration_ms = duration_ms,
-        .look_ms = duration_ms / 3 < STANDBY_MS ? duration_ms / 3 : STANDBY_MS,
-    };
-}
-
 varve_status worker_open(struct worker **out, varve_store *store, const struct generation_home *home,
                          const struct worker_options *options, varve_error *error)
 {
@@ -624,12 +649,13 @@ varve_status worker_open(struct worker **out, varve_store *store, const struct g
         return varve_error_set(error, VARVE_NOMEM, "no memory for a projection");
     }
     pthread_mutex_init(&worker->lock, NULL);
+    errands_init(&worker->errands);
     worker->store = store;
     worker->home = *home;
     worker->home.incarnation = varve_store_incarnation(store, worker->incarnation);
     worker->events = options->events;
     worker->log = options->log;
-    init_tenure(worker, options->lease_ms);
+    tenure_init(&worker->tenure, store, &worker->home.place, worker->home.file->name, options->lease_ms);
     worker->serving.follower.store = store;
     worker->state = VARVE_PROJECTION_STOPPED;
     worker->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -645,6 +671,7 @@ varve_status worker_open(struct worker **out, varve_store *store, const struct g
         const struct checkpoint *checkpoint = &worker->serving.follower.generation->checkpoint;
         worker->reported = checkpoint->ours ? checkpoint->position : 0;
         atomic_store(&worker->served, worker->reported);
+        atomic_store(&worker->parked, worker->serving.follower.generation->parked.count);
     } else if (status != VARVE_LOCKED) {
         worker_close(worker);
         worker = NULL;
@@ -674,17 +701,24 @@ static void settle(struct worker *worker)
     }
 }
 
+void worker_stop(struct worker *worker)
+{
+    if (worker != NULL && worker->started) {
+        atomic_store(&worker->stopping, true);
+        wake(worker);
+        pthread_join(worker->thread, NULL);
+        worker->started = false;
+        errands_close(&worker->errands);
+        settle(worker);
+    }
+}
+
 void worker_close(struct worker *worker)
 {
     if (worker == NULL) {
         return;
     }
-    if (worker->started) {
-        atomic_store(&worker->stopping, true);
-        wake(worker);
-        pthread_join(worker->thread, NULL);
-        settle(worker);
-    }
+    worker_stop(worker);
     if (worker->building.follower.generation != NULL) {
         drop_building(worker);
     }
@@ -695,6 +729,7 @@ void worker_close(struct worker *worker)
     if (worker->wake >= 0) {
         close(worker->wake);
     }
+    errands_fini(&worker->errands);
     pthread_mutex_destroy(&worker->lock);
     arena_fini(&worker->memory);
     free(worker);
@@ -726,13 +761,33 @@ varve_status worker_rebuild(struct worker *worker, varve_error *error)
     return status;
 }
 
+varve_status worker_operate(struct worker *worker, enum errand_kind kind, const varve_projection_action *action,
+                            varve_error *error)
+{
+    struct errand errand = { .kind = kind, .action = action };
+    if (!errands_add(&worker->errands, &errand)) {
+        return varve_error_set(error, VARVE_UNAVAILABLE, "the engine is stopping");
+    }
+    wake(worker);
+    errands_wait(&worker->errands, &errand);
+    if (errand.status < 0 && error != NULL) {
+        *error = errand.error;
+    }
+    return errand.status;
+}
+
 void worker_get_status(struct worker *worker, varve_projection_status *status, struct worker_texts *texts)
 {
     pthread_mutex_lock(&worker->lock);
     status->state = worker->state;
     status->position = atomic_load(&worker->served);
     status->rebuilding = worker->is_building || worker->rebuild;
+    status->rebuild_queued = worker->rebuild && !worker->is_building;
     status->rebuild_done = worker->built;
+    status->failed_position = worker->failed;
+    status->parked = atomic_load(&worker->parked);
+    status->events_applied = atomic_load(&worker->applied);
+    status->failures = atomic_load(&worker->failures);
     double seconds = (double)(clock_ns() - worker->build_began_ns) / 1e9;
     status->rebuild_rate = worker->is_building && seconds > 0 ? (double)worker->built / seconds : 0;
     *texts = worker->texts;

@@ -18,14 +18,16 @@
  * was goes on; else it is as one that does not fit the log.
  *
  * What may pass (the disk is full, no file can be opened …) is tried again after a while, longer each
- * time: an event, the beginning of a rebuild, the switch.
+ * time: an event, the beginning of a rebuild, the switch. But a rebuild that fills the disk is given up: the room it
+ * takes is the log's.
  */
 #ifndef VARVE_QUERY_WORKER_H
 #define VARVE_QUERY_WORKER_H
 
-#include <varve/query.h>
+#include <varve/projection.h>
 
 #include "base/log.h"
+#include "query/errand.h"
 #include "query/generation.h"
 #include "query/tenure.h"
 
@@ -37,6 +39,10 @@ struct worker_events {
     void (*switched)(void *ctx, const struct sqlfile *file); /* another generation serves */
     bool (*awaited)(void *ctx);                              /* does anybody wait for a position? */
     void *ctx;
+    /* Takes one of the places for rebuilds that there are for all projections, or false; gives it back. NULL: there is
+     * always one. Whoever waits for a place is nudged when there may be one. */
+    bool (*enter_build)(void *ctx);
+    void (*leave_build)(void *ctx);
 };
 
 struct worker_options {
@@ -59,7 +65,9 @@ struct worker_texts {
 varve_status worker_open(struct worker **worker, varve_store *store, const struct generation_home *home,
                          const struct worker_options *options, varve_error *error);
 varve_status worker_start(struct worker *worker, varve_error *error);
-/* Stops at a committed checkpoint and frees everything. NULL is allowed. */
+/* Stops at a committed checkpoint; the worker can still be asked. NULL is allowed. */
+void worker_stop(struct worker *worker);
+/* Stops and frees everything. NULL is allowed. */
 void worker_close(struct worker *worker);
 
 /* Any thread: */
@@ -68,6 +76,9 @@ uint64_t worker_position(struct worker *worker);
 void worker_nudge(struct worker *worker);
 /* As varve_projection_rebuild. UNAVAILABLE: another process owns the projection. */
 varve_status worker_rebuild(struct worker *worker, varve_error *error);
+/* As varve_projection_retry or varve_projection_skip. */
+varve_status worker_operate(struct worker *worker, enum errand_kind kind, const varve_projection_action *action,
+                            varve_error *error);
 /* Fills everything but name, version, mode and head; its texts go to `texts`. */
 void worker_get_status(struct worker *worker, varve_projection_status *status, struct worker_texts *texts);
 

@@ -38,6 +38,13 @@ void api_projection_list(struct request *request);
 void api_projection_show(struct request *request);
 void api_projection_rebuild(struct request *request);
 
+/* api_parked.c */
+void api_projection_parked(struct request *request);
+void api_projection_retry(struct request *request);
+void api_projection_skip(struct request *request);
+void api_projection_check(struct request *request);
+void api_projection_checked(struct request *request);
+
 /* api_subscriptions.c */
 void api_subscription_list(struct request *request);
 void api_subscription_show(struct request *request);

@@ -90,42 +90,73 @@ static void labelled(const char *name, const char *label, const char *word, uint
 }
 
 /* A family's lines stand together, so each of a projection's numbers is collected apart. */
-struct projection_lines {
-    varve_buf positions, lags, faults;
+enum projection_number {
+    PROJECTION_POSITION,
+    PROJECTION_LAG,
+    PROJECTION_FAULTED,
+    PROJECTION_PARKED,
+    PROJECTION_EVENTS,
+    PROJECTION_FAILURES,
+    PROJECTION_REBUILD,
+    PROJECTION_DONE,
+    PROJECTION_TOTAL,
+    PROJECTION_NUMBERS
 };
 
-static void write_projection_line(const char *name, varve_str projection, uint64_t value, varve_buf *out)
-{
-    varve_buf_printf(out, "varve_%s{projection=", name);
-    varve_buf_json_string(out, projection); /* quotes, backslashes and line feeds are escaped alike here */
-    varve_buf_printf(out, "} %llu\n", (unsigned long long)value);
-}
+static const struct {
+    const char *name, *type, *help;
+} projection_families[PROJECTION_NUMBERS] = {
+    [PROJECTION_POSITION] = { "projection_position", "gauge", "Position of the generation that serves." },
+    [PROJECTION_LAG] = { "projection_lag_events", "gauge", "Events between the projection and the head." },
+    [PROJECTION_FAULTED] = { "projection_faulted", "gauge", "1 when the projection stopped at an event that fails." },
+    [PROJECTION_PARKED] = { "projection_parked_events", "gauge",
+                            "Events that could not be applied and are set aside." },
+    [PROJECTION_EVENTS] = { "projection_events_total", "counter",
+                            "Events applied by this process, rebuilds included." },
+    [PROJECTION_FAILURES] = { "projection_failures_total", "counter",
+                              "Attempts of this process that failed, repeated ones included." },
+    [PROJECTION_REBUILD] = { "projection_rebuilding", "gauge", "1 while it is rebuilt or waits for its turn." },
+    [PROJECTION_DONE] = { "projection_rebuild_position", "gauge", "Position of the generation that is being built." },
+    [PROJECTION_TOTAL] = { "projection_rebuild_total", "gauge", "Position that it is built up to." },
+};
+
+struct projection_lines {
+    varve_buf lines[PROJECTION_NUMBERS];
+};
 
 static void visit_projection(void *ctx, const varve_projection_status *status)
 {
     struct projection_lines *lines = ctx;
-    uint64_t lag = status->head > status->position ? status->head - status->position : 0;
-    write_projection_line("projection_position", status->name, status->position, &lines->positions);
-    write_projection_line("projection_lag_events", status->name, lag, &lines->lags);
-    write_projection_line("projection_faulted", status->name, status->state == VARVE_PROJECTION_FAULTED,
-                          &lines->faults);
+    const uint64_t numbers[PROJECTION_NUMBERS] = {
+        [PROJECTION_POSITION] = status->position,
+        [PROJECTION_LAG] = status->head > status->position ? status->head - status->position : 0,
+        [PROJECTION_FAULTED] = status->state == VARVE_PROJECTION_FAULTED,
+        [PROJECTION_PARKED] = status->parked,
+        [PROJECTION_EVENTS] = status->events_applied,
+        [PROJECTION_FAILURES] = status->failures,
+        [PROJECTION_REBUILD] = status->rebuilding,
+        [PROJECTION_DONE] = status->rebuild_done,
+        [PROJECTION_TOTAL] = status->rebuild_total,
+    };
+    for (int i = 0; i < PROJECTION_NUMBERS; i++) {
+        if (i >= PROJECTION_DONE && !status->rebuilding) break;
+        varve_buf_printf(&lines->lines[i], "varve_%s{projection=", projection_families[i].name);
+        varve_buf_json_string(&lines->lines[i], status->name); /* escapes what is escaped here, in the same way */
+        varve_buf_printf(&lines->lines[i], "} %llu\n", (unsigned long long)numbers[i]);
+    }
 }
 
 static void write_projections(varve_engine *engine, varve_buf *out)
 {
     struct projection_lines lines = { 0 };
-    if (varve_projection_list(engine, (varve_str){ NULL, 0 }, visit_projection, &lines, NULL) >= 0 &&
-        lines.positions.len > 0) {
-        family("projection_position", "gauge", "Position of the generation that serves.", out);
-        varve_buf_str(out, varve_buf_view(&lines.positions));
-        family("projection_lag_events", "gauge", "Events between the projection and the head.", out);
-        varve_buf_str(out, varve_buf_view(&lines.lags));
-        family("projection_faulted", "gauge", "1 when the projection stopped at an event that fails.", out);
-        varve_buf_str(out, varve_buf_view(&lines.faults));
+    varve_status status = varve_projection_list(engine, (varve_str){ NULL, 0 }, visit_projection, &lines, NULL);
+    for (int i = 0; i < PROJECTION_NUMBERS; i++) {
+        if (status >= 0 && lines.lines[i].len > 0) {
+            family(projection_families[i].name, projection_families[i].type, projection_families[i].help, out);
+            varve_buf_str(out, varve_buf_view(&lines.lines[i]));
+        }
+        varve_buf_fini(&lines.lines[i]);
     }
-    varve_buf_fini(&lines.positions);
-    varve_buf_fini(&lines.lags);
-    varve_buf_fini(&lines.faults);
 }
 
 void metrics_write_engine(varve_engine *engine, varve_buf *out)

@@ -21,6 +21,7 @@ unsigned problem_http_status(varve_status status)
         return 404;
     case VARVE_ID_CONFLICT:
     case VARVE_REWOUND:
+    case VARVE_PROJECTION_REFUSED:
         return 409;
     case VARVE_CONFLICT:
         return 412;

@@ -37,6 +37,11 @@ static const struct route table[] = {
     { "GET", "/projections/{name}", api_projection_show, RUN_MAY_WAIT, 0, 0, "", 0 },
     { "POST", "/projections/{name}/rebuild", api_projection_rebuild, RUN_MAY_WAIT, MEDIA_JSON, ACTION_BODY_MAX, "",
       0 },
+    { "POST", "/projections/{name}/check", api_projection_check, RUN_MAY_WAIT, MEDIA_JSON, ACTION_BODY_MAX, "", 0 },
+    { "GET", "/projections/{name}/check", api_projection_checked, RUN_MAY_WAIT, 0, 0, "", 0 },
+    { "GET", "/projections/{name}/parked", api_projection_parked, RUN_MAY_WAIT, 0, 0, "after limit", 0 },
+    { "POST", "/projections/{name}/retry", api_projection_retry, RUN_MAY_WAIT, MEDIA_JSON, ACTION_BODY_MAX, "", 0 },
+    { "POST", "/projections/{name}/skip", api_projection_skip, RUN_MAY_WAIT, MEDIA_JSON, ACTION_BODY_MAX, "", 0 },
     { "GET", "/subscriptions", api_subscription_list, RUN_MAY_WAIT, 0, 0, "", 0 },
     { "GET", "/subscriptions/{name}", api_subscription_show, RUN_MAY_WAIT, 0, 0, "", 0 },
     { "POST", "/subscriptions/{name}", api_subscription_create, RUN_MAY_WAIT, MEDIA_JSON, LIST_BODY_MAX, "", 0 },
@@ -56,8 +61,6 @@ static const struct route table[] = {
     { "GET", "/openapi.json", NULL, RUN_AT_ONCE, 0, 0, NULL, 0 },
     { "POST", "/projections/{name}/pause", NULL, RUN_AT_ONCE, 0, 0, NULL, 0 },
     { "POST", "/projections/{name}/resume", NULL, RUN_AT_ONCE, 0, 0, NULL, 0 },
-    { "POST", "/projections/{name}/check", NULL, RUN_AT_ONCE, 0, 0, NULL, 0 },
-    { "GET", "/projections/{name}/parked", NULL, RUN_AT_ONCE, 0, 0, NULL, 0 },
 };
 /* clang-format on */
 

@@ -79,7 +79,7 @@ static void what_is_not_built_yet_says_so(void **state)
     assert_int_equal(admit("POST", "/sagas/1/resolve", json(), NULL), 501);
     assert_int_equal(admit("PUT", "/relays/x", bare(), NULL), 501);
     assert_int_equal(admit("GET", "/openapi.json", bare(), NULL), 501);
-    assert_int_equal(admit("GET", "/projections/p/parked?x=1", bare(), NULL), 501);
+    assert_int_equal(admit("POST", "/projections/p/pause?x=1", json(), NULL), 501);
     headers.cloudevent = true;
     assert_int_equal(admit("POST", "/streams/a", headers, NULL), 501);
     headers = json();

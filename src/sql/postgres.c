@@ -84,8 +84,11 @@ static varve_status enter_schema(struct sql_session *session, varve_error *error
     if (status < 0) return status;
     switch (session->mode) {
     case SQL_READ_WRITE:
-        if (!exists) status = create_schema(session, error);
-        return status;
+        if (exists) return VARVE_OK;
+        /* One that was there is not made anew by whoever connects again: somebody has removed it. */
+        return session->connections == 0
+                   ? create_schema(session, error)
+                   : varve_error_set(error, VARVE_CORRUPT, "there is no schema %s any more", session->schema);
     case SQL_SCRATCH:
         return exists ? VARVE_OK : create_scratch(session, error);
     case SQL_READ_ONLY:
@@ -160,16 +163,8 @@ void postgres_session_limit(struct sql_session *session)
     if (postgres_run(session->connection, script, NULL) == VARVE_OK) *told = session->limit_ms;
 }
 
-static void session_close(struct sql_session *session)
+static void session_free(struct sql_session *session)
 {
-    if (session == NULL) return;
-    if (session->made) {
-        varve_buf script = { 0 };
-        varve_buf_printf(&script, "ROLLBACK; SET lock_timeout = %d; DROP SCHEMA IF EXISTS \"%s\" CASCADE", LOCK_WAIT_MS,
-                         session->schema);
-        run_buf(session, &script, NULL);
-    }
-    disconnect(session);
     for (size_t i = 0; i < session->attached_count; i++) {
         free(session->attached[i].name);
         free(session->attached[i].schema);
@@ -178,6 +173,38 @@ static void session_close(struct sql_session *session)
     pthread_mutex_destroy(&session->lock);
     free(session->uri);
     free(session);
+}
+
+static void session_close(struct sql_session *session)
+{
+    if (session == NULL) return;
+    if (session->reserved != NULL) {
+        session_free(session);
+        return;
+    }
+    if (session->made) {
+        varve_buf script = { 0 };
+        varve_buf_printf(&script, "ROLLBACK; SET lock_timeout = %d; DROP SCHEMA IF EXISTS \"%s\" CASCADE", LOCK_WAIT_MS,
+                         session->schema);
+        run_buf(session, &script, NULL);
+    }
+    disconnect(session);
+    session_free(session);
+}
+
+/* Always in a transaction, as far as it knows: it connects nothing. */
+static varve_status session_borrow(struct sql_session **out, void *connection, const char *const *reserved,
+                                   varve_error *error)
+{
+    struct sql_session *session = *out = calloc(1, sizeof *session);
+    if (session == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a database session");
+    pthread_mutex_init(&session->lock, NULL);
+    session->connection = connection;
+    session->mode = SQL_READ_WRITE;
+    session->reserved = reserved;
+    session->in_transaction = true;
+    session->connections = 1;
+    return VARVE_OK;
 }
 
 static varve_status session_open(struct sql_session **out, const char *location, enum sql_mode mode, varve_error *error)
@@ -239,6 +266,7 @@ static varve_status session_commit(struct sql_session *session, varve_error *err
 static void session_rollback(struct sql_session *session)
 {
     if (session->running != NULL) postgres_statement_stop(session->running);
+    if (session->reserved != NULL) return;
     if (session->in_transaction) postgres_run(session->connection, "ROLLBACK", NULL);
     session->in_transaction = false;
 }
@@ -305,6 +333,7 @@ const struct sql_driver sql_postgres = {
     .name = "postgres",
     .capabilities = SQL_ATTACHES | SQL_IN_A_SCHEMA,
     .open = session_open,
+    .borrow = session_borrow,
     .close = session_close,
     .attach = session_attach,
     .exec = session_exec,

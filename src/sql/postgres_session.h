@@ -14,7 +14,8 @@ struct sql_session {
     enum sql_mode mode;
     char *uri; /* libpq's own part */
     char schema[POSTGRES_NAME_BYTES];
-    bool made; /* a scratch schema that is ours to drop */
+    bool made;                   /* a scratch schema that is ours to drop */
+    const char *const *reserved; /* of a connection that is borrowed; NULL: it is our own */
 
     bool in_transaction;
     uint32_t limit_ms;             /* asked for */

@@ -120,6 +120,8 @@ varve_status postgres_statement_prepare(struct sql_statement **out, struct sql_s
     snprintf(statement->name, sizeof statement->name, "s%llu", (unsigned long long)session->statements++);
     varve_status status =
         postgres_text_read(&statement->text, text, trust, session->attached, session->attached_count, error);
+    if (status == VARVE_OK && session->reserved != NULL && trust != SQL_OURS)
+        status = postgres_text_spares(text, session->reserved, error);
     if (status == VARVE_OK) status = postgres_session_ready(session, error);
     if (status == VARVE_OK) status = prepare_on_server(statement, error);
     if (status == VARVE_OK) status = make_parameters(statement, error);

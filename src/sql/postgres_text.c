@@ -122,6 +122,21 @@ static varve_status check_trust(varve_str source, enum sql_trust trust, varve_er
     return VARVE_OK;
 }
 
+/* A name is what it stands behind: a column may be called like a table of ours. */
+varve_status postgres_text_spares(varve_str source, const char *const *reserved, varve_error *error)
+{
+    static const char *const leads[] = { "INTO", "UPDATE", "ONLY",       "TABLE", "EXISTS", "FROM",
+                                         "JOIN", "USING",  "REFERENCES", "ON",    "VIEW",   NULL };
+    struct reading reading;
+    for (start(&reading, source); reading.word.kind != POSTGRES_END; advance(&reading)) {
+        if (!any_of(reading.last, leads)) continue;
+        for (const char *const *name = reserved; *name != NULL; name++)
+            if (postgres_word_names(reading.word, *name))
+                return refuse(&reading, VARVE_DENIED, "not authorized: the table is the log's own", error);
+    }
+    return VARVE_OK;
+}
+
 /* The text from here on belongs to this place of the source. */
 static bool note_shift(struct postgres_text *text, size_t in)
 {

@@ -38,6 +38,8 @@ struct postgres_text {
  */
 varve_status postgres_text_read(struct postgres_text *text, varve_str source, enum sql_trust trust,
                                 const struct postgres_attached *attached, size_t attached_count, varve_error *error);
+/* VARVE_DENIED when the statement reads or writes what is named in `reserved`, ended by NULL. */
+varve_status postgres_text_spares(varve_str source, const char *const *reserved, varve_error *error);
 void postgres_text_fini(struct postgres_text *text);
 
 /* The byte of the source at the character (from 1) of the text that the server has seen. */

@@ -74,7 +74,14 @@ struct sql_driver {
 
     /* Opens a session; `location` is copied. On failure `*session` is NULL. */
     varve_status (*open)(struct sql_session **session, const char *location, enum sql_mode mode, varve_error *error);
-    /* Rolls back what is open. All statements must be finalized. NULL is allowed. */
+    /*
+     * A session on a connection that its owner lends: `connection` is the database's own handle. The owner begins, ends
+     * and connects. Statements that are not SQL_OURS may not touch what is named in `reserved`, ended by NULL and
+     * borrowed. One session a connection.
+     */
+    varve_status (*borrow)(struct sql_session **session, void *connection, const char *const *reserved,
+                           varve_error *error);
+    /* Rolls back what is open, but on a connection that is borrowed. All statements must be finalized. NULL is allowed. */
     void (*close)(struct sql_session *session);
 
     /*

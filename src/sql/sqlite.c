@@ -22,8 +22,9 @@ enum { BUSY_WAIT_MS = 2000, STEPS_BETWEEN_LOOKS = 1000 };
 struct sql_session {
     sqlite3 *db;
     enum sql_mode mode;
-    enum sql_trust trust; /* of the statement that is being prepared */
-    uint64_t deadline_ns; /* 0: none */
+    enum sql_trust trust;        /* of the statement that is being prepared */
+    const char *const *reserved; /* of a connection that is borrowed; NULL: it is our own */
+    uint64_t deadline_ns;        /* 0: none */
 };
 
 struct sql_statement {
@@ -91,9 +92,12 @@ static int over_time(void *ctx)
     return session->deadline_ns != 0 && clock_ns() > session->deadline_ns;
 }
 
-static bool is_ours(const char *name)
+static bool is_ours(const struct sql_session *session, const char *name)
 {
-    return name != NULL && sqlite3_strnicmp(name, "varve_", 6) == 0;
+    if (name == NULL) return false;
+    const char *const *reserved = session->reserved;
+    while (reserved != NULL && *reserved != NULL && sqlite3_stricmp(name, *reserved) != 0) reserved++;
+    return (reserved != NULL && *reserved != NULL) || sqlite3_strnicmp(name, "varve_", 6) == 0;
 }
 
 /* SQLite's authorizer: called for everything a statement would do while it is prepared. */
@@ -108,22 +112,24 @@ static int authorize(void *ctx, int action, const char *first, const char *secon
     }
     switch (action) {
     case SQLITE_SELECT:
-    case SQLITE_READ:
     case SQLITE_RECURSIVE:
         return SQLITE_OK;
+    case SQLITE_READ:
+        return session->reserved != NULL && is_ours(session, first) ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_FUNCTION:
         return second != NULL && sqlite3_stricmp(second, "load_extension") == 0 ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_INSERT:
     case SQLITE_UPDATE:
     case SQLITE_DELETE:
-        return session->trust == SQL_QUESTION || is_ours(first) ? SQLITE_DENY : SQLITE_OK;
+        return session->trust == SQL_QUESTION || is_ours(session, first) ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_CREATE_TABLE:
     case SQLITE_CREATE_VIEW:
     case SQLITE_CREATE_VTABLE:
     case SQLITE_CREATE_INDEX:
     case SQLITE_CREATE_TRIGGER:
     case SQLITE_REINDEX:
-        return session->trust != SQL_DEFINITION || is_ours(first) || is_ours(second) ? SQLITE_DENY : SQLITE_OK;
+        return session->trust != SQL_DEFINITION || is_ours(session, first) || is_ours(session, second) ? SQLITE_DENY
+                                                                                                       : SQLITE_OK;
     default:
         return SQLITE_DENY;
     }
@@ -164,7 +170,10 @@ static int set_up(struct sql_session *session)
 
 static void session_close(struct sql_session *session)
 {
-    if (session != NULL) {
+    if (session != NULL && session->reserved != NULL) {
+        sqlite3_set_authorizer(session->db, NULL, NULL);
+        free(session);
+    } else if (session != NULL) {
         int code = sqlite3_close(session->db);
         ASSERT(code == SQLITE_OK);
         free(session);
@@ -214,6 +223,25 @@ static varve_status session_open(struct sql_session **out, const char *location,
         session = NULL;
     }
     sqlite3_free(scratch);
+    *out = session;
+    return status;
+}
+
+static varve_status session_borrow(struct sql_session **out, void *connection, const char *const *reserved,
+                                   varve_error *error)
+{
+    *out = NULL;
+    struct sql_session *session = calloc(1, sizeof *session);
+    if (session == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory for a database session");
+    session->db = connection;
+    session->mode = SQL_READ_WRITE;
+    session->reserved = reserved;
+    int code = sqlite3_set_authorizer(session->db, authorize, session);
+    varve_status status = check(session, code, error);
+    if (status < 0) {
+        session_close(session);
+        session = NULL;
+    }
     *out = session;
     return status;
 }
@@ -459,6 +487,7 @@ const struct sql_driver sql_sqlite = {
     .capabilities = SQL_ATTACHES | SQL_IN_A_FILE | SQL_KEEPS_KINDS,
     .side_files = side_files,
     .open = session_open,
+    .borrow = session_borrow,
     .close = session_close,
     .attach = session_attach,
     .exec = session_exec,

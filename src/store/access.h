@@ -81,6 +81,21 @@ varve_status store_version_at(varve_store *store, varve_str stream, varve_time a
 typedef varve_status (*store_event_check)(void *ctx, const varve_event *event, varve_error *error);
 void store_set_check(varve_store *store, store_event_check check, void *ctx);
 
+/*
+ * Events of one part of the log are read once for all cursors that share, as long as they go through it together. For a
+ * cursor over the log, forward without end, that asks for types at most; before its first event.
+ */
+void store_cursor_share(varve_cursor *cursor);
+
+/*
+ * From now on what `inlined` does is part of the transactions of appends; with NULL no longer, and nothing of it is
+ * called any more. It is borrowed as long. Blocks. DENIED: the store is open for reading.
+ */
+varve_status store_set_inline(varve_store *store, const struct store_inline *inlined, varve_error *error);
+
+/* One transaction of the writer's that appends nothing, for what belongs to the store_inline; durable on OK. Blocks. */
+varve_status store_change_inline(varve_store *store, store_change change, void *ctx, varve_error *error);
+
 /* Reads the counters. */
 void store_get_stats(varve_store *store, struct store_stats *stats);
 

@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "event/codec.h"
@@ -28,17 +29,20 @@ struct varve_cursor {
     struct arena memory; /* what the options borrow */
 
     struct store_read read;
-    struct store_page page;
-    size_t next;        /* the page's event to give out next */
-    uint64_t given;     /* events given out */
-    uint64_t scanned;   /* the position up to which everything was given out or passed over */
-    uint64_t page_end;  /* what `scanned` becomes once the page is given out */
-    uint64_t seen_head; /* the head that the latest exhausted read went up to */
-    uint64_t history;   /* the watch's, when it was opened */
-    bool exhausted;     /* nothing more up to seen_head */
-    bool live;          /* CAUGHT_UP was told */
+    struct store_page page;  /* its own … */
+    struct share_part *part; /* … or, when not NULL, one that it shares */
+    size_t next;             /* the page's event to give out next */
+    uint64_t given;          /* events given out */
+    uint64_t scanned;        /* the position up to which everything was given out or passed over */
+    uint64_t page_end;       /* what `scanned` becomes once the page is given out */
+    uint64_t seen_head;      /* the head that the latest exhausted read went up to */
+    uint64_t history;        /* the watch's, when it was opened */
+    bool exhausted;          /* nothing more up to seen_head */
+    bool live;               /* CAUGHT_UP was told */
     struct waiter waiter;
     bool has_waiter;
+    struct share_member member;
+    bool shares;
 };
 
 static varve_status check_names(const varve_str *names, size_t count, const char *what, varve_error *error)
@@ -214,6 +218,8 @@ void varve_cursor_close(varve_cursor *cursor)
 {
     if (cursor == NULL) return;
     if (cursor->has_waiter) waiter_fini(&cursor->waiter, &cursor->store->watch);
+    share_give_back(&cursor->store->share, cursor->part);
+    if (cursor->shares) share_leave(&cursor->store->share, &cursor->member);
     arena_fini(&cursor->page.arena);
     arena_fini(&cursor->memory);
     free(cursor);
@@ -237,44 +243,100 @@ static varve_status check_history(const varve_cursor *cursor, varve_error *error
     return rewound("the log became another while this cursor was open", error);
 }
 
+void store_cursor_share(varve_cursor *cursor)
+{
+    const varve_read_options *options = &cursor->options;
+    ASSERT(options->follow && options->stream.len == 0 && options->item_count == 0 && options->category_count == 0 &&
+           options->correlation_id.len == 0 && cursor->given == 0);
+    cursor->shares = true;
+    share_join(&cursor->store->share, &cursor->member);
+}
+
+/* In a part that is shared there is whatever was appended. */
+static bool is_wanted(const varve_cursor *cursor, const varve_event *event)
+{
+    const varve_read_options *options = &cursor->options;
+    for (size_t i = 0; i < options->type_count; i++)
+        if (varve_str_eq(options->types[i], event->type)) return true;
+    return options->type_count == 0;
+}
+
+/* What the next events are taken from. */
+static const struct store_page *page_of(const varve_cursor *cursor)
+{
+    return cursor->part != NULL ? share_page(cursor->part) : &cursor->page;
+}
+
+/* A cursor's own page. */
+static varve_status read_alone(varve_cursor *cursor, varve_error *error)
+{
+    varve_store *store = cursor->store;
+    struct store_read *read = &cursor->read;
+    struct store_page *page = &cursor->page;
+    uint64_t left = cursor->options.limit == 0 ? UINT64_MAX : cursor->options.limit - cursor->given;
+    size_t page_limit = read->event_limit;
+    if (left < read->event_limit) read->event_limit = (size_t)left;
+    arena_reset(&page->arena);
+    *page = (struct store_page){
+        .arena = page->arena,
+        .scanned = cursor->options.stream.len == 0 ? read->after_position : 0,
+    };
+    varve_status status = store->driver->read(store->log, read, page, error);
+    read->event_limit = page_limit * 4 > PAGE_EVENTS ? PAGE_EVENTS : page_limit * 4;
+    return status;
+}
+
+/* The next page, from those who share where that is possible. */
+static varve_status read_page(varve_cursor *cursor, varve_error *error)
+{
+    const struct share_source source = { cursor->store->driver, cursor->store->log, cursor->history };
+    varve_status status = VARVE_DONE;
+    if (cursor->shares)
+        status = share_read(&cursor->store->share, &cursor->member, &source, &cursor->read, &cursor->part, error);
+    return status == VARVE_DONE ? read_alone(cursor, error) : status;
+}
+
+static void drop_page(varve_cursor *cursor)
+{
+    share_give_back(&cursor->store->share, cursor->part);
+    cursor->part = NULL;
+    cursor->page.count = cursor->next = 0;
+}
+
 /* Reads the next page up to `head`. */
 static varve_status fill(varve_cursor *cursor, uint64_t head, varve_error *error)
 {
     struct store_read *read = &cursor->read;
     const varve_read_options *options = &cursor->options;
-    struct store_page *page = &cursor->page;
+    bool by_version = options->stream.len > 0;
 
     read->until_position = head;
     if (options->until_position > 0 && options->until_position < head) read->until_position = options->until_position;
-    uint64_t left = options->limit == 0 ? UINT64_MAX : options->limit - cursor->given;
-    size_t page_limit = read->event_limit;
-    if (page->count > 0) read->event_bytes = page->bytes / page->count + 1;
-    if (left < read->event_limit) read->event_limit = (size_t)left;
-
-    arena_reset(&page->arena);
-    page->events = NULL;
-    page->count = page->capacity = page->bytes = 0;
-    page->scanned = options->stream.len == 0 ? read->after_position : 0;
-    page->more = false;
-    cursor->next = 0;
-    if (options->stream.len == 0 && head < read->after_position) {
+    drop_page(cursor);
+    if (!by_version && head < read->after_position) {
         if (!cursor->has_waiter) return rewound("the log ends before what was read of it", error);
         /* The head is not known yet, or no longer. */
         cursor->exhausted = true;
         cursor->seen_head = head;
         return check_history(cursor, error);
     }
-    varve_status status = cursor->store->driver->read(cursor->store->log, read, page, error);
-    read->event_limit = page_limit * 4 > PAGE_EVENTS ? PAGE_EVENTS : page_limit * 4;
+    varve_status status = read_page(cursor, error);
     varve_status same = check_history(cursor, error); /* says more than that an event is missing */
     if (same < 0) status = same;
     if (status < 0) {
-        page->count = 0;
+        drop_page(cursor);
         return status;
     }
-    cursor->exhausted = !page->more;
+    const struct store_page *page = page_of(cursor);
+    if (page->count > 0) read->event_bytes = page->bytes / page->count + 1;
+    if (cursor->part != NULL) {
+        while (cursor->next < page->count && page->events[cursor->next].position <= read->after_position)
+            cursor->next++;
+        if (head < page->scanned) head = page->scanned; /* another one knew more of the log */
+    }
+    cursor->exhausted = cursor->part != NULL ? page->scanned >= head : !page->more;
     if (cursor->exhausted) cursor->seen_head = head;
-    if (options->stream.len == 0) {
+    if (!by_version) {
         read->after_position = cursor->page_end = page->scanned;
     } else {
         if (page->scanned > 0) read->next_version = options->backward ? page->scanned - 1 : page->scanned + 1;
@@ -286,19 +348,24 @@ static varve_status fill(varve_cursor *cursor, uint64_t head, varve_error *error
 /* A subscriber at the head keeps no memory for the pages that brought it there. */
 static void release_page(varve_cursor *cursor)
 {
+    drop_page(cursor);
     arena_fini(&cursor->page.arena);
     cursor->page.events = NULL;
-    cursor->page.count = cursor->next = 0;
     cursor->read.event_limit = FIRST_PAGE_EVENTS;
 }
 
-/* Gives out the page's next event. */
+/* Gives out the page's next event that is wanted; NULL: there is none left. */
 static const varve_event *give(varve_cursor *cursor)
 {
-    const varve_event *event = &cursor->page.events[cursor->next++];
-    cursor->given++;
-    cursor->scanned = event->position;
-    return event;
+    const struct store_page *page = page_of(cursor);
+    while (cursor->next < page->count) {
+        const varve_event *event = &page->events[cursor->next++];
+        if (cursor->part != NULL && !is_wanted(cursor, event)) continue;
+        cursor->given++;
+        cursor->scanned = event->position;
+        return event;
+    }
+    return NULL;
 }
 
 /* The head to read up to: what this process knows, or when nothing tells it, what the database says. */
@@ -340,8 +407,9 @@ varve_status varve_cursor_next(varve_cursor *cursor, const varve_event **event, 
 {
     bool waited = false, filled = false;
     for (;;) {
-        if (cursor->next < cursor->page.count) {
-            *event = give(cursor);
+        const varve_event *given = give(cursor);
+        if (given != NULL) {
+            *event = given;
             return VARVE_OK;
         }
         if (cursor->options.limit > 0 && cursor->given >= cursor->options.limit) return VARVE_DONE;

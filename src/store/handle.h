@@ -4,6 +4,7 @@
 #define VARVE_STORE_HANDLE_H
 
 #include "store/access.h"
+#include "store/share.h"
 #include "store/watch.h"
 
 struct writer;
@@ -17,6 +18,7 @@ struct varve_store {
     store_event_check check; /* NULL: none */
     void *check_ctx;
     struct watch watch;    /* the head, and who waits for it to move */
+    struct share share;    /* reads of the log that several cursors need */
     struct writer *writer; /* NULL when read_only */
 };
 

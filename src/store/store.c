@@ -37,6 +37,7 @@ static varve_status open_log(varve_store *store, const varve_store_options *opti
     struct store_head head = { 0 };
     uint64_t history = 0;
     watch_init(&store->watch);
+    share_init(&store->share);
     varve_status status = store->driver->open(&store->log, &location, error);
     if (status >= 0) status = store->driver->head(store->log, &head, error);
     if (status >= 0) status = store->driver->incarnation(store->log, incarnation, &history, error);
@@ -86,6 +87,7 @@ void varve_store_close(varve_store *store)
     if (store == NULL) return;
     writer_close(store->writer);
     store->driver->close(store->log);
+    share_fini(&store->share);
     watch_fini(&store->watch);
     free(store->path);
     free(store);
@@ -133,6 +135,40 @@ static varve_status put_and_wait(varve_store *store, struct append *append, varv
     } /* only a signal handler can interrupt it */
     if (append->work.status < 0 && error != NULL) *error = append->work.error;
     return append->work.status;
+}
+
+/* What the two below have the writer do. */
+struct inlining {
+    const struct store_driver *driver;
+    const struct store_inline *inlined;
+    store_change change;
+    void *ctx;
+};
+
+static varve_status set_inline(void *ctx, struct store_log *log, varve_error *error)
+{
+    const struct inlining *inlining = ctx;
+    return inlining->driver->set_inline(log, inlining->inlined, error);
+}
+
+static varve_status change_inline(void *ctx, struct store_log *log, varve_error *error)
+{
+    const struct inlining *inlining = ctx;
+    return inlining->driver->change(log, inlining->change, inlining->ctx, error);
+}
+
+varve_status store_set_inline(varve_store *store, const struct store_inline *inlined, varve_error *error)
+{
+    struct inlining inlining = { .driver = store->driver, .inlined = inlined };
+    varve_status status = refuse_read_only(store, error);
+    return status < 0 ? status : writer_run(store->writer, set_inline, &inlining, error);
+}
+
+varve_status store_change_inline(varve_store *store, store_change change, void *ctx, varve_error *error)
+{
+    struct inlining inlining = { .driver = store->driver, .change = change, .ctx = ctx };
+    varve_status status = refuse_read_only(store, error);
+    return status < 0 ? status : writer_run(store->writer, change_inline, &inlining, error);
 }
 
 void store_set_check(varve_store *store, store_event_check check, void *ctx)

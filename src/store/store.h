@@ -53,6 +53,11 @@ struct store_driver {
      */
     varve_status (*commit)(struct store_log *log, struct store_batch *batch, struct store_head *head,
                            varve_error *error);
+    /* From now on what `inlined` does is part of every transaction with events, and a failure of it the batch's; with
+     * NULL no longer. It lives as long. By the writer's thread, as these two. NULL: not on a log like this. */
+    varve_status (*set_inline)(struct store_log *log, const struct store_inline *inlined, varve_error *error);
+    /* One transaction while which nobody appends, after set_inline. Durable on OK; failures as of `commit`. */
+    varve_status (*change)(struct store_log *log, store_change change, void *ctx, varve_error *error);
     /* What need not be waited for, such as a checkpoint, and snapshots that `commit` left for it; bounded in time,
      * failures are only logged. */
     void (*tend)(struct store_log *log);

@@ -26,6 +26,16 @@ struct snapshots {
     struct arena memory;
 };
 
+/* Something that a caller waits for the writer's thread to do. */
+struct errand {
+    struct errand *next;
+    writer_errand run;
+    void *ctx;
+    sem_t over;
+    varve_status status;
+    varve_error error;
+};
+
 struct writer {
     struct writer_options options;
     pthread_t thread;
@@ -34,6 +44,7 @@ struct writer {
     pthread_cond_t work; /* the writer waits here for something to do */
     pthread_cond_t room; /* callers wait here for a place in the queue */
     struct append *first, *last;
+    struct errand *errands;
     uint32_t queued;
     size_t queued_bytes;
     uint32_t waiting_for_room;
@@ -304,15 +315,41 @@ static void work_off(struct writer *writer, struct append *batch, struct snapsho
     arena_reset(&snapshots->memory);
 }
 
+static void run_errands(struct writer *writer, struct errand *errands)
+{
+    answer_settled(writer);
+    while (errands != NULL) {
+        struct errand *errand = errands;
+        errands = errand->next;
+        if (writer->poison.status < 0) {
+            errand->error = writer->poison;
+            errand->status = writer->poison.status;
+        } else {
+            errand->status = errand->run(errand->ctx, writer->options.log, &errand->error);
+            if (errand->status < 0 && (errand->error.flags & VARVE_ERROR_FATAL) != 0)
+                conclude(writer, NULL, false, &errand->error);
+        }
+        sem_post(&errand->over); /* it is the caller's again */
+    }
+}
+
 static void *run(void *argument)
 {
     struct writer *writer = argument;
     pthread_mutex_lock(&writer->mutex);
     for (;;) {
-        while (writer->first == NULL && !writer->closing) {
+        while (writer->first == NULL && writer->errands == NULL && !writer->closing) {
             writer->idle = true;
             pthread_cond_wait(&writer->work, &writer->mutex);
             writer->idle = false;
+        }
+        struct errand *errands = writer->errands;
+        writer->errands = NULL;
+        if (errands != NULL) {
+            pthread_mutex_unlock(&writer->mutex);
+            run_errands(writer, errands);
+            pthread_mutex_lock(&writer->mutex);
+            continue;
         }
         struct append *batch = take(writer, BATCH_APPENDS, BATCH_BYTES, BATCH_EVENTS);
         struct snapshots *snapshots = take_snapshots(writer);
@@ -399,6 +436,29 @@ void writer_put_snapshot(struct writer *writer, const struct store_snapshot *sna
             filling->count++;
     }
     pthread_mutex_unlock(&writer->mutex);
+}
+
+varve_status writer_run(struct writer *writer, writer_errand what, void *ctx, varve_error *error)
+{
+    struct errand errand = { .run = what, .ctx = ctx };
+    sem_init(&errand.over, 0, 0);
+    pthread_mutex_lock(&writer->mutex);
+    bool closing = writer->closing;
+    if (!closing) {
+        errand.next = writer->errands;
+        writer->errands = &errand;
+        if (writer->idle) pthread_cond_signal(&writer->work);
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    if (closing) {
+        sem_destroy(&errand.over);
+        return varve_error_set(error, VARVE_UNAVAILABLE, "the store is closing");
+    }
+    while (sem_wait(&errand.over) != 0) {
+    } /* only a signal handler can interrupt it */
+    sem_destroy(&errand.over);
+    if (errand.status < 0 && error != NULL) *error = errand.error;
+    return errand.status;
 }
 
 void writer_get_stats(struct writer *writer, struct store_stats *stats)

@@ -32,6 +32,13 @@ varve_status writer_put(struct writer *writer, struct append *append, bool wait,
 /* Copies a snapshot into the next batch (or the last, when none comes), or drops it when there are too many. */
 void writer_put_snapshot(struct writer *writer, const struct store_snapshot *snapshot);
 
+/*
+ * Has the writer's thread run something between two transactions, and waits for it. A failure with VARVE_ERROR_FATAL
+ * ends all writing, as that of a commit. Otherwise as writer_put, or what `what` returns.
+ */
+typedef varve_status (*writer_errand)(void *ctx, struct store_log *log, varve_error *error);
+varve_status writer_run(struct writer *writer, writer_errand what, void *ctx, varve_error *error);
+
 void writer_get_stats(struct writer *writer, struct store_stats *stats);
 
 /* Commits and answers everything queued, then stops the thread. NULL is allowed. */

@@ -29,7 +29,8 @@ static const struct {
     { "stream_version", CUT_ANSWER },
 };
 
-enum { CUTS = sizeof cuts / sizeof cuts[0] };
+/* UNTIL_ALONE: after so many appends the writer is sure that nobody else appends any more. */
+enum { CUTS = sizeof cuts / sizeof cuts[0], UNTIL_ALONE = 20 };
 
 struct run {
     struct proxy proxy;
@@ -81,7 +82,7 @@ static void must(varve_status status, const varve_error *error, const char *what
 }
 
 /* Somebody else appends in turns with the writer: it knows the stream, finds out only when it writes, and from then on
- * looks under the order lock. */
+ * writes behind whatever head there is. */
 static void contend(struct run *run)
 {
     varve_error error = { 0 };
@@ -101,26 +102,29 @@ static void doubt_ids(struct run *run)
     must(book_repeat(run->book, run->store, &error), &error, "the same once more");
 }
 
-/* One cut. Contended: the writer looks under the order lock, and so holds it when the connection is lost. */
+/* What a round finds: nobody else appends; others do; others do, and the writer looks things up under the order lock. */
+enum company { ALONE, CONTENDED, LOCKED, COMPANIES };
+
 static void one_round(struct run *run, long round)
 {
     size_t which = (size_t)round % CUTS, before = atomic_load(&run->proxy.cuts);
-    bool contended = round / CUTS % 2 == 1, reads = strcmp(cuts[which].statement, "stream_version") == 0;
+    enum company company = (enum company)(round / CUTS % COMPANIES);
+    bool reads = strcmp(cuts[which].statement, "stream_version") == 0;
     bool delays = cuts[which].cut == CUT_DELAY, writes = strcmp(cuts[which].statement, "add_events") == 0;
     struct appending appending = { .run = run };
     varve_error error = { 0 };
     run->manner.own_ids = run->manner.on_version = run->manner.one_stream = false;
-    if (contended)
-        contend(run);
-    else /* finds that nobody else appends any more */
+    if (company != ALONE) contend(run);
+    for (int i = 0; company == ALONE && i < UNTIL_ALONE; i++)
         must(book_append(run->book, run->store, &run->manner, &error), &error, "an append");
-    if (!writes && !reads && !contended) doubt_ids(run);
-    run->manner.own_ids = !writes || round / CUTS / 2 % 2 == 1; /* only then ids are looked up */
+    if (company == LOCKED || (!writes && !reads)) doubt_ids(run);
+    /* Only then ids are looked up, and of one who contends under the lock. */
+    run->manner.own_ids = company == LOCKED || !writes || (company == ALONE && round / CUTS / COMPANIES % 2 == 1);
     run->manner.on_version = reads;
     proxy_arm(&run->proxy, cuts[which].cut, cuts[which].statement);
     if (pthread_create(&appending.thread, NULL, append, &appending) != 0) exit(1);
     book_await(&run->proxy.cuts, before + 1, "a cut");
-    bool holds = contended && delays && writes;
+    bool holds = company == LOCKED && delays && writes;
     if (holds) {
         await_waiting(run, &appending);
         proxy_release(&run->proxy);
@@ -137,6 +141,7 @@ static void test_forsaken(struct run *run)
     struct appending appending = { .run = run };
     run->manner.own_ids = run->manner.on_version = false;
     contend(run);
+    doubt_ids(run);
     size_t before = atomic_load(&run->proxy.cuts);
     proxy_arm(&run->proxy, CUT_DELAY, "add_events");
     if (pthread_create(&appending.thread, NULL, append, &appending) != 0) exit(1);
@@ -206,7 +211,7 @@ int main(int argc, char **argv)
     postgres_init(&postgres);
     snprintf(uri, sizeof uri, "%s", postgres_uri(&postgres, NULL));
     run.session = session_open(uri);
-    run.book = book_new((size_t)rounds * 8 + 32);
+    run.book = book_new((size_t)rounds * (UNTIL_ALONE + 4) + 32);
     proxy_open(&run.proxy, (unsigned short)strtoul(PQport(run.session), NULL, 10));
     run.other = book_open(uri, false);
     snprintf(through, sizeof through,

@@ -250,6 +250,65 @@ static void a_frozen_owner_changes_nothing_when_it_wakes(void **state)
     }
 }
 
+static long long count_generations(struct fixture *fixture)
+{
+    return postgres_number(&fixture->postgres,
+                           "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^varve[$]tally[$][0-9]+$'");
+}
+
+/* Has the owner rebuild the tally, and comes back when the new generation has events already. */
+static void begin_rebuild(struct fixture *fixture, struct process *owner)
+{
+    static const char begun[] = "SELECT count(*) FROM pg_stat_user_tables t JOIN varve.read_models m"
+                                " ON m.projection = 'tally' AND starts_with(t.schemaname, 'varve$tally$')"
+                                " AND t.schemaname <> 'varve$tally$' || m.serving AND t.relname = 'tally'"
+                                " AND pg_relation_size(t.relid) > 0";
+    assert_string_equal(tell(owner, "rebuild tally"), "0");
+    while (postgres_number(&fixture->postgres, begun) == 0) usleep(1000);
+}
+
+/* In the middle of a rebuild: the next owner removes what was begun, and the model that serves goes on. */
+static void an_owner_killed_in_a_rebuild_leaves_nothing_behind(void **state)
+{
+    struct fixture *fixture = *state;
+    struct process *other = NULL, *owner = find_owner(fixture, &other);
+    add(fixture, owner, 300);
+    assert_tally(fixture, other);
+    begin_rebuild(fixture, owner);
+    assert_int_equal(count_generations(fixture), 2);
+    end_process(owner, SIGKILL);
+    add(fixture, other, 10);
+    assert_tally(fixture, other);
+    await(other, "tally", "live");
+    assert_int_equal(count_generations(fixture), 1);
+    assert_rebuilt_alike(fixture, other);
+    assert_int_equal(count_generations(fixture), 1);
+}
+
+/* What it was building when it froze is gone when it wakes, and it cannot switch to it. */
+static void an_owner_frozen_in_a_rebuild_does_not_switch(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char serving[] = "SELECT serving FROM varve.read_models WHERE projection = 'tally'";
+    struct process *other = NULL, *owner = find_owner(fixture, &other);
+    add(fixture, owner, 300);
+    assert_tally(fixture, other);
+    long long number = postgres_number(&fixture->postgres, serving);
+    begin_rebuild(fixture, owner);
+    kill(owner->pid, SIGSTOP);
+    add(fixture, other, 10);
+    assert_tally(fixture, other); /* once the lease has ended */
+    await(other, "tally", "live");
+    kill(owner->pid, SIGCONT);
+    await(owner, "tally", "standby");
+    add(fixture, owner, 10);
+    assert_tally(fixture, owner);
+    assert_tally(fixture, other);
+    assert_int_equal(postgres_number(&fixture->postgres, serving), number);
+    assert_int_equal(count_generations(fixture), 1);
+    assert_rebuilt_alike(fixture, other);
+}
+
 static void a_frozen_consumer_acknowledges_nothing_when_it_wakes(void **state)
 {
     struct fixture *fixture = *state;
@@ -330,8 +389,12 @@ static void a_log_of_another_history_does_not_end_them(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        CASE(both_accept_and_answer_and_one_owns),          CASE(a_killed_owner_is_followed_by_the_other),
-        CASE(a_frozen_owner_changes_nothing_when_it_wakes), CASE(a_frozen_consumer_acknowledges_nothing_when_it_wakes),
+        CASE(both_accept_and_answer_and_one_owns),
+        CASE(a_killed_owner_is_followed_by_the_other),
+        CASE(a_frozen_owner_changes_nothing_when_it_wakes),
+        CASE(a_frozen_consumer_acknowledges_nothing_when_it_wakes),
+        CASE(an_owner_killed_in_a_rebuild_leaves_nothing_behind),
+        CASE(an_owner_frozen_in_a_rebuild_does_not_switch),
         CASE(a_log_of_another_history_does_not_end_them),
     };
     program = argv[0];

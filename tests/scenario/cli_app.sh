@@ -110,7 +110,7 @@ out_has '{"rows":[],'
 
 expect 0 projection list -o json
 forget_owner
-place='"position":3007,"head":3007,"lag":0,"rebuild":null}'
+place='"position":3007,"head":3007,"lag":0,"parked":0,"rebuild":null}'
 out_has '{"projections":[{"name":"order_summary","version":2,"mode":"async","state":"stopped",'"$place,"
 out_has '{"name":"sales_per_day","version":1,"mode":"async","state":"stopped",'"$place,"
 out_has '{"name":"stock","version":1,"mode":"async","state":"stopped",'"$place]}"

@@ -35,8 +35,7 @@ expect 2 log read --follow -o json --store $s
 expect 2 command send PlaceOrder order-1 --store $s
 err_has '--app'
 for words in 'new x' 'relay list' 'outbox init' 'slot list' 'inbox list' \
-    'saga list' 'flow show 1' 'token list' 'config print' 'completion' 'projection pause x' \
-    'projection status'; do
+    'saga list' 'flow show 1' 'token list' 'config print' 'completion' 'projection pause x'; do
     # shellcheck disable=SC2086 # these are several words
     expect 2 $words
     err_has 'not built yet'

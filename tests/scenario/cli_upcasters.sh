@@ -140,6 +140,31 @@ ask GET '/log?shapes=new'
 out_has "400 "
 out_has "'shapes' is stored or current"
 
+# The command line asks for the same, here and below without a server.
+command_line()
+{
+    expect 0 log read "$@" --shapes current -o json
+    events
+    seen_is '1 Received {"cents":300}
+3 Spent {"cents":20}
+3 Spent {"cents":1}
+4 Received {"cents":21}'
+    expect 0 log read "$@" --shapes current --type Received --limit 1 -o json
+    events
+    seen_is '1 Received {"cents":300}'
+    expect 0 stream read purse-1 "$@" --shapes current --from 3 --limit 1 -o json
+    events
+    seen_is '3 Spent {"cents":20}
+3 Spent {"cents":1}'
+    out_has '"next":4'
+    expect 0 stream read purse-1 "$@" --shapes stored --limit 1 -o json
+    events
+    seen_is '1 Paid {"euro":3}'
+    expect 2 log read "$@" --shapes new
+    grep -qF "takes stored or current, not 'new'" err || fail "the error does not say what --shapes takes"
+}
+command_line --server "$url"
+
 # A live stream: a client that comes back with the last id it saw never misses the rest of an event.
 python3 - "$url" >out 2>err <<'PYTHON' || fail "no event stream"
 import sys, urllib.request
@@ -180,6 +205,10 @@ out_has '"outcome":"acknowledged"'
 ask GET '/queries/sums?after_position=4'
 out_has '"rows":[{"total":321}]'
 stop
+
+command_line --store "$store" --app app
+expect 2 log read --store "$store" --shapes current
+grep -qF -- "--app DIR" err || fail "the error does not say what is missing"
 
 # Another upcaster: snapshots and read models of the old one are made anew, nothing in the log changes.
 sed -i 's/\* 100/* 200/' app/upcasters/received.lua

@@ -389,12 +389,15 @@ void batch_decide(struct batch *batch)
     for (size_t i = 0; i < batch->append_count; i++) decide(batch, i, &at);
 }
 
-void batch_settle(struct batch *batch, varve_time recorded_at)
+void batch_settle(struct batch *batch, uint64_t moved, varve_time recorded_at)
 {
+    batch->head.position += moved;
     for (size_t i = 0; i < batch->append_count; i++) {
         struct store_append *append = batch->appends[i];
         if (append->status < 0) continue;
         if (append->event_count > 0 && append->recorded_at == 0) append->recorded_at = recorded_at;
+        append->first_position += append->event_count > 0 ? moved : 0;
+        append->last_position += moved;
         for (size_t j = 0; j < append->stream_count; j++) {
             const struct batch_stream *stream = &batch->streams[batch->append_streams[i][j]];
             if (stream->knowledge == VERSION_COUNTED) append->streams[j].version += stream->version;

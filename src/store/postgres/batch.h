@@ -4,10 +4,10 @@
  * questions.c asks the database and tells the answers; deciding again after other answers is allowed.
  *
  *   batch_init     lists the streams, ids, queries and records that the batch depends on
- *   …              questions.c fills in `version`, `found`, `match` and `known` of each, and `head`; or, when the rest
- *                  can be left to the write (batch_presume), the versions that are remembered, and `head`
+ *   …              questions.c fills in `version`, `found`, `match` and `known` of each, and `head`; or, when the
+ *                  rest can be left to the write (batch_presume), the versions that are remembered, and `head`
  *   batch_decide   gives every append its outcome, and lists in `accepted` the events to be written
- *   batch_settle   once those are durable: positions, times, and versions that only the write could tell
+ *   batch_settle   once those are durable: positions and versions that only the write could tell, and times
  */
 #ifndef VARVE_STORE_POSTGRES_BATCH_H
 #define VARVE_STORE_POSTGRES_BATCH_H
@@ -51,7 +51,7 @@ struct batch_record {
     bool checked; /* not to be there when the batch is written */
 };
 
-/* An event that will be written at `head` + its place in the list + 1. */
+/* An event that will be written at `head` + its place in the list + 1, or behind another head that the write finds. */
 struct batch_event {
     const varve_event *event;
     struct batch_stream *stream;
@@ -103,8 +103,9 @@ void batch_decide(struct batch *batch);
 /* Whether what was decided on a presumption may be written: every version that is assumed has an event that asserts it,
  * and no append is refused whose ids may be in the log already. */
 bool batch_may_be_written(const struct batch *batch);
-/* The versions of streams that are VERSION_COUNTED have been set to what was committed. */
-void batch_settle(struct batch *batch, varve_time recorded_at);
+/* The versions of streams that are VERSION_COUNTED have been set to what was committed. `moved`: so far behind the
+ * place that was decided on the events were written; then no id was looked up. */
+void batch_settle(struct batch *batch, uint64_t moved, varve_time recorded_at);
 /* Whether an append was found to be done already, by its ids or, as it seems, by its idempotency key. */
 bool batch_has_repeats(const struct batch *batch);
 /* Gives every append this outcome. */

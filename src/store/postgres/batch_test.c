@@ -205,9 +205,25 @@ static void versions_that_are_counted_are_told_in_the_end(void **state)
     (void)state;
     assert_true(presume(&presumed, wishes, 2));
     batch_find_stream(&presumed.batch, VARVE_STR("a"))->version = 40;
-    batch_settle(&presumed.batch, 7);
+    batch_settle(&presumed.batch, 0, 7);
     assert_int_equal(presumed.works[0]->streams[0].version, 41);
     assert_int_equal(presumed.works[1]->streams[0].version, 42);
+    presumed_fini(&presumed, 2);
+}
+
+/* Others appended in between: where it was written is told by the write too. */
+static void positions_are_those_behind_the_head_that_was_found(void **state)
+{
+    static const struct wish wishes[] = { { "a", NULL, 0, 0, true }, { "b", NULL, 0, 0, true } };
+    struct presumed presumed = { .works = { NULL } };
+    (void)state;
+    assert_true(presume(&presumed, wishes, 2));
+    uint64_t first = presumed.works[0]->first_position;
+    batch_settle(&presumed.batch, 30, 7);
+    assert_int_equal(presumed.works[0]->first_position, first + 30);
+    assert_int_equal(presumed.works[0]->last_position, first + 30);
+    assert_int_equal(presumed.works[1]->first_position, first + 31);
+    assert_int_equal(presumed.batch.head.position, first - 1 + 30);
     presumed_fini(&presumed, 2);
 }
 
@@ -219,6 +235,7 @@ int main(void)
         cmocka_unit_test(what_a_chain_came_to_is_found_when_it_is_sent_again),
         cmocka_unit_test(a_presumption_is_one_that_the_write_asserts),
         cmocka_unit_test(versions_that_are_counted_are_told_in_the_end),
+        cmocka_unit_test(positions_are_those_behind_the_head_that_was_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

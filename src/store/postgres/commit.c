@@ -6,13 +6,15 @@
  *                      trip and a transaction, so the lock is held for the work and the flush alone
  *   by looks    look   records, queries and what else cannot be presumed, at one moment and without a lock
  *               write  as above
- *   contended   look   BEGIN, the order lock, everything
- *               write  the events, COMMIT
+ *   contended   write  the order lock, "it is as it was presumed", the events, behind whatever head there is
+ *   and by      look   BEGIN, the order lock, everything
+ *   looks       write  the events, COMMIT
  *
  * A stream that is not remembered is presumed to be where the append expects it, or its version is not needed and told
  * by the write; ids are presumed to be new. When an id is not, nothing was written, and the second way follows; the
- * third, when a version is another, or somebody did append since. It comes first as long as other processes keep
- * appending, and after a wrong presumption nothing is presumed for a while. What is refused is refused by what the
+ * last, when a version is another, or somebody did append since. As long as other processes keep appending nothing is
+ * remembered, and the third way comes first, the last where something cannot be presumed. After a wrong presumption
+ * nothing is presumed for a while. What is refused is refused by what the
  * database says: when nothing is left to write, memory alone does not do. A connection that is lost leaves open what
  * became of a transaction that was written: the batch is sent again, and the ids tell. What was found to be there
  * already may not be safe yet (its own commit may still wait for a standby, or gave up waiting), so that a repeat is a
@@ -22,6 +24,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "store/postgres/inline.h"
 #include "store/postgres/listen.h"
 #include "store/postgres/questions.h"
 #include "store/postgres/rows.h"
@@ -30,9 +33,17 @@ enum {
     RESEND_MS = 30000, /* how long a batch of unknown outcome is sent again */
     FIRST_PAUSE_MS = 20,
     LONGEST_PAUSE_MS = 1000,
-    DOUBTFUL_BATCHES = 64, /* that presume nothing after one that did so wrongly */
-    SENT_BYTES = 96 << 10, /* that a socket takes, whatever kind it is */
-    EVENT_BYTES = 128,     /* of an event, besides what it holds */
+    DOUBTFUL_BATCHES = 64,  /* that presume nothing after one that did so wrongly */
+    CONTENDED_BATCHES = 16, /* that expect others to append, after one before which they did */
+    SENT_BYTES = 96 << 10,  /* that a socket takes, whatever kind it is */
+    EVENT_BYTES = 128,      /* of an event, besides what it holds */
+};
+
+/* What is said of the head that a batch is written behind. */
+enum way {
+    WAY_ASSERT, /* nobody appended since it was seen */
+    WAY_FLOAT,  /* nothing: the write finds it */
+    WAY_LOCKED, /* it was looked up under the lock, which we hold */
 };
 
 #define EXPIRY_EVERY (10 * (varve_time)1000000)
@@ -55,23 +66,27 @@ static int64_t presumed(const struct batch_event *event)
     return stream->knowledge == VERSION_ASSUMED && is_first ? (int64_t)stream->version : PRESUMED_NOTHING;
 }
 
-static bool send_events(struct connection *writer, const struct batch *batch, bool locked, struct rows *rows)
+static void put_head(struct values *values, const struct batch *batch, bool is_told)
+{
+    if (is_told)
+        values_int(values, (int64_t)batch->head.position);
+    else
+        values_null(values);
+}
+
+static bool send_events(struct connection *writer, const struct batch *batch, enum way way, struct rows *rows)
 {
     struct values values = { 0 };
     if (batch->accepted_count == 0) return true;
     rows_begin(rows);
     for (size_t i = 0; i < batch->accepted_count; i++) {
         varve_event event = *batch->accepted[i].event;
-        event.position = batch->head.position + i + 1;
         event.version = batch->accepted[i].version;
         rows_add(rows, &event, presumed(&batch->accepted[i]));
     }
     values_time(&values, batch->head.recorded_at);
-    values_int(&values, (int64_t)batch->head.position);
-    if (locked)
-        values_null(&values);
-    else
-        values_int(&values, (int64_t)batch->head.position);
+    put_head(&values, batch, way != WAY_FLOAT);
+    put_head(&values, batch, way == WAY_ASSERT);
     return rows_send(rows, writer, S_ADD_EVENTS, &values);
 }
 
@@ -106,14 +121,14 @@ static bool send_writes(struct connection *writer, const struct batch *batch)
 
 /* Whatever was looked up without the lock is asserted under it: that nobody appended since, and that the records which
  * must not be there still are not. */
-static bool send_assertions(struct connection *writer, const struct batch *batch)
+static bool send_assertions(struct connection *writer, const struct batch *batch, enum way way)
 {
     struct array spaces = { 0 }, keys = { 0 };
     struct values values = { 0 };
     bool checks = false;
     array_begin(&spaces, TYPE_TEXT);
     array_begin(&keys, TYPE_TEXT);
-    values_int(&values, (int64_t)batch->head.position);
+    put_head(&values, batch, way == WAY_ASSERT);
     for (size_t i = 0; i < batch->record_count; i++) {
         const struct store_write *write = batch->records[i].write;
         if (!batch->records[i].checked) continue;
@@ -129,36 +144,64 @@ static bool send_assertions(struct connection *writer, const struct batch *batch
     return sent;
 }
 
+/* The head that they were written behind: one less than the lowest position, in whatever order they are told. */
+static uint64_t found_head(const PGresult *added)
+{
+    uint64_t lowest = (uint64_t)result_int(added, 0, 0);
+    for (int i = 1; i < PQntuples(added); i++)
+        if ((uint64_t)result_int(added, i, 0) < lowest) lowest = (uint64_t)result_int(added, i, 0);
+    return lowest - 1;
+}
+
 /* The events are durable: with what S_ADD_EVENTS gave, they are complete, and remembered. */
 static void settle(struct store_log *log, struct batch *batch, const PGresult *added)
 {
     varve_time recorded_at = result_time(added, 0, 2);
+    uint64_t head = found_head(added), moved = head - batch->head.position;
+    if (moved > 0) versions_forget(&log->versions); /* what others appended may be of any stream */
     for (int i = 0; i < PQntuples(added); i++) {
-        const struct batch_event *event =
-            &batch->accepted[(uint64_t)result_int(added, i, 0) - batch->head.position - 1];
+        const struct batch_event *event = &batch->accepted[(uint64_t)result_int(added, i, 0) - head - 1];
         uint64_t version = (uint64_t)result_int(added, i, 1);
         if (event->stream->knowledge == VERSION_COUNTED) event->stream->version = version - event->version;
         versions_put(&log->versions, event->stream->name, version);
     }
-    batch_settle(batch, recorded_at);
+    batch_settle(batch, moved, recorded_at);
     log->head = (struct store_head){ batch->head.position + batch->accepted_count, recorded_at, log->head.history };
+}
+
+/* Whether there is more to be done with the events before they are committed. */
+static bool is_inlined(const struct store_log *log, const struct batch *batch)
+{
+    bool any = false;
+    for (size_t i = 0; i < batch->append_count && !any; i++)
+        any = batch->appends[i]->status == VARVE_OK && inline_concerns(log, batch->appends[i]);
+    return any;
+}
+
+/* What is applied along with events has to know where they stand before they are written. */
+static enum way first_way(const struct store_log *log, const struct store_batch *work)
+{
+    bool any = false;
+    for (size_t i = 0; i < work->append_count && !any; i++) any = inline_concerns(log, work->appends[i]);
+    return any ? WAY_LOCKED : log->contended > 0 ? WAY_FLOAT : WAY_ASSERT;
 }
 
 /* Sends what was decided; false when memory is out, and then nothing of it will be done. `place` is where the answer
  * about the events stands. */
-static bool send_batch(struct store_log *log, struct batch *batch, bool locked, struct rows *rows, size_t *place)
+static bool send_batch(struct store_log *log, struct batch *batch, enum way way, struct rows *rows, size_t *place)
 {
     struct connection *writer = log->writer;
     bool sent = true, nothing = batch->accepted_count + batch->write_count == 0;
     if (nothing)
         sent = connection_send(writer, S_WAIT_DURABLE, NULL);
-    else if (!locked)
-        sent = connection_send(writer, S_LOCK, NULL) && send_assertions(writer, batch);
+    else if (way != WAY_LOCKED)
+        sent = connection_send(writer, S_LOCK, NULL) && send_assertions(writer, batch, way);
     *place = writer->sent;
-    sent = sent && send_events(writer, batch, locked, rows) && send_writes(writer, batch);
+    sent = sent && send_events(writer, batch, way, rows) && send_writes(writer, batch);
     /* Half of it must not be committed by the round's end. */
     if (!sent && !connection_send(writer, S_ROLLBACK, NULL)) writer->broken = true;
-    return sent && (!locked || connection_send(writer, S_COMMIT, NULL));
+    if (way != WAY_LOCKED || is_inlined(log, batch)) return sent;
+    return sent && connection_send(writer, S_COMMIT, NULL);
 }
 
 /* Whether what is sent, or its answer, may not fit between here and the server: then the server waits for us, under the
@@ -173,22 +216,24 @@ static bool is_large(const struct batch *batch)
     return bytes > SENT_BYTES;
 }
 
-/* Writes what was decided and commits. Without the lock it fails with STATE_STALE when the decision is out of date.
+/* Writes what was decided and commits. But WAY_LOCKED it fails with STATE_STALE when the decision is out of date.
  * When there is nothing to write, the commit still waits for everything before it to be safe. */
-static varve_status write_batch(struct store_log *log, struct batch *batch, bool locked, varve_error *error)
+static varve_status write_batch(struct store_log *log, struct batch *batch, enum way way, varve_error *error)
 {
     struct connection *writer = log->writer;
     struct rows rows = { 0 };
     PGresult *results[8] = { 0 };
     size_t place = 0;
     if (is_large(batch)) log_meanwhile(log);
-    bool sent = send_batch(log, batch, locked, &rows, &place);
+    bool sent = send_batch(log, batch, way, &rows, &place);
     connection_end(writer);
     log_meanwhile(log);
     varve_status status = connection_round(writer, results, place + 1, "appending", error);
     /* Without a SQLSTATE the failure is libpq's own (no memory for an answer): what the server did is not known. */
     if (status < 0 && writer->state[0] == '\0') writer->broken = true;
     if (status >= 0 && !sent) status = varve_error_set(error, VARVE_NOMEM, "no memory to write a batch");
+    if (status >= 0 && is_inlined(log, batch))
+        status = inline_commit(log, batch, result_time(results[place], 0, 2), error);
     if (status >= 0 && batch->accepted_count > 0) settle(log, batch, results[place]);
     results_clear(results, sizeof results / sizeof results[0]);
     rows_fini(&rows);
@@ -197,7 +242,7 @@ static varve_status write_batch(struct store_log *log, struct batch *batch, bool
 
 /* ---- the transaction ---- */
 
-static void roll_back(struct store_log *log)
+void log_roll_back(struct store_log *log)
 {
     if (log->writer == NULL || PQtransactionStatus(log->writer->pq) == PQTRANS_IDLE) return;
     char state[6];
@@ -225,25 +270,26 @@ static void name_lock_holder(struct store_log *log, varve_error *error)
 }
 
 /* One try at the whole batch. `written`: a transaction was sent, and its outcome is open if the connection is lost. */
-static varve_status try_batch(struct store_log *log, struct batch *batch, bool locked, bool *written,
+static varve_status try_batch(struct store_log *log, struct batch *batch, enum way way, bool *written,
                               varve_error *error)
 {
     *written = false;
     log->writer->unreplicated = false;
-    if (!locked && batch_recall(log, batch)) {
+    if (way != WAY_LOCKED && batch_recall(log, batch, way == WAY_FLOAT)) {
         batch_decide(batch);
         *written = batch_may_be_written(batch);
-        if (*written) return write_batch(log, batch, false, error);
+        if (*written) return write_batch(log, batch, way, error);
     }
-    varve_status status = batch_look(log, batch, locked ? LOOK_AND_LOCK : LOOK_ALONE, error);
+    if (way == WAY_FLOAT) way = WAY_LOCKED;
+    varve_status status = batch_look(log, batch, way == WAY_LOCKED ? LOOK_AND_LOCK : LOOK_ALONE, error);
     if (status < 0) return status;
     batch_decide(batch);
     if (batch->accepted_count + batch->write_count == 0 && !batch->resent && !batch_has_repeats(batch)) {
-        roll_back(log);
+        log_roll_back(log);
         return VARVE_OK;
     }
     *written = true;
-    return write_batch(log, batch, locked, error);
+    return write_batch(log, batch, way, error);
 }
 
 static void pause_ms(uint32_t ms)
@@ -291,20 +337,24 @@ static varve_status begin_anew(struct store_log *log, varve_error *error)
     return status;
 }
 
-/* Has a connection to the server that the log is on now. */
-static varve_status be_connected(struct store_log *log, varve_error *error)
+static void leave(struct store_log *log)
+{
+    inline_leave(log);
+    connection_close(log->writer);
+    log->writer = NULL;
+}
+
+varve_status log_be_connected(struct store_log *log, varve_error *error)
 {
     if (log->writer != NULL && (connection_is_lost(log->writer) || log_has_left(log, log->writer))) {
-        connection_close(log->writer);
-        log->writer = NULL;
+        leave(log);
     }
     if (log->writer != NULL) return VARVE_OK;
     log_meanwhile(log);
     varve_status status = log_connect(log, &log->writer, error);
     if (status >= 0) status = begin_anew(log, error);
     if (status < 0) { /* to be begun anew the next time too */
-        connection_close(log->writer);
-        log->writer = NULL;
+        leave(log);
     }
     return status;
 }
@@ -323,31 +373,34 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
     uint64_t deadline = clock_ns() + RESEND_MS * 1000000ull;
     unsigned lost = 0;
     uint32_t pause = FIRST_PAUSE_MS;
-    bool locked = log->contended, was_wrong = false;
+    enum way way = first_way(log, work);
+    bool was_stale = false, was_wrong = false;
     *unknown = false;
     for (;;) {
         bool written = false;
-        varve_status status = be_connected(log, error);
+        varve_status status = log_be_connected(log, error);
         uint64_t before = log->head.position;
-        if (status >= 0) status = try_batch(log, batch, locked, &written, error);
+        if (status >= 0) status = try_batch(log, batch, way, &written, error);
         if (status >= 0) {
-            log->contended = locked && batch->head.position != before;
-            if (was_wrong && !log->contended) log->versions_doubtful = DOUBTFUL_BATCHES;
+            bool others = batch->head.position != before;
+            log->contended = others ? CONTENDED_BATCHES : log->contended > 0 ? log->contended - 1 : 0;
+            if (was_wrong || (was_stale && !others)) log->versions_doubtful = DOUBTFUL_BATCHES;
             return VARVE_OK;
         }
         if (log->writer != NULL && !connection_is_lost(log->writer)) {
             bool stale = strcmp(log->writer->state, STATE_STALE) == 0;
-            bool repeat = !locked && log->ids_doubtful == 0 && is_about_id(log->writer);
-            roll_back(log);
-            if (stale) locked = log->contended = was_wrong = true;
+            bool repeat = way != WAY_LOCKED && log->ids_doubtful == 0 && is_about_id(log->writer);
+            log_roll_back(log);
+            was_stale = was_stale || stale;
+            was_wrong = was_wrong || (stale && way == WAY_FLOAT); /* it asserts nothing but what was presumed */
+            if (stale) way = WAY_LOCKED;
             if (repeat) log->ids_doubtful = DOUBTFUL_BATCHES; /* and so they are looked up */
             if (stale || repeat) continue;
             if (strcmp(log->writer->state, "55P03") == 0) name_lock_holder(log, error); /* lock_timeout */
             return status;
         }
         /* A connection to open or lost. */
-        connection_close(log->writer);
-        log->writer = NULL;
+        leave(log);
         *unknown = *unknown || written;
         if (status != VARVE_UNAVAILABLE || (lost++ > 0 && clock_ns() > deadline)) return status;
         if (log->unreachable && !*unknown) return status;
@@ -356,7 +409,7 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
             status = batch_init(batch, work, true, error);
             if (status < 0) return status;
         }
-        locked = true;
+        way = WAY_LOCKED;
         pause_ms(pause);
         pause = pause * 2 < LONGEST_PAUSE_MS ? pause * 2 : LONGEST_PAUSE_MS;
     }
@@ -433,7 +486,7 @@ void postgres_tend(struct store_log *log)
         (void)connection_send(log->writer, S_COMMIT, NULL);
         if (connection_round(log->writer, NULL, 0, "removing records that have expired", &error) < 0) {
             log_line(&log->diagnostics, VARVE_LOG_WARNING, "%s", error.message);
-            roll_back(log);
+            log_roll_back(log);
         }
     }
     if (log->writer != NULL && log->writer->silent) log->unreachable = true;

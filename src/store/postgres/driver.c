@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "store/postgres/inline.h"
 #include "store/postgres/listen.h"
 #include "store/postgres/questions.h"
 
@@ -273,6 +274,7 @@ void postgres_close(struct store_log *log)
 {
     if (log == NULL) return;
     listener_close(log->listener);
+    inline_leave(log);
     connection_close(log->writer);
     close_all(log->idle);
     versions_fini(&log->versions);
@@ -325,6 +327,8 @@ const struct store_driver store_postgres = {
     .open = postgres_open,
     .close = postgres_close,
     .commit = postgres_commit,
+    .set_inline = postgres_set_inline,
+    .change = postgres_change,
     .tend = postgres_tend,
     .records = postgres_records,
     .head = postgres_head,

@@ -466,7 +466,7 @@ const char *const append_functions[] = {
     " SELECT g.type INTO covered FROM unnest(given) AS g JOIN records AS r ON r.space = 'schema' AND r.key = g.type"
     "  LIMIT 1;"
     " IF covered IS NOT NULL THEN"
-    "  RAISE 'events of type % have a schema, which a SQL call cannot run', covered USING ERRCODE = 'VR405',"
+    "  RAISE 'events of type % have a schema or an inline projection, which a SQL call cannot run', covered USING ERRCODE = 'VR405',"
     "   HINT = 'Append them through the application, over HTTP for instance.';"
     " END IF;"
     "END $$;"

@@ -42,10 +42,12 @@ struct store_log {
     struct connection *writer; /* NULL: to be opened when it is needed */
     struct store_head head;    /* the newest that the versions below are true for, in the history of the connection */
     struct versions versions;
-    bool contended; /* another process wrote since our latest batch: look things up under the lock */
+    uint32_t contended;                       /* batches for which another process is expected to append in between */
     uint32_t versions_doubtful, ids_doubtful; /* batches that presume nothing of these, because it was wrong */
     bool unreachable;                         /* no server was found in RESEND_MS, or it fell silent */
     varve_time expiry_due;
+    const struct store_inline *inlined; /* NULL: none */
+    struct sql_session *inline_session; /* on `writer`; NULL: to be opened when it is needed */
     struct store_batch *work; /* the batch that is being committed, while its `meanwhile` is still to be called */
     const struct store_snapshot *snapshots; /* the latest batch's, until the log is tended */
     size_t snapshot_count;
@@ -62,6 +64,9 @@ varve_status schema_open(struct store_log *log, struct connection *connection, b
  * what an asynchronous standby had not received is gone), and looks at it as log_look does. */
 varve_status schema_check_history(struct store_log *log, struct connection *connection, varve_error *error);
 varve_status schema_renew(struct connection *connection, varve_error *error);
+
+/* The tables of the log and of what stands beside it; ended by NULL. */
+extern const char *const schema_names[];
 
 /* ---- functions.c ---- */
 
@@ -105,7 +110,12 @@ varve_status log_query_at(struct store_log *log, uint64_t position, enum stateme
 varve_status postgres_commit(struct store_log *log, struct store_batch *batch, struct store_head *head,
                              varve_error *error);
 void log_meanwhile(struct store_log *log); /* before the writer waits */
+/* Has a connection to the server that the log is on now, for writing. */
+varve_status log_be_connected(struct store_log *log, varve_error *error);
+void log_roll_back(struct store_log *log); /* the writer's transaction, if there is one */
 void postgres_tend(struct store_log *log);
+varve_status postgres_set_inline(struct store_log *log, const struct store_inline *inlined, varve_error *error);
+varve_status postgres_change(struct store_log *log, store_change change, void *ctx, varve_error *error);
 
 /* ---- read.c ---- */
 

@@ -213,9 +213,11 @@ static bool take_doubt(uint32_t *doubtful)
     return true;
 }
 
-bool batch_recall(struct store_log *log, struct batch *batch)
+bool batch_recall(struct store_log *log, struct batch *batch, bool afloat)
 {
-    bool doubts_versions = recall_versions(log, batch) > 0 && take_doubt(&log->versions_doubtful);
+    for (size_t i = 0; i < batch->stream_count; i++) batch->streams[i].knowledge = VERSION_UNKNOWN;
+    size_t unknown = afloat ? batch->stream_count : recall_versions(log, batch);
+    bool doubts_versions = unknown > 0 && take_doubt(&log->versions_doubtful);
     bool doubts_ids = batch->id_count + batch->record_count > 0 && take_doubt(&log->ids_doubtful);
     batch->head = log->head;
     return !doubts_versions && !doubts_ids && batch_presume(batch);

@@ -9,8 +9,9 @@
 /* How a look begins: with a transaction that ends with it, with one that goes on, or inside one. */
 enum beginning { LOOK_ALONE, LOOK_AND_LOCK, LOOK_LOCKED };
 
-/* Takes what is remembered for true, for batch->head, and presumes the rest. False when that does not do. */
-bool batch_recall(struct store_log *log, struct batch *batch);
+/* Takes what is remembered for true, for batch->head, and presumes the rest. False when that does not do. With `afloat`
+ * others may have appended since: nothing is taken for true that the write does not find out. */
+bool batch_recall(struct store_log *log, struct batch *batch, bool afloat);
 /*
  * Learns everything that the batch depends on, on log->writer; under the order lock, or without and then true for
  * batch->head only. A failure leaves the transaction to be rolled back. UNAVAILABLE, BUSY (the lock), TIMEOUT (a

@@ -10,7 +10,7 @@ void rows_begin(struct rows *rows)
                                                   TYPE_JSON, TYPE_BYTEA, TYPE_JSON, TYPE_INT8, TYPE_TIMESTAMPTZ };
     for (size_t i = 0; i < ROWS_COLUMNS; i++) array_begin(&rows->columns[i], types[i]);
     array_begin(&rows->tags, TYPE_TEXT);
-    array_begin(&rows->tag_positions, TYPE_INT8);
+    array_begin(&rows->tag_places, TYPE_INT8);
     rows->count = 0;
 }
 
@@ -31,7 +31,7 @@ static void add_tags(struct rows *rows, struct array *column, const varve_event 
         }
         varve_buf_str(&rows->scratch, VARVE_STR("\""));
         array_text(&rows->tags, tag);
-        array_int(&rows->tag_positions, (int64_t)event->position);
+        array_int(&rows->tag_places, (int64_t)rows->count + 1);
     }
     varve_buf_str(&rows->scratch, VARVE_STR("}"));
     array_text(column, varve_buf_view(&rows->scratch));
@@ -107,7 +107,8 @@ bool rows_send(struct rows *rows, struct connection *connection, enum statement 
     if (statement == S_LOAD_EVENTS) columns++; /* nothing is presumed, but there is a time at the end */
     bool built = !rows->scratch.failed;
     for (size_t i = 0; i < ROWS_COLUMNS - 1; i++) built = built && values_array(values, &columns[i]);
-    built = built && values_array(&tags, &rows->tags) && values_array(&tags, &rows->tag_positions);
+    built = built && values_array(&tags, &rows->tags) && values_array(&tags, &rows->tag_places);
+    values_int(&tags, (int64_t)rows->count);
     if (!built || !connection_send(connection, statement, values)) return false;
     return rows->tags.count == 0 || connection_send(connection, S_ADD_TAGS, &tags);
 }
@@ -116,6 +117,6 @@ void rows_fini(struct rows *rows)
 {
     for (size_t i = 0; i < ROWS_COLUMNS; i++) varve_buf_fini(&rows->columns[i].bytes);
     varve_buf_fini(&rows->tags.bytes);
-    varve_buf_fini(&rows->tag_positions.bytes);
+    varve_buf_fini(&rows->tag_places.bytes);
     varve_buf_fini(&rows->scratch);
 }

@@ -5,6 +5,8 @@
 
 #include "store/postgres/log.h"
 
+const char *const schema_names[] = { "meta", "events", "event_tags", "records", "snapshots", "read_models", NULL };
+
 /*
  * What brings a schema from version n to n + 1, in pieces, in one transaction; they are only ever added to. Names are
  * found through the search path, which is the schema alone.

@@ -33,7 +33,8 @@ const struct statement_text statements[S_COUNT] = {
     [S_ASSERT_HEAD] = { "assert_head", "SELECT CASE WHEN $1::bigint = " HEAD " THEN true ELSE out_of_date() END" },
     /* Records are written without moving the head, so what was found to be free may be taken by now. */
     [S_ASSERT_UNUSED] = { "assert_unused",
-                          "SELECT CASE WHEN $1::bigint = " HEAD " AND NOT EXISTS (SELECT FROM unnest($2::text[], "
+                          "SELECT CASE WHEN ($1::bigint IS NULL OR $1 = " HEAD
+                          ") AND NOT EXISTS (SELECT FROM unnest($2::text[], "
                           "$3::text[]) AS u (space, key) JOIN records r ON r.space = u.space AND r.key = u.key "
                           "WHERE r.expires_at IS NULL OR r.expires_at > clock_timestamp()) "
                           "THEN true ELSE out_of_date() END" },
@@ -51,13 +52,16 @@ const struct statement_text statements[S_COUNT] = {
                          "SELECT u.n - 1, r.revision, r.expires_at, r.value FROM unnest($1::text[], $2::text[]) "
                          "WITH ORDINALITY AS u (space, key, n) "
                          "JOIN records r ON r.space = u.space AND r.key = u.key" },
-    /* statement_timestamp() is the time at which this statement began, so under the lock, and the same for all. */
+    /* statement_timestamp() is the time at which this statement began, so under the lock, and the same for all. With no
+     * position ($2) the head is found here. */
     [S_ADD_EVENTS] = { "add_events",
                        "INSERT INTO events (position, stream, version, id, type, content_type, schema_version, "
                        "correlation_id, tags, recorded_at, occurred_at, data, body, metadata, crc) "
-                       "SELECT $2::bigint + e.n, e.stream, e.version + CASE e.presumed WHEN -1 THEN "
+                       "SELECT coalesce($2::bigint, " HEAD
+                       ") + e.n, e.stream, e.version + CASE e.presumed WHEN -1 THEN "
                        "coalesce(b.version, 0) ELSE 0 END, e.id, e.type, e.content_type, " NEW_UP_TO_TAGS
-                       "greatest(statement_timestamp(), $1::timestamptz), " NEW_CONTENT
+                       "greatest(statement_timestamp(), $1::timestamptz, CASE WHEN $2 IS NULL THEN (SELECT recorded_at "
+                       "FROM events ORDER BY position DESC LIMIT 1) END), " NEW_CONTENT
                        "FROM unnest($4::bigint[], $5::text[], $6::bigint[], $7::uuid[], $8::text[], $9::text[], "
                        "$10::bigint[], $11::text[], $12::text[], $13::timestamptz[], $14::json[], $15::bytea[], "
                        "$16::json[], $17::bigint[]) WITH ORDINALITY AS e (presumed, stream, version, id, type, "
@@ -77,8 +81,8 @@ const struct statement_text statements[S_COUNT] = {
                         "$14::bigint[], $15::timestamptz[]) WITH ORDINALITY AS e (stream, version, id, type, "
                         "content_type, schema_version, correlation_id, tags, occurred_at, data, body, metadata, crc, "
                         "recorded_at, n)" },
-    [S_ADD_TAGS] = { "add_tags", "INSERT INTO event_tags (tag, position) SELECT * FROM unnest($1::text[], "
-                                 "$2::bigint[])" },
+    [S_ADD_TAGS] = { "add_tags", "INSERT INTO event_tags (tag, position) SELECT u.tag, " HEAD " - $3::bigint + u.place "
+                                 "FROM unnest($1::text[], $2::bigint[]) AS u (tag, place)" },
     [S_PUT_RECORD] = { "put_record", "SELECT put_record($1::text, $2::text, $3::text, $4::bigint, $5::timestamptz, "
                                      "$6::bigint, $7::bigint)" },
     [S_DROP_RECORD] = { "drop_record", "SELECT drop_record($1::text, $2::text, $3::bigint)" },

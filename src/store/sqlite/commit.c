@@ -335,6 +335,11 @@ varve_status sqlite_put_event(struct store_log *log, const varve_event *event, v
     return VARVE_OK;
 }
 
+static bool concerns_inline(const struct store_log *log, const varve_event *event)
+{
+    return log->inlined != NULL && log->inlined->concerns(log->inlined->ctx, event->type);
+}
+
 static varve_status add_events(struct store_log *log, struct store_append *append, varve_time now, varve_error *error)
 {
     if (append->event_count == 0) return VARVE_OK;
@@ -348,6 +353,7 @@ static varve_status add_events(struct store_log *log, struct store_append *appen
         event.recorded_at = append->recorded_at;
         if (event.occurred_at == 0) event.occurred_at = append->recorded_at;
         varve_status status = sqlite_put_event(log, &event, error);
+        if (status >= 0 && concerns_inline(log, &event)) status = log->inlined->apply(log->inlined->ctx, &event, error);
         if (status < 0) return status;
     }
     append->last_position = log->head.position;
@@ -395,6 +401,7 @@ static varve_status add_snapshot(struct store_log *log, const struct store_snaps
 
 void sqlite_roll_back(struct store_log *log, struct store_head head)
 {
+    if (log->inlined != NULL) log->inlined->undone(log->inlined->ctx);
     if (sqlite3_get_autocommit(log->db) == 0) {
         sqlite3_step(log->statements[W_ROLLBACK]);
         sqlite3_reset(log->statements[W_ROLLBACK]);
@@ -432,6 +439,7 @@ varve_status sqlite_commit(struct store_log *log, struct store_batch *batch, str
     for (size_t i = 0; i < batch->append_count && status >= 0; i++) status = apply(log, batch->appends[i], now, error);
     for (size_t i = 0; i < batch->snapshot_count && status >= 0; i++)
         status = add_snapshot(log, &batch->snapshots[i], error);
+    if (status >= 0 && log->inlined != NULL) status = log->inlined->seal(log->inlined->ctx, error);
     if (status >= 0 && now >= log->expiry_due) status = sqlite_drop_expired(log, now, error);
     if (status >= 0) {
         committing = true;
@@ -444,6 +452,48 @@ varve_status sqlite_commit(struct store_log *log, struct store_batch *batch, str
     }
     *head = log->head;
     return VARVE_OK;
+}
+
+/* ---- what changes along with appends ---- */
+
+static void end_inline(struct store_log *log)
+{
+    if (log->inlined == NULL) return;
+    log->inlined->close(log->inlined->ctx);
+    log->inlined->sql->close(log->inline_session);
+    log->inlined = NULL;
+    log->inline_session = NULL;
+}
+
+varve_status sqlite_set_inline(struct store_log *log, const struct store_inline *inlined, varve_error *error)
+{
+    end_inline(log);
+    if (inlined == NULL) return VARVE_OK;
+    varve_status status = inlined->sql->borrow(&log->inline_session, log->db, schema_names, error);
+    if (status < 0) return status;
+    log->inlined = inlined;
+    status = inlined->open(inlined->ctx, log->inline_session, error);
+    if (status < 0) end_inline(log);
+    return status;
+}
+
+varve_status sqlite_change(struct store_log *log, store_change change, void *ctx, varve_error *error)
+{
+    struct store_head head = log->head;
+    bool committing = false;
+    varve_error cause = { 0 };
+    varve_status status = sqlite_run(log, W_BEGIN, "beginning a transaction", &cause);
+    if (status >= 0) status = change(ctx, log->inline_session, head.position, &cause);
+    if (status >= 0) {
+        committing = true;
+        status = sqlite_run(log, W_COMMIT, "committing", &cause);
+    }
+    if (status >= 0) return VARVE_OK;
+    int code = sqlite3_errcode(log->db) & 0xff;
+    sqlite_roll_back(log, head);
+    status = judge(status, code, committing, &cause);
+    if (error != NULL) *error = cause;
+    return status;
 }
 
 void sqlite_tend(struct store_log *log)

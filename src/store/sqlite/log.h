@@ -62,7 +62,9 @@ struct store_log {
     int wal_pages;     /* in the write-ahead log after the latest commit */
     int wal_pages_tended;
     int checkpoint_pages;
-    varve_time expiry_due; /* when records are next looked through for those that have expired */
+    const struct store_inline *inlined; /* NULL: none */
+    struct sql_session *inline_session; /* on `db` */
+    varve_time expiry_due;              /* when records are next looked through for those that have expired */
 
     pthread_mutex_t mutex;
     struct reader *idle; /* readers nobody uses at the moment */
@@ -73,6 +75,9 @@ struct store_log {
 
 /* Makes sure that `db` holds a store of this format; with `create` an empty database becomes one. */
 varve_status schema_open(sqlite3 *db, const char *path, bool create, varve_error *error);
+
+/* The tables of the log, and SQLite's own; ended by NULL. */
+extern const char *const schema_names[];
 
 /* Gives the store in `db` a new incarnation, in the transaction that is open or in one of its own. */
 varve_status schema_renew(sqlite3 *db, varve_error *error);
@@ -94,6 +99,8 @@ void sqlite_finish_writer(struct store_log *log);
 varve_status sqlite_commit(struct store_log *log, struct store_batch *batch, struct store_head *head,
                            varve_error *error);
 void sqlite_tend(struct store_log *log);
+varve_status sqlite_set_inline(struct store_log *log, const struct store_inline *inlined, varve_error *error);
+varve_status sqlite_change(struct store_log *log, store_change change, void *ctx, varve_error *error);
 /* Runs a statement of the writer that returns no row. */
 varve_status sqlite_run(struct store_log *log, enum writer_statement which, const char *doing, varve_error *error);
 /* The stream as it is now: number 0 and version 0 when it does not exist. */

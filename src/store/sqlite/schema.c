@@ -61,6 +61,9 @@ static const struct object {
     { "index", "sqlite_autoindex_snapshots_1", "snapshots", NULL },
 };
 
+const char *const schema_names[] = { "meta",    "types",     "streams",       "events",        "event_tags",
+                                     "records", "snapshots", "sqlite_schema", "sqlite_master", NULL };
+
 enum { OBJECTS = sizeof objects / sizeof *objects };
 
 static varve_status pragma_int(sqlite3 *db, const char *sql, int64_t *value, varve_error *error)

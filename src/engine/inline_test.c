@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inline projections through the engine: never behind, refusing what they cannot take, rebuilt while others append. */
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <varve.h>
+#include <cmocka.h>
+
+#include "tests/support/scratch.h"
+#ifdef VARVE_WITH_POSTGRES
+#include "tests/support/postgres.h"
+#endif
+
+struct house {
+    struct scratch scratch;
+    char uri[320];
+#ifdef VARVE_WITH_POSTGRES
+    struct postgres postgres;
+    bool on_postgres;
+#endif
+    varve_engine *engine;
+};
+
+#define EMAILS(version, column)                                                                           \
+    "-- @projection emails\n-- @version " version "\n-- @mode inline\n-- @create\n"                       \
+    "CREATE TABLE emails (email TEXT PRIMARY KEY, customer TEXT NOT NULL, " column " BIGINT NOT NULL);\n" \
+    "CREATE INDEX emails_by_customer ON emails (customer);\n"                                             \
+    "-- @on Registered\nINSERT INTO emails VALUES (:data.email, :stream, :position);\n"                   \
+    "-- @on Left\nDELETE FROM emails WHERE customer = :stream;\n"
+
+static const char emails[] = EMAILS("1", "since"), emails_later[] = EMAILS("2", "position");
+static const char count_query[] = "-- @query taken\n-- @reads emails\nSELECT count(*) AS n FROM emails.emails";
+static const char who_query[] = "-- @query who\n-- @reads emails\n-- @param email text\n"
+                                "SELECT customer FROM emails.emails WHERE email = :email";
+
+static varve_status open_with(struct house *house, varve_engine **engine, const char *projection, varve_error *error)
+{
+    const varve_engine_options options = { .store = house->uri };
+    varve_status status = varve_engine_open(engine, &options, error);
+    if (status >= 0) status = varve_engine_add_projection(*engine, "emails.sql", varve_str_of(projection), error);
+    if (status >= 0) status = varve_engine_add_query(*engine, "taken.sql", varve_str_of(count_query), error);
+    if (status >= 0) status = varve_engine_add_query(*engine, "who.sql", varve_str_of(who_query), error);
+    return status < 0 ? status : varve_engine_start(*engine, error);
+}
+
+static void start(struct house *house, const char *projection)
+{
+    varve_error error = { 0 };
+    if (open_with(house, &house->engine, projection, &error) < 0) fail_msg("%s", error.message);
+}
+
+static void stop(struct house *house)
+{
+    varve_engine_close(house->engine);
+    house->engine = NULL;
+}
+
+static int set_up(void **state)
+{
+    struct house *house = calloc(1, sizeof *house);
+    *state = house;
+    scratch_init(&house->scratch);
+    snprintf(house->uri, sizeof house->uri, "sqlite:%s", scratch_path(&house->scratch, "s.db"));
+#ifdef VARVE_WITH_POSTGRES
+    house->on_postgres = getenv("VARVE_TEST_STORE") != NULL;
+    if (house->on_postgres) {
+        postgres_init(&house->postgres);
+        snprintf(house->uri, sizeof house->uri, "%s", postgres_uri(&house->postgres, "log"));
+    }
+#endif
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct house *house = *state;
+    stop(house);
+#ifdef VARVE_WITH_POSTGRES
+    if (house->on_postgres) postgres_fini(&house->postgres);
+#endif
+    scratch_fini(&house->scratch);
+    free(house);
+    return 0;
+}
+
+static varve_status append(varve_store *store, const char *stream, const char *type, const char *email,
+                           varve_error *error)
+{
+    char data[96];
+    snprintf(data, sizeof data, "{\"email\":\"%s\"}", email);
+    const varve_event event = { .stream = varve_str_of(stream),
+                                .type = varve_str_of(type),
+                                .data = varve_str_of(data) };
+    return varve_append(store, &(varve_append_request){ .events = &event, .event_count = 1 }, NULL, error);
+}
+
+static varve_status register_at(varve_engine *engine, const char *stream, const char *email, varve_error *error)
+{
+    return append(varve_engine_store(engine), stream, "Registered", email, error);
+}
+
+static void registered(varve_engine *engine, const char *stream, const char *email)
+{
+    varve_error error = { 0 };
+    if (register_at(engine, stream, email, &error) < 0) fail_msg("%s", error.message);
+}
+
+/* The query's rows, and that the answer is as of the head. */
+static void assert_rows(varve_engine *engine, const varve_query_request *request, const char *expected)
+{
+    varve_answer answer = { 0 };
+    varve_error error = { 0 };
+    uint64_t head = 0;
+    assert_int_equal(varve_store_head(varve_engine_store(engine), &head, NULL), VARVE_OK);
+    if (varve_query(engine, request, &answer, &error) < 0) fail_msg("%s", error.message);
+    char rows[256];
+    snprintf(rows, sizeof rows, "%.*s", (int)answer.rows.len, answer.rows.ptr);
+    assert_string_equal(rows, expected);
+    assert_true(answer.position >= head);
+    varve_answer_fini(&answer);
+}
+
+static void taken(varve_engine *engine, unsigned count)
+{
+    char expected[32];
+    snprintf(expected, sizeof expected, "[{\"n\":%u}]", count);
+    assert_rows(engine, &(varve_query_request){ .name = VARVE_STR("taken") }, expected);
+}
+
+static void holds(varve_engine *engine, const char *email, const char *expected)
+{
+    const varve_query_param param = { VARVE_STR("email"), varve_str_of(email) };
+    assert_rows(engine, &(varve_query_request){ .name = VARVE_STR("who"), .params = &param, .param_count = 1 },
+                expected);
+}
+
+static void it_is_never_behind(void **state)
+{
+    struct house *house = *state;
+    varve_error error = { 0 };
+    start(house, emails);
+    taken(house->engine, 0);
+    registered(house->engine, "customer-1", "a@x");
+    taken(house->engine, 1);
+    holds(house->engine, "a@x", "[{\"customer\":\"customer-1\"}]");
+    assert_int_equal(append(varve_engine_store(house->engine), "customer-1", "Left", "", &error), VARVE_OK);
+    taken(house->engine, 0);
+    registered(house->engine, "customer-2", "a@x");
+    holds(house->engine, "a@x", "[{\"customer\":\"customer-2\"}]");
+    stop(house);
+    start(house, emails);
+    taken(house->engine, 1);
+}
+
+static void it_refuses_what_it_cannot_take(void **state)
+{
+    struct house *house = *state;
+    varve_error error = { 0 };
+    uint64_t head = 0;
+    start(house, emails);
+    registered(house->engine, "customer-1", "a@x");
+    assert_int_equal(register_at(house->engine, "customer-2", "a@x", &error), VARVE_PROJECTION_REFUSED);
+    assert_non_null(strstr(error.message, "inline projection emails: emails.sql:8: "));
+    assert_int_equal(varve_store_head(varve_engine_store(house->engine), &head, NULL), VARVE_OK);
+    assert_int_equal(head, 1);
+    registered(house->engine, "customer-2", "b@x");
+    taken(house->engine, 2);
+}
+
+struct answers {
+    sem_t over;
+    atomic_uint ok, refused, other;
+};
+
+static void note(void *ctx, varve_status status, const varve_appended *appended, const varve_error *error)
+{
+    struct answers *answers = ctx;
+    (void)appended, (void)error;
+    atomic_fetch_add(status == VARVE_OK                   ? &answers->ok
+                     : status == VARVE_PROJECTION_REFUSED ? &answers->refused
+                                                          : &answers->other,
+                     1);
+    sem_post(&answers->over);
+}
+
+enum { MANY = 256, TWICE = 7 };
+
+/* Of many in one batch, each seventh has somebody's address. */
+static void only_the_offender_is_refused(void **state)
+{
+    struct house *house = *state;
+    struct answers answers = { .ok = 0 };
+    varve_error error = { 0 };
+    unsigned refused = 0;
+    start(house, emails);
+    registered(house->engine, "customer-first", "taken@x");
+    sem_init(&answers.over, 0, 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        char stream[32], data[64];
+        snprintf(stream, sizeof stream, "customer-%u", i);
+        snprintf(data, sizeof data, i % TWICE == 3 ? "{\"email\":\"taken@x\"}" : "{\"email\":\"%u@x\"}", i);
+        refused += i % TWICE == 3;
+        const varve_event event = { .stream = varve_str_of(stream),
+                                    .type = VARVE_STR("Registered"),
+                                    .data = varve_str_of(data) };
+        assert_int_equal(varve_append_async(varve_engine_store(house->engine),
+                                            &(varve_append_request){ .events = &event, .event_count = 1 }, note,
+                                            &answers, &error),
+                         VARVE_OK);
+    }
+    for (unsigned i = 0; i < MANY; i++) sem_wait(&answers.over);
+    sem_destroy(&answers.over);
+    assert_int_equal(answers.other, 0);
+    assert_int_equal(answers.refused, refused);
+    assert_int_equal(answers.ok, MANY - refused);
+    taken(house->engine, MANY - refused + 1);
+}
+
+static void what_was_appended_without_it_is_caught_up_with(void **state)
+{
+    struct house *house = *state;
+    const varve_store_options options = { .uri = house->uri };
+    varve_store *store = NULL;
+    varve_error error = { 0 };
+    start(house, emails);
+    registered(house->engine, "customer-1", "a@x");
+    stop(house);
+    if (varve_store_open(&store, &options, &error) < 0) fail_msg("%s", error.message);
+    assert_int_equal(append(store, "customer-2", "Registered", "b@x", &error), VARVE_OK);
+    assert_int_equal(append(store, "other-2", "Noted", "b@x", &error), VARVE_OK);
+    varve_store_close(store);
+    start(house, emails);
+    taken(house->engine, 2);
+    assert_int_equal(register_at(house->engine, "customer-3", "b@x", &error), VARVE_PROJECTION_REFUSED);
+}
+
+static void a_new_version_is_built_from_the_whole_log(void **state)
+{
+    struct house *house = *state;
+    start(house, emails);
+    registered(house->engine, "customer-1", "a@x");
+    registered(house->engine, "customer-2", "b@x");
+    stop(house);
+    start(house, emails_later);
+    taken(house->engine, 2);
+    registered(house->engine, "customer-3", "c@x");
+    taken(house->engine, 3);
+}
+
+struct appender {
+    struct house *house;
+    atomic_bool stopping;
+    unsigned count;
+};
+
+static void *append_on(void *ctx)
+{
+    struct appender *appender = ctx;
+    while (!appender->stopping) {
+        char stream[32], email[32];
+        snprintf(stream, sizeof stream, "load-%u", appender->count);
+        snprintf(email, sizeof email, "load-%u@x", appender->count);
+        if (register_at(appender->house->engine, stream, email, NULL) != VARVE_OK) return NULL;
+        appender->count++;
+    }
+    return ctx;
+}
+
+static void see(void *ctx, const varve_projection_status *status)
+{
+    varve_projection_status *seen = ctx;
+    *seen = *status;
+}
+
+static void it_is_rebuilt_while_others_append(void **state)
+{
+    struct house *house = *state;
+    struct appender appender = { .house = house };
+    varve_projection_status seen = { 0 };
+    pthread_t thread;
+    void *went_well = NULL;
+    varve_error error = { 0 };
+    start(house, emails);
+    for (unsigned i = 0; i < 50; i++) {
+        char email[32];
+        snprintf(email, sizeof email, "%u@x", i);
+        registered(house->engine, "customer-1", email);
+    }
+    assert_int_equal(pthread_create(&thread, NULL, append_on, &appender), 0);
+    for (int i = 0; i < 3; i++) {
+        if (varve_projection_rebuild(house->engine, VARVE_STR("emails"), &error) < 0) fail_msg("%s", error.message);
+        do {
+            assert_int_equal(varve_projection_list(house->engine, VARVE_STR("emails"), see, &seen, NULL), VARVE_OK);
+        } while (seen.rebuilding);
+        assert_int_equal(seen.problem.len, 0);
+    }
+    appender.stopping = true;
+    pthread_join(thread, &went_well);
+    assert_non_null(went_well);
+    assert_true(varve_str_is(seen.mode, "inline"));
+    assert_int_equal(seen.state, VARVE_PROJECTION_LIVE);
+    taken(house->engine, 50 + appender.count);
+}
+
+static void it_keeps_to_its_own_tables(void **state)
+{
+    static const char *const files[] = {
+        "-- @projection emails\n-- @version 1\n-- @mode inline\n-- @create\nCREATE TABLE events (id TEXT);\n"
+        "-- @on Registered\nINSERT INTO events VALUES (:stream);\n",
+        "-- @projection emails\n-- @version 1\n-- @mode inline\n-- @create\nCREATE TABLE emails (id TEXT);\n"
+        "-- @on Registered\nDELETE FROM records WHERE key = :stream;\n",
+        "-- @projection emails\n-- @version 1\n-- @mode inline\n-- @on_error park\n-- @create\n"
+        "CREATE TABLE emails (id TEXT);\n-- @on Registered\nINSERT INTO emails VALUES (:stream);\n",
+    };
+    struct house *house = *state;
+    for (size_t i = 0; i < 3; i++) {
+        const varve_engine_options options = { .store = house->uri };
+        varve_error error = { 0 };
+        varve_engine *engine = NULL;
+        assert_int_equal(varve_engine_open(&engine, &options, &error), VARVE_OK);
+        varve_status status = varve_engine_add_projection(engine, "emails.sql", varve_str_of(files[i]), &error);
+        if (status >= 0) status = varve_engine_start(engine, &error);
+        assert_true(status < 0);
+        if (strstr(error.message, "emails.sql:") == NULL) fail_msg("%s", error.message);
+        varve_engine_close(engine);
+    }
+}
+
+#ifdef VARVE_WITH_POSTGRES
+/* Two engines on one store: what the one appends, the other's model has. */
+static void processes_share_it(void **state)
+{
+    struct house *house = *state;
+    varve_engine *other = NULL;
+    varve_error error = { 0 };
+    if (!house->on_postgres) return;
+    start(house, emails);
+    if (open_with(house, &other, emails, &error) < 0) fail_msg("%s", error.message);
+    for (unsigned i = 0; i < 20; i++) {
+        char stream[32], email[32];
+        snprintf(stream, sizeof stream, "customer-%u", i);
+        snprintf(email, sizeof email, "%u@x", i);
+        registered(i % 3 == 0 ? other : house->engine, stream, email);
+    }
+    assert_int_equal(register_at(other, "customer-x", "1@x", &error), VARVE_PROJECTION_REFUSED);
+    assert_int_equal(register_at(house->engine, "customer-x", "0@x", &error), VARVE_PROJECTION_REFUSED);
+    taken(other, 20);
+    taken(house->engine, 20);
+    varve_engine_close(other);
+}
+#endif
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(it_is_never_behind),
+        CASE(it_refuses_what_it_cannot_take),
+        CASE(only_the_offender_is_refused),
+        CASE(what_was_appended_without_it_is_caught_up_with),
+        CASE(a_new_version_is_built_from_the_whole_log),
+        CASE(it_is_rebuilt_while_others_append),
+        CASE(it_keeps_to_its_own_tables),
+#ifdef VARVE_WITH_POSTGRES
+        CASE(processes_share_it),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
