@@ -75,6 +75,6 @@ extern const struct row http_append;
 extern const struct row pg_append_one, pg_append_16, pg_append_64, pg_append_256;
 extern const struct row pg_append_three, pg_append_three_16, pg_append_three_85, pg_read_log;
 extern const struct row pg_fold_c, pg_fold_lua, pg_replay_c, pg_replay_lua;
-extern const struct report memory_report, growth_report, grid_report, condition_report, snapshots_report;
+extern const struct report memory_report, growth_report, grid_report, condition_report, snapshots_report, models_report;
 
 #endif

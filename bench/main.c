@@ -51,7 +51,7 @@ static const struct row *const rows[] = {
 static const struct report *const reports[] = {
     &memory_report,    &growth_report,
 #ifdef VARVE_BENCH_POSTGRES
-    &condition_report, &grid_report,   &snapshots_report,
+    &condition_report, &grid_report,   &snapshots_report, &models_report,
 #endif
 };
 

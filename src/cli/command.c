@@ -202,6 +202,16 @@ static varve_status make_command(const struct call *call, varve_buf *data, varve
     return status;
 }
 
+/* With the very time that "+15m" was: of another one it would be another command. */
+static void hint_repeat(const varve_command *command)
+{
+    char id[VARVE_UUID_TEXT_BYTES], not_before[VARVE_TIME_TEXT_BYTES];
+    varve_uuid_format(command->id, id);
+    varve_time_format(command->not_before, not_before);
+    fprintf(stderr, "to learn what became of it, repeat the same command with --id %s%s%s\n", id,
+            command->not_before != 0 ? " --not-before " : "", command->not_before != 0 ? not_before : "");
+}
+
 static varve_status send_one(const struct call *call, varve_error *error)
 {
     varve_command command = { 0 };
@@ -223,9 +233,7 @@ static varve_status send_one(const struct call *call, varve_error *error)
     if (status >= 0) {
         status = print_answer(call, status, varve_buf_view(&answer), error);
     } else if (status == VARVE_INDETERMINATE && !call->quiet) {
-        char id[VARVE_UUID_TEXT_BYTES];
-        varve_uuid_format(command.id, id);
-        fprintf(stderr, "to learn what became of it, repeat the same command with --id %s\n", id);
+        hint_repeat(&command);
     }
     varve_buf_fini(&answer);
     varve_buf_fini(&data);

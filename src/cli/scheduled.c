@@ -175,11 +175,19 @@ static varve_status cancel_local(const struct call *call, varve_buf *json, varve
     if (status >= 0) {
         char text[VARVE_UUID_TEXT_BYTES];
         varve_uuid_format(id, text);
-        varve_buf_printf(json, "{\"id\":\"%s\",\"outcome\":\"%s\"}", text,
-                         was == VARVE_SCHEDULED_WAITING ? "cancelled" : "dismissed");
+        varve_buf_printf(json, "{\"id\":\"%s\",\"outcome\":\"%s\"}", text, varve_scheduled_cancel_word(was));
     }
     varve_store_close(store);
     return status;
+}
+
+static bool was_discarded(varve_str json)
+{
+    varve_buf outcome = { 0 };
+    bool discarded = varve_json_string(json, "outcome", &outcome, NULL) >= 0 &&
+                     varve_str_is(varve_buf_view(&outcome), varve_scheduled_cancel_word(VARVE_SCHEDULED_UNREADABLE));
+    varve_buf_fini(&outcome);
+    return discarded;
 }
 
 varve_status run_scheduled_cancel(struct call *call, varve_error *error)
@@ -187,5 +195,8 @@ varve_status run_scheduled_cancel(struct call *call, varve_error *error)
     varve_buf json = { 0 };
     varve_status status = call->server != NULL ? ask(call, "/cancel", "application/json", &json, error)
                                                : cancel_local(call, &json, error);
+    if (status >= 0 && !call->quiet && was_discarded(varve_buf_view(&json))) {
+        fprintf(stderr, "it could not be read: the log alone tells whether it took effect\n");
+    }
     return print(call, status, &json, error);
 }

@@ -324,6 +324,30 @@ void bank_close(struct bank *bank)
 
 /* ---- using it ---- */
 
+void bank_set(struct bank *bank, bool *what, bool value)
+{
+    pthread_mutex_lock(&bank->mutex);
+    *what = value;
+    pthread_cond_broadcast(&bank->changed);
+    pthread_mutex_unlock(&bank->mutex);
+}
+
+static varve_status count_record(void *ctx, const struct store_record *record)
+{
+    (void)record;
+    ++*(unsigned *)ctx;
+    return VARVE_OK;
+}
+
+unsigned bank_count_records(struct bank *bank, const char *space)
+{
+    unsigned count = 0;
+    varve_error error = { 0 };
+    const struct store_record_range range = { .space = varve_str_of(space) };
+    assert_int_equal(store_records_list(bank->store, &range, count_record, &count, NULL, &error), VARVE_OK);
+    return count;
+}
+
 uint64_t bank_version(struct bank *bank, const char *stream)
 {
     varve_error error = { 0 };

@@ -61,6 +61,10 @@ void bank_start(struct bank *bank, uint32_t workers, uint32_t queue_limit);
 /* Closes the lanes, then the store, and checks that nothing is left over. */
 void bank_close(struct bank *bank);
 
+/* Sets something that is under the mutex, and wakes whoever waits for it. */
+void bank_set(struct bank *bank, bool *what, bool value);
+/* How many records a space has. */
+unsigned bank_count_records(struct bank *bank, const char *space);
 /* Reads the store's stream behind the engine's back. */
 uint64_t bank_version(struct bank *bank, const char *stream);
 /* Appends one Deposited event directly. */

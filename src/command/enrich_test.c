@@ -86,14 +86,6 @@ static void start(struct bank *bank)
     bank_start(bank, 2, 100);
 }
 
-static void let_go(struct bank *bank)
-{
-    pthread_mutex_lock(&bank->mutex);
-    look_up.held = false;
-    pthread_cond_broadcast(&bank->changed);
-    pthread_mutex_unlock(&bank->mutex);
-}
-
 static void a_decision_has_what_was_fetched(void **state)
 {
     (void)state;
@@ -190,7 +182,7 @@ static void a_slow_one_holds_up_its_own_stream_alone(void **state)
     assert_int_equal(stats.enrichment.waiting, 3);
     assert_int_equal(stats.enrichment.done, 20);
     assert_int_equal(bank_version(&bank, "account-1"), 0);
-    let_go(&bank);
+    bank_set(&bank, &look_up.held, false);
     bank_wait_for(&bank, &journal.answers, 3);
     assert_string_equal(journal.text, "v1 v2 v3 ");
     lanes_get_stats(bank.lanes, &stats);
@@ -242,7 +234,7 @@ static void commands_of_another_decider_stay_in_order(void **state)
     bank_order(&journal, "Withdraw", 2, 0);
     lanes_get_stats(bank.lanes, &stats);
     assert_int_equal(stats.enrichment.waiting, 3);
-    let_go(&bank);
+    bank_set(&bank, &look_up.held, false);
     bank_wait_for(&bank, &journal.answers, 3);
     assert_string_equal(journal.text, "v1 v2 v3 ");
     bank_close(&bank);
@@ -302,7 +294,7 @@ static void what_has_not_begun_is_refused_when_the_lanes_close(void **state)
     bank_order(&journal, "Withdraw", 1, 0);
     bank_order(&journal, "Withdraw", 2, 0);
     bank_wait_for(&bank, &look_up.begun, 1);
-    let_go(&bank);
+    bank_set(&bank, &look_up.held, false);
     lanes_close(bank.lanes);
     assert_int_equal(journal.answers, 2);
     assert_non_null(strstr(journal.text, "v1 "));
@@ -325,7 +317,7 @@ static void what_waits_is_refused_as_soon_as_enriching_stops(void **state)
     bank_assert_failure(bank_execute(&bank, "Withdraw", "account-2", 1, NULL, &error), VARVE_UNAVAILABLE, &error,
                         "stopping");
     assert_int_equal(bank_execute(&bank, "Deposit", "account-2", 1, NULL, &error), VARVE_OK);
-    let_go(&bank);
+    bank_set(&bank, &look_up.held, false);
     bank_wait_for(&bank, &journal.answers, 5);
     assert_int_equal(look_up.begun, 1);
     bank_close(&bank);
@@ -359,7 +351,7 @@ static void waiting_is_bounded(void **state)
     assert_int_equal(bank_execute(&bank, "Deposit", "account-2", 1, NULL, &error), VARVE_OK);
     uint64_t over = clock_ns() + TIMEOUT_MS * UINT64_C(1000000);
     while (clock_ns() < over) sched_yield();
-    let_go(&bank);
+    bank_set(&bank, &look_up.held, false);
     bank_wait_for(&bank, &journal.answers, 4);
     assert_int_equal(bank_version(&bank, "account-1"), 1);
     assert_int_equal(look_up.begun, 1);

@@ -175,6 +175,11 @@ varve_status lanes_check(const struct lanes *lanes, const varve_command *command
     return status < 0 ? status : registry_find_command(&lanes->registry, command, &decider, error);
 }
 
+bool lanes_know(const struct lanes *lanes, const varve_command *command)
+{
+    return registry_knows(&lanes->registry, command);
+}
+
 /* Checks a command and makes its task, which belongs to the caller. */
 static varve_status make_task(struct lanes *lanes, const varve_command *command, struct task **task, varve_error *error)
 {

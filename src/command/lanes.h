@@ -45,6 +45,8 @@ varve_status lanes_start(struct lanes *lanes, varve_error *error);
 bool lanes_have_deciders(const struct lanes *lanes);
 /* Whether it could be queued, but for its not_before: VARVE_NOT_FOUND, UNAVAILABLE. Any thread. */
 varve_status lanes_check(const struct lanes *lanes, const varve_command *command, varve_error *error);
+/* Whether it may be decided here, by its type and stream. Any thread. */
+bool lanes_know(const struct lanes *lanes, const varve_command *command);
 /* As varve_execute_async. */
 varve_status lanes_execute(struct lanes *lanes, const varve_command *command, varve_execute_callback callback,
                            void *ctx, varve_error *error);

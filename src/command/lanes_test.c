@@ -104,14 +104,6 @@ static void *look_at_account_1(void *ctx)
     return NULL;
 }
 
-static void let_looks_go(struct bank *bank)
-{
-    pthread_mutex_lock(&bank->mutex);
-    bank->looks_held = false;
-    pthread_cond_broadcast(&bank->changed);
-    pthread_mutex_unlock(&bank->mutex);
-}
-
 /* However long a look takes, commands go on, also on the stream that is looked at; the look counts as under way. */
 static void test_a_look_holds_up_no_command(void **state)
 {
@@ -130,7 +122,7 @@ static void test_a_look_holds_up_no_command(void **state)
     assert_int_equal(bank_execute(&bank, "Deposit", "account-2", 1, NULL, &error), VARVE_OK);
     lanes_get_stats(bank.lanes, &stats);
     assert_int_equal(stats.queue_length, 1);
-    let_looks_go(&bank);
+    bank_set(&bank, &bank.looks_held, false);
     pthread_join(looker, NULL);
     assert_int_equal(bank_balance(&bank, "account-1"), 2);
     bank_close(&bank);
@@ -148,10 +140,7 @@ static void test_a_look_passes_a_decider_that_takes_long(void **state)
     assert_int_equal(bank_send(&bank, "Deposit", "account-1", 1), VARVE_OK);
     bank_wait_for(&bank, &bank.decided, 2);
     assert_int_equal(bank_balance(&bank, "account-1"), 1); /* what is durable */
-    pthread_mutex_lock(&bank.mutex);
-    bank.gate_closed = false;
-    pthread_cond_broadcast(&bank.changed);
-    pthread_mutex_unlock(&bank.mutex);
+    bank_set(&bank, &bank.gate_closed, false);
     bank_wait_for(&bank, &bank.answers, 1);
     assert_int_equal(bank_balance(&bank, "account-1"), 2);
     bank_close(&bank);
@@ -173,7 +162,7 @@ static void test_looks_count_towards_the_limit(void **state)
     bank_wait_for(&bank, &bank.looks, 1);
     for (; stats.queue_length < 2; lanes_get_stats(bank.lanes, &stats)) sched_yield();
     bank_assert_failure(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_BUSY, &error, "limit");
-    let_looks_go(&bank);
+    bank_set(&bank, &bank.looks_held, false);
     for (size_t i = 0; i < 2; i++) pthread_join(lookers[i], NULL);
     assert_int_equal(bank_execute(&bank, "Deposit", "account-1", 1, NULL, &error), VARVE_OK);
     bank_close(&bank);

@@ -138,6 +138,14 @@ varve_status registry_find_command(const struct registry *registry, const varve_
     return registry_find(registry, command->stream, index, error);
 }
 
+bool registry_knows(const struct registry *registry, const varve_command *command)
+{
+    size_t index = 0;
+    if (registry_find_command(registry, command, &index, NULL) < 0) return false;
+    const varve_decider *decider = registry->entries[index].decider;
+    return decider->commands == NULL || decides(decider, command->type);
+}
+
 void registry_fini(struct registry *registry)
 {
     free(registry->entries);

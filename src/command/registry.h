@@ -26,6 +26,9 @@ varve_status registry_find(const struct registry *registry, varve_str stream, si
 varve_status registry_find_command(const struct registry *registry, const varve_command *command, size_t *index,
                                    varve_error *error);
 
+/* Whether a decider may know it: by the table of its commands, if it has one. */
+bool registry_knows(const struct registry *registry, const varve_command *command);
+
 /* What messages call the decider: its category, or "the decider over a query". */
 const char *registry_name(const varve_decider *decider);
 

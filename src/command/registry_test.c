@@ -62,6 +62,34 @@ static void test_deciders_are_found_by_category(void **state)
     registry_fini(&registry);
 }
 
+static void test_a_table_tells_which_commands_it_knows(void **state)
+{
+    (void)state;
+    static const varve_command_handler one[] = { { "Place", decide }, { NULL, NULL } };
+    struct registry registry = { 0 };
+    varve_decider listed = good;
+    varve_error error = { 0 };
+    listed.category = "payment";
+    listed.decide = NULL;
+    listed.commands = one;
+    assert_int_equal(registry_add(&registry, &good, NULL, &error), VARVE_OK);
+    assert_int_equal(registry_add(&registry, &listed, NULL, &error), VARVE_OK);
+    const struct {
+        const char *type, *stream;
+        bool known;
+    } cases[] = {
+        { "Place", "payment-1", true },
+        { "Take", "payment-1", false },
+        { "Take", "order-1", true },
+        { "Place", "room-1", false },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const varve_command command = { .type = varve_str_of(cases[i].type), .stream = varve_str_of(cases[i].stream) };
+        assert_int_equal(registry_knows(&registry, &command), cases[i].known);
+    }
+    registry_fini(&registry);
+}
+
 static void test_incomplete_tables_are_refused(void **state)
 {
     (void)state;
@@ -148,6 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deciders_are_found_by_category),
+        cmocka_unit_test(test_a_table_tells_which_commands_it_knows),
         cmocka_unit_test(test_incomplete_tables_are_refused),
         cmocka_unit_test(test_deciders_over_queries_are_found_by_type),
     };

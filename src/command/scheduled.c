@@ -13,9 +13,10 @@
 #define SPACE     VARVE_STR("scheduled")
 #define DUE_SPACE VARVE_STR("scheduled due")
 
-#define DUE_DIGITS   20
 #define NOT_AFTER    INT64_C(253402300799999999) /* the last time that can be written */
 #define LIST_AT_ONCE 16                          /* records, whose data may be large */
+#define DUE_AT_ONCE  64
+#define DUE_LOOK_MAX 1024
 
 static varve_status no_memory(varve_error *error)
 {
@@ -24,8 +25,14 @@ static varve_status no_memory(varve_error *error)
 
 const char *varve_scheduled_state_word(varve_scheduled_state state)
 {
-    static const char *const words[] = { "waiting", "running", "rejected", "failed", "done" };
+    static const char *const words[] = { "waiting", "running", "rejected", "failed", "done", "unreadable" };
     return (size_t)state < sizeof words / sizeof words[0] ? words[state] : "unknown";
+}
+
+const char *varve_scheduled_cancel_word(varve_scheduled_state was)
+{
+    if (was == VARVE_SCHEDULED_UNREADABLE) return "discarded";
+    return was == VARVE_SCHEDULED_WAITING ? "cancelled" : "dismissed";
 }
 
 void varve_scheduled_fini(varve_scheduled *scheduled)
@@ -64,6 +71,8 @@ void varve_scheduled_write_json(const varve_scheduled *scheduled, varve_buf *out
     if (scheduled->scheduled_at != 0) add_time(out, "scheduled_at", scheduled->scheduled_at);
     if (scheduled->next_at > command->not_before) add_time(out, "next_at", scheduled->next_at);
     varve_buf_printf(out, ",\"attempts\":%lu", (unsigned long)scheduled->attempts);
+    if (scheduled->interrupted > 0)
+        varve_buf_printf(out, ",\"interrupted\":%lu", (unsigned long)scheduled->interrupted);
     add_text(out, "code", scheduled->code);
     add_text(out, "message", scheduled->message);
     if (command->expected == VARVE_STREAM_AT)
@@ -88,8 +97,10 @@ static void write_value(const varve_scheduled *scheduled, varve_buf *out)
     const varve_command *command = &scheduled->command;
     varve_buf_printf(out, "{\"state\":%d,\"not_before\":%" PRId64 ",\"scheduled_at\":%" PRId64 ",\"next_at\":%" PRId64,
                      (int)scheduled->state, command->not_before, scheduled->scheduled_at, scheduled->next_at);
-    varve_buf_printf(out, ",\"attempts\":%lu,\"expected\":%d,\"expected_version\":%" PRIu64 ",\"time\":%" PRId64,
-                     (unsigned long)scheduled->attempts, (int)command->expected,
+    varve_buf_printf(out,
+                     ",\"attempts\":%lu,\"interrupted\":%lu,\"expected\":%d,\"expected_version\":%" PRIu64
+                     ",\"time\":%" PRId64,
+                     (unsigned long)scheduled->attempts, (unsigned long)scheduled->interrupted, (int)command->expected,
                      command->expected == VARVE_STREAM_AT ? command->expected_version : 0, command->time);
     add_text(out, "type", command->type);
     add_text(out, "stream", command->stream);
@@ -128,12 +139,23 @@ static varve_status read_texts(struct event_reader *reader, varve_scheduled *sch
     return VARVE_OK;
 }
 
-enum number { STATE, NOT_BEFORE, SCHEDULED_AT, NEXT_AT, ATTEMPTS, EXPECTED, EXPECTED_VERSION, TIME, NUMBERS };
+enum number {
+    STATE,
+    NOT_BEFORE,
+    SCHEDULED_AT,
+    NEXT_AT,
+    ATTEMPTS,
+    INTERRUPTED,
+    EXPECTED,
+    EXPECTED_VERSION,
+    TIME,
+    NUMBERS
+};
 
 static varve_status read_members(struct event_reader *reader, varve_scheduled *scheduled, uint64_t numbers[NUMBERS])
 {
-    static const char *const names[NUMBERS] = { "state",    "not_before", "scheduled_at",     "next_at",
-                                                "attempts", "expected",   "expected_version", "time" };
+    static const char *const names[NUMBERS] = { "state",       "not_before", "scheduled_at",     "next_at", "attempts",
+                                                "interrupted", "expected",   "expected_version", "time" };
     enum json_token token = json_next(&reader->scanner);
     if (token != JSON_OBJECT) return event_read_wrong(reader, "value", "an object");
     while ((token = json_next(&reader->scanner)) == JSON_KEY) {
@@ -165,6 +187,7 @@ static varve_status read_record(const struct store_record *record, struct arena 
     scheduled->scheduled_at = (varve_time)numbers[SCHEDULED_AT];
     scheduled->next_at = (varve_time)numbers[NEXT_AT];
     scheduled->attempts = (uint32_t)numbers[ATTEMPTS];
+    scheduled->interrupted = (uint32_t)numbers[INTERRUPTED];
     scheduled->command.not_before = (varve_time)numbers[NOT_BEFORE];
     scheduled->command.expected = (varve_condition_kind)numbers[EXPECTED];
     scheduled->command.expected_version = numbers[EXPECTED_VERSION];
@@ -179,12 +202,31 @@ static bool key_of(varve_uuid id, struct arena *memory, varve_str *key)
     return arena_copy(memory, varve_str_of(text), key);
 }
 
+static void write_due_key(varve_time next_at, varve_uuid id, char text[SCHEDULED_DUE_KEY_BYTES])
+{
+    int len = snprintf(text, SCHEDULED_DUE_KEY_BYTES, "%0*" PRId64 "/", SCHEDULED_DUE_DIGITS, next_at);
+    varve_uuid_format(id, text + len);
+}
+
 static bool due_key_of(const varve_scheduled *scheduled, struct arena *memory, varve_str *key)
 {
-    char text[DUE_DIGITS + 1 + VARVE_UUID_TEXT_BYTES];
-    int len = snprintf(text, sizeof text, "%0*" PRId64 "/", DUE_DIGITS, scheduled->next_at);
-    varve_uuid_format(scheduled->command.id, text + len);
+    char text[SCHEDULED_DUE_KEY_BYTES];
+    write_due_key(scheduled->next_at, scheduled->command.id, text);
     return arena_copy(memory, varve_str_of(text), key);
+}
+
+/* By which an engine tells, without reading the command, whether it knows it. */
+static bool due_value_of(const varve_scheduled *scheduled, struct arena *memory, varve_str *value)
+{
+    varve_buf text = { 0 };
+    varve_buf_str(&text, VARVE_STR("{\"type\":"));
+    varve_buf_json_string(&text, scheduled->command.type);
+    varve_buf_str(&text, VARVE_STR(",\"stream\":"));
+    varve_buf_json_string(&text, scheduled->command.stream);
+    varve_buf_str(&text, VARVE_STR("}"));
+    bool made = !text.failed && arena_copy(memory, varve_buf_view(&text), value);
+    varve_buf_fini(&text);
+    return made;
 }
 
 static bool is_to_be_executed(const varve_scheduled *scheduled)
@@ -220,8 +262,8 @@ varve_status scheduled_change(const varve_scheduled *before, uint64_t revision, 
     }
     if (made && has_due && (!had_due || moves)) {
         struct store_write *put = &writes[(*count)++];
-        *put = (struct store_write){ .record = { .space = DUE_SPACE, .value = VARVE_STR("{}") } };
-        made = due_key_of(after, memory, &put->record.key);
+        *put = (struct store_write){ .record.space = DUE_SPACE };
+        made = due_key_of(after, memory, &put->record.key) && due_value_of(after, memory, &put->record.value);
     }
     return made ? VARVE_OK : no_memory(error);
 }
@@ -244,32 +286,92 @@ varve_status scheduled_load(varve_store *store, varve_uuid id, struct arena *mem
 /* ---- what is due ---- */
 
 struct due_list {
+    struct scheduled_scan *scan;
     struct scheduled_due *due;
-    size_t count;
+    size_t count, room;
+    size_t seen;          /* keys */
+    varve_time last_at;   /* of the last key that was seen */
+    varve_time others_at; /* of the first one that is not wanted */
+    varve_buf type, stream;
 };
+
+static varve_status read_due_key(varve_str key, struct scheduled_due *due)
+{
+    *due = (struct scheduled_due){ 0 };
+    if (key.len <= SCHEDULED_DUE_DIGITS || key.len >= SCHEDULED_DUE_KEY_BYTES) return VARVE_CORRUPT;
+    for (size_t i = 0; i < SCHEDULED_DUE_DIGITS; i++) due->next_at = due->next_at * 10 + (key.ptr[i] - '0');
+    varve_str id = { key.ptr + SCHEDULED_DUE_DIGITS + 1, key.len - SCHEDULED_DUE_DIGITS - 1 };
+    return varve_uuid_parse(&due->id, id, NULL) < 0 ? VARVE_CORRUPT : VARVE_OK;
+}
+
+/* What does not say whose it is, is told by the command. */
+static bool is_wanted(struct due_list *list, varve_str value)
+{
+    varve_buf_reset(&list->type);
+    varve_buf_reset(&list->stream);
+    if (varve_json_string(value, "type", &list->type, NULL) < 0 ||
+        varve_json_string(value, "stream", &list->stream, NULL) < 0 || list->type.failed || list->stream.failed)
+        return true;
+    const varve_command command = { .type = varve_buf_view(&list->type), .stream = varve_buf_view(&list->stream) };
+    return list->scan->wants(list->scan->ctx, &command);
+}
 
 static varve_status take_due(void *ctx, const struct store_record *record)
 {
     struct due_list *list = ctx;
-    struct scheduled_due *due = &list->due[list->count];
-    *due = (struct scheduled_due){ 0 };
-    for (size_t i = 0; i < DUE_DIGITS && i < record->key.len; i++)
-        due->next_at = due->next_at * 10 + (record->key.ptr[i] - '0');
-    varve_str id = { record->key.ptr + DUE_DIGITS + 1, record->key.len - DUE_DIGITS - 1 };
-    if (record->key.len <= DUE_DIGITS || varve_uuid_parse(&due->id, id, NULL) < 0) return VARVE_CORRUPT;
-    list->count++;
-    return VARVE_OK;
+    struct scheduled_due due;
+    varve_status status = read_due_key(record->key, &due);
+    if (status < 0) return status;
+    list->seen++;
+    list->last_at = due.next_at;
+    memcpy(list->scan->after, record->key.ptr, record->key.len);
+    list->scan->after[record->key.len] = '\0';
+    if (is_wanted(list, record->value))
+        list->due[list->count++] = due;
+    else if (due.next_at < list->others_at)
+        list->others_at = due.next_at;
+    return list->count == list->room ? VARVE_DONE : VARVE_OK;
 }
 
-varve_status scheduled_next(varve_store *store, size_t count, struct scheduled_due *due, size_t *found, varve_time *now,
-                            varve_error *error)
+varve_status scheduled_next(varve_store *store, struct scheduled_scan *scan, size_t room, struct scheduled_due *due,
+                            size_t *found, varve_time *now, varve_error *error)
 {
-    struct due_list list = { .due = due };
-    const struct store_record_range range = { .space = DUE_SPACE, .limit = count };
-    varve_status status = store_records_list(store, &range, take_due, &list, now, error);
+    struct due_list list = { .scan = scan, .due = due, .room = room, .others_at = INT64_MAX };
+    char from[SCHEDULED_DUE_KEY_BYTES], after[SCHEDULED_DUE_KEY_BYTES];
+    varve_status status = VARVE_OK;
+    bool more = true;
+    memcpy(from, scan->after, sizeof from);
+    while (status >= 0 && more && list.count < room && list.seen < DUE_LOOK_MAX) {
+        size_t before = list.seen;
+        memcpy(after, scan->after, sizeof after);
+        const struct store_record_range range = { .space = DUE_SPACE,
+                                                  .after = varve_str_of(after),
+                                                  .limit = DUE_AT_ONCE };
+        status = store_records_list(store, &range, take_due, &list, now, error);
+        more = list.seen - before == DUE_AT_ONCE && list.last_at <= *now;
+    }
     if (status == VARVE_CORRUPT) varve_error_set(error, status, "when scheduled commands are due cannot be read");
+    varve_buf_fini(&list.type);
+    varve_buf_fini(&list.stream);
+    /* What is wanted here is looked for from the same place until there is no more of it. */
+    if (status < 0 || list.count > 0) memcpy(scan->after, from, sizeof from);
+    if (status >= 0 && !more && list.count < room) scan->after[0] = '\0';
+    scan->others_due = from[0] != '\0' || list.others_at <= *now;
     *found = list.count;
     return status < 0 ? status : VARVE_OK;
+}
+
+varve_status scheduled_forget_due(varve_store *store, const struct scheduled_due *due, varve_error *error)
+{
+    char id[VARVE_UUID_TEXT_BYTES], key[SCHEDULED_DUE_KEY_BYTES];
+    size_t failed = 0;
+    varve_uuid_format(due->id, id);
+    write_due_key(due->next_at, due->id, key);
+    struct store_write writes[] = {
+        { .record = { .space = SPACE, .key = varve_str_of(id) }, .expect = STORE_EXPECT_NONE, .only_check = true },
+        { .record = { .space = DUE_SPACE, .key = varve_str_of(key) }, .remove = true },
+    };
+    return store_records_write(store, writes, 2, &failed, error);
 }
 
 /* ---- scheduling ---- */
@@ -299,9 +401,8 @@ static bool is_same(const varve_command *kept, const varve_command *command)
            (kept->expected != VARVE_STREAM_AT || kept->expected_version == command->expected_version);
 }
 
-/* Whether it was executed before, sent at once or scheduled; DONE and REJECTED are told in `scheduled`. */
-static varve_status find_outcome(varve_store *store, struct arena *memory, varve_scheduled *scheduled,
-                                 varve_error *error)
+varve_status scheduled_find_outcome(varve_store *store, struct arena *memory, varve_scheduled *scheduled,
+                                    varve_error *error)
 {
     struct first first = { 0 };
     varve_outcome outcome = { .memory = memory };
@@ -343,7 +444,7 @@ static varve_status schedule_once(varve_store *store, varve_scheduled *wanted, s
         return status;
     }
     *found = *wanted;
-    status = find_outcome(store, memory, found, error);
+    status = scheduled_find_outcome(store, memory, found, error);
     if (status != VARVE_OK) return status;
     status = scheduled_change(NULL, 0, wanted, &texts, writes, &count, error);
     if (status >= 0) status = contend_write(contention, store, writes, count, error);
@@ -456,6 +557,19 @@ varve_status varve_scheduled_list(varve_store *store, varve_uuid after, uint64_t
     return status < 0 ? status : VARVE_OK;
 }
 
+/* The write that takes away what nobody can read. When it was due is not known, so that key is left to a scheduler. */
+static varve_status discard(varve_uuid id, uint64_t revision, struct arena *memory, struct store_write *write,
+                            varve_error *error)
+{
+    *write = (struct store_write){
+        .record.space = SPACE,
+        .expect = revision == 0 ? STORE_EXPECT_ANY : STORE_EXPECT_REVISION,
+        .expected = revision,
+        .remove = true,
+    };
+    return key_of(id, memory, &write->record.key) ? VARVE_OK : no_memory(error);
+}
+
 varve_status varve_scheduled_cancel(varve_store *store, varve_uuid id, varve_scheduled_state *was, varve_error *error)
 {
     struct arena memory = { 0 };
@@ -465,13 +579,18 @@ varve_status varve_scheduled_cancel(varve_store *store, varve_uuid id, varve_sch
         struct store_write writes[SCHEDULED_WRITES_MAX];
         varve_scheduled found = { 0 };
         uint64_t revision = 0;
-        size_t count = 0;
+        size_t count = 1;
         arena_reset(&memory);
         status = scheduled_load(store, id, &memory, &found, &revision, error);
-        if (status >= 0 && found.state == VARVE_SCHEDULED_RUNNING)
+        if (status == VARVE_CORRUPT) {
+            found.state = VARVE_SCHEDULED_UNREADABLE;
+            status = discard(id, revision, &memory, writes, error);
+        } else if (status >= 0 && found.state == VARVE_SCHEDULED_RUNNING) {
             status =
                 varve_error_set(error, VARVE_CONFLICT, "the scheduled command is running, and may have taken effect");
-        if (status >= 0) status = scheduled_change(&found, revision, NULL, &memory, writes, &count, error);
+        } else if (status >= 0) {
+            status = scheduled_change(&found, revision, NULL, &memory, writes, &count, error);
+        }
         if (status >= 0) status = contend_write(&contention, store, writes, count, error);
         if (status == VARVE_OK && was != NULL) *was = found.state;
     }

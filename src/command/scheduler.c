@@ -8,15 +8,16 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "command/attempt.h"
 #include "command/scheduled.h"
 #include "store/lease.h"
 
-#define WINDOW     32u
-#define BYTES_MAX  (8u << 20)
-#define SECOND     ((varve_time)1000000)
-#define LOOK_US    SECOND /* what other processes schedule is noticed by then */
-#define LONGEST_US (300 * SECOND)
-#define LEASE_MS   10000u
+#define WINDOW    32u
+#define BYTES_MAX (8u << 20)
+#define SECOND    ((varve_time)1000000)
+#define LOOK_US   SECOND /* what other processes schedule is noticed by then */
+#define LEASE_MS  10000u
+#define REST_NS   UINT64_C(2000000000) /* others look each second */
 
 enum phase {
     FREE,
@@ -32,7 +33,9 @@ struct slot {
     struct arena memory;
     varve_scheduled scheduled; /* as it is in the store, once it is marked */
     uint64_t revision;
-    bool was_running; /* when it was loaded: an earlier attempt may have taken effect */
+    bool was_running;    /* when it was loaded: an earlier attempt may have taken effect */
+    bool is_interrupted; /* the attempt is an earlier process's, which ended before it did */
+    bool is_not_found;   /* in the log: it has been looked for */
     /* ---- */
     varve_status status;
     varve_error error;
@@ -52,9 +55,10 @@ struct scheduler {
     /* The thread's own. */
     varve_time store_now; /* when it was last looked at … */
     uint64_t looked_ns;   /* … by our clock */
-    bool shared, held;    /* several processes may write the store; the lease is ours */
-    uint64_t keep_ns;
-    bool has_told; /* of a record that cannot be read */
+    struct scheduled_scan scan;
+    bool shared, held;                  /* several processes may write the store; the lease is ours */
+    uint64_t keep_ns, held_ns, rest_ns; /* to be kept from then on; taken; others' turn until then */
+    bool has_told;                      /* of a record that cannot be read */
     struct lease lease, wanted;
     struct arena lease_memory;
     char owner[128];
@@ -78,6 +82,7 @@ static varve_status hold(struct scheduler *scheduler, varve_error *error)
 {
     struct lease previous;
     if (!scheduler->shared || (scheduler->held && clock_ns() < scheduler->keep_ns)) return VARVE_OK;
+    if (!scheduler->held) scheduler->held_ns = clock_ns();
     arena_reset(&scheduler->lease_memory);
     varve_status status =
         lease_take(scheduler->store, &scheduler->wanted, &scheduler->lease_memory, &scheduler->lease, &previous, error);
@@ -94,37 +99,6 @@ static void let_go(struct scheduler *scheduler)
 
 /* ---- what became of a command ---- */
 
-enum scheduler_verdict scheduler_judge(varve_status status, varve_condition_kind expected, uint32_t attempts,
-                                       varve_time *delay_us)
-{
-    unsigned doublings = attempts == 0 ? 0 : attempts - 1;
-    *delay_us = doublings < 9 ? SECOND << doublings : LONGEST_US;
-    switch (status) {
-    case VARVE_REJECTED:
-        return SCHEDULER_REJECTED;
-    case VARVE_INDETERMINATE:
-        return SCHEDULER_PERHAPS_AGAIN;
-    case VARVE_BUSY:
-        return SCHEDULER_AGAIN; /* our own load is no reason to give up */
-    case VARVE_CONFLICT:
-        if (expected != VARVE_STREAM_ANY) return SCHEDULER_FAILED;
-        break;
-    case VARVE_NOT_FOUND: /* an engine with another application may know it, or this one after its next start */
-    case VARVE_UNAVAILABLE:
-    case VARVE_TIMEOUT:
-    case VARVE_LOCKED:
-    case VARVE_FULL:
-    case VARVE_IO:
-    case VARVE_NOMEM:
-    case VARVE_REWOUND:
-    case VARVE_ENRICH_FAILED:
-        break;
-    default:
-        return status < 0 ? SCHEDULER_FAILED : SCHEDULER_DONE;
-    }
-    return attempts < VARVE_SCHEDULED_ATTEMPTS_MAX ? SCHEDULER_AGAIN : SCHEDULER_FAILED;
-}
-
 static varve_time time_now(const struct scheduler *scheduler)
 {
     return scheduler->store_now + (varve_time)((clock_ns() - scheduler->looked_ns) / 1000);
@@ -136,52 +110,74 @@ static void keep_reason(const struct slot *slot, varve_scheduled *after)
     after->message = varve_str_of(slot->error.message);
 }
 
+static enum attempt_verdict judge_attempt(const struct slot *slot, varve_time *delay_us)
+{
+    const struct attempt attempt = {
+        .command = &slot->scheduled.command,
+        .status = slot->status,
+        .current_version = slot->error.detail,
+        .number = slot->scheduled.attempts,
+        .interrupted = slot->is_interrupted ? slot->scheduled.interrupted + 1 : 0,
+    };
+    return attempt_judge(&attempt, delay_us);
+}
+
 /* What the store is to have of it now; NULL: nothing. */
 static varve_scheduled *judge(const struct scheduler *scheduler, const struct slot *slot, varve_scheduled *after)
 {
     varve_time delay_us = 0;
+    enum attempt_verdict verdict = judge_attempt(slot, &delay_us);
     *after = slot->scheduled;
-    switch (scheduler_judge(slot->status, slot->scheduled.command.expected, slot->scheduled.attempts, &delay_us)) {
-    case SCHEDULER_DONE:
-        return NULL;
-    case SCHEDULER_REJECTED:
+    after->interrupted = slot->is_interrupted ? slot->scheduled.interrupted + 1 : 0;
+    if (verdict == ATTEMPT_DONE) return NULL;
+    if (verdict == ATTEMPT_REJECTED) {
         after->state = VARVE_SCHEDULED_REJECTED;
         after->code = varve_buf_view(&slot->code);
         after->message = varve_buf_view(&slot->message);
         return after;
-    case SCHEDULER_FAILED:
-        after->state = VARVE_SCHEDULED_FAILED;
-        keep_reason(slot, after);
-        return after;
-    case SCHEDULER_AGAIN:
-        if (!slot->was_running)
-            after->state = VARVE_SCHEDULED_WAITING; /* this attempt says nothing of an earlier one */
-        break;
-    case SCHEDULER_PERHAPS_AGAIN:
-        break;
     }
     keep_reason(slot, after);
+    if (verdict == ATTEMPT_FAILED) {
+        after->state = VARVE_SCHEDULED_FAILED;
+        return after;
+    }
+    if (verdict == ATTEMPT_NONE) after->attempts--;
+    if (verdict != ATTEMPT_PERHAPS_AGAIN && !slot->was_running)
+        after->state = VARVE_SCHEDULED_WAITING; /* this attempt says nothing of an earlier one */
     varve_time next_at = time_now(scheduler) + delay_us;
     after->next_at = next_at > after->next_at ? next_at : after->next_at + 1; /* the clock may have gone back */
     return after;
 }
 
-static void tell(struct scheduler *scheduler, const struct slot *slot, const varve_scheduled *after)
+static void warn(const struct scheduler *scheduler, const struct slot *slot, const char *what)
 {
     const varve_command *command = &slot->scheduled.command;
     char id[VARVE_UUID_TEXT_BYTES];
-    if (after == NULL) {
+    varve_uuid_format(command->id, id);
+    log_line(&scheduler->log, VARVE_LOG_WARNING, "the scheduled command %s (%.*s on %.*s) %s: %s", id,
+             (int)command->type.len, command->type.ptr, (int)command->stream.len, command->stream.ptr, what,
+             slot->error.message);
+}
+
+/* Of a slot that is as the store has it by now. */
+static void tell(struct scheduler *scheduler, const struct slot *slot)
+{
+    varve_time delay_us = 0;
+    switch (judge_attempt(slot, &delay_us)) {
+    case ATTEMPT_DONE:
         scheduler->executed++;
-    } else if (after->state == VARVE_SCHEDULED_REJECTED) {
+        break;
+    case ATTEMPT_REJECTED:
         scheduler->rejected++;
-    } else if (after->state != VARVE_SCHEDULED_FAILED) {
-        scheduler->retries++;
-    } else {
+        break;
+    case ATTEMPT_FAILED:
         scheduler->failed++;
-        varve_uuid_format(command->id, id);
-        log_line(&scheduler->log, VARVE_LOG_WARNING, "the scheduled command %s (%.*s on %.*s) failed for good: %s", id,
-                 (int)command->type.len, command->type.ptr, (int)command->stream.len, command->stream.ptr,
-                 slot->error.message);
+        warn(scheduler, slot, "failed for good");
+        break;
+    default:
+        scheduler->retries++;
+        if (slot->is_interrupted) warn(scheduler, slot, "is executed again");
+        break;
     }
 }
 
@@ -261,51 +257,103 @@ static varve_status write_slots(struct scheduler *scheduler, struct slot *const 
     return status;
 }
 
-static void give_up(struct slot *slot)
+/* Of a slot that nobody sees. */
+static void clear(struct slot *slot)
 {
     arena_fini(&slot->memory);
     slot->scheduled = (varve_scheduled){ 0 };
+    slot->was_running = slot->is_interrupted = slot->is_not_found = false;
+    slot->error = (varve_error){ 0 };
     varve_buf_reset(&slot->code);
     varve_buf_reset(&slot->message);
+}
+
+static void give_up(struct slot *slot)
+{
+    clear(slot);
     set_phase(slot, FREE);
 }
 
-/* All at once; where one stands in the way each by itself. What is another's by now (CONFLICT) is given up. */
-static varve_status change_slots(struct scheduler *scheduler, struct slot **slots, size_t *count, slot_after becomes,
-                                 varve_error *error)
+/* What follows when the store has a slot's change. */
+typedef void (*slot_changed)(struct scheduler *scheduler, struct slot *slot);
+
+/* All at once; where one stands in the way each by itself. What is another's by now (CONFLICT) is given up. After a
+ * failure those that were not changed are as before. */
+static varve_status change_slots(struct scheduler *scheduler, struct slot *const *slots, size_t count,
+                                 slot_after becomes, slot_changed changed, varve_error *error)
 {
-    size_t kept = 0;
-    varve_status status = *count == 0 ? VARVE_OK : write_slots(scheduler, slots, *count, becomes, error);
+    varve_status status = count == 0 ? VARVE_OK : write_slots(scheduler, slots, count, becomes, error);
+    for (size_t i = 0; i < count && status >= 0; i++) changed(scheduler, slots[i]);
     if (status != VARVE_CONFLICT) return status;
     status = VARVE_OK;
-    for (size_t i = 0; i < *count; i++) {
-        varve_status own = status < 0 ? status : write_slots(scheduler, &slots[i], 1, becomes, error);
-        if (own == VARVE_CONFLICT) {
-            give_up(slots[i]);
-        } else {
-            if (own < 0) status = own;
-            slots[kept++] = slots[i];
-        }
+    for (size_t i = 0; i < count && status >= 0; i++) {
+        status = write_slots(scheduler, &slots[i], 1, becomes, error);
+        if (status >= 0) changed(scheduler, slots[i]);
+        if (status != VARVE_CONFLICT) continue;
+        give_up(slots[i]);
+        status = VARVE_OK;
     }
-    *count = kept;
     return status;
 }
 
-/* Takes down what became of those that are over. After a failure they stay so, and are taken down later: a change that
- * was made after all is then another's. */
+/* The log has its outcome. */
+static void take_outcome(struct slot *slot, const varve_scheduled *found)
+{
+    bool rejected = found->state == VARVE_SCHEDULED_REJECTED;
+    slot->status = rejected ? VARVE_REJECTED : VARVE_REPEATED;
+    slot->is_interrupted = false;
+    varve_buf_reset(&slot->code);
+    varve_buf_reset(&slot->message);
+    varve_buf_str(&slot->code, found->code);
+    varve_buf_str(&slot->message, found->message);
+    if (slot->code.failed || slot->message.failed)
+        slot->status = varve_error_set(&slot->error, VARVE_NOMEM, "no memory for the reason of a rejection");
+}
+
+/* What would be told to have failed, or was left by another process, may be in the log: then it is what that says. */
+static varve_status look(struct scheduler *scheduler, struct slot *slot, varve_error *error)
+{
+    struct arena memory = { 0 };
+    varve_scheduled found = slot->scheduled;
+    varve_error problem = { 0 };
+    varve_time delay_us = 0;
+    if (slot->is_not_found || (!slot->is_interrupted && judge_attempt(slot, &delay_us) != ATTEMPT_FAILED))
+        return VARVE_OK;
+    varve_status status = scheduled_find_outcome(scheduler->store, &memory, &found, &problem);
+    slot->is_not_found = status == VARVE_OK;
+    if (status == VARVE_REPEATED) take_outcome(slot, &found);
+    if (status < 0 && attempt_may_pass(status)) {
+        *error = problem;
+    } else if (status < 0) { /* damage, or another command's id: it will not be known */
+        slot->status = status;
+        slot->error = problem;
+        slot->is_interrupted = false;
+        slot->is_not_found = true;
+        status = VARVE_OK;
+    }
+    arena_fini(&memory);
+    return status < 0 ? status : VARVE_OK;
+}
+
+static void settled(struct scheduler *scheduler, struct slot *slot)
+{
+    tell(scheduler, slot);
+    give_up(slot);
+}
+
+/* Takes down what became of those that are over. After a failure what is left stays so, and is taken down later: a
+ * change that was made after all is then another's. */
 static varve_status settle(struct scheduler *scheduler, varve_error *error)
 {
     struct slot *over[WINDOW];
     size_t count = 0;
-    for (size_t i = 0; i < WINDOW; i++)
-        if (phase_of(scheduler, &scheduler->slots[i]) == OVER) over[count++] = &scheduler->slots[i];
-    varve_status status = change_slots(scheduler, over, &count, judge, error);
-    for (size_t i = 0; i < count && status >= 0; i++) {
-        varve_scheduled after;
-        tell(scheduler, over[i], judge(scheduler, over[i], &after));
-        give_up(over[i]);
+    varve_status status = VARVE_OK;
+    for (size_t i = 0; i < WINDOW && status >= 0; i++) {
+        if (phase_of(scheduler, &scheduler->slots[i]) != OVER) continue;
+        over[count++] = &scheduler->slots[i];
+        status = look(scheduler, &scheduler->slots[i], error);
     }
-    return status;
+    return status < 0 ? status : change_slots(scheduler, over, count, judge, settled, error);
 }
 
 /* ---- executing what is due ---- */
@@ -347,6 +395,20 @@ static struct slot *free_slot(struct scheduler *scheduler)
     return NULL;
 }
 
+/* Its process ended more than once while it ran: two of them at a time, and each would be suspected of what the other
+ * does. */
+static bool is_suspect(const struct slot *slot)
+{
+    return slot->scheduled.interrupted > 1;
+}
+
+static bool has_suspect(struct scheduler *scheduler)
+{
+    for (size_t i = 0; i < WINDOW; i++)
+        if (phase_of(scheduler, &scheduler->slots[i]) != FREE && is_suspect(&scheduler->slots[i])) return true;
+    return false;
+}
+
 static void tell_damage(struct scheduler *scheduler, const varve_error *error)
 {
     if (scheduler->has_told) return; /* once: it is met again at each look */
@@ -354,29 +416,62 @@ static void tell_damage(struct scheduler *scheduler, const varve_error *error)
     log_line(&scheduler->log, VARVE_LOG_ERROR, "a scheduled command is left out: %s", error->message);
 }
 
+/* Loads what is due; SKIPPED: there is nothing to be executed now. */
+static varve_status load(struct scheduler *scheduler, const struct scheduled_due *due, struct slot *slot,
+                         varve_error *error)
+{
+    varve_status status =
+        scheduled_load(scheduler->store, due->id, &slot->memory, &slot->scheduled, &slot->revision, error);
+    if (status == VARVE_CORRUPT) { /* which holds up no other */
+        tell_damage(scheduler, error);
+        return VARVE_SKIPPED;
+    }
+    if (status == VARVE_NOT_FOUND) { /* cancelled without being read, or only since it was found */
+        status = scheduled_forget_due(scheduler->store, due, error);
+        return status >= 0 || status == VARVE_CONFLICT ? VARVE_SKIPPED : status;
+    }
+    if (status < 0) return status;
+    bool is_for_now = slot->scheduled.next_at == due->next_at && /* else another process changed it since */
+                      lanes_know(scheduler->lanes, &slot->scheduled.command) &&
+                      !(is_suspect(slot) && has_suspect(scheduler));
+    return is_for_now ? VARVE_OK : VARVE_SKIPPED;
+}
+
+/* A command that is marked as running, and nothing is told of the attempt: ours would be in a slot of its own. */
+static bool was_interrupted(const struct slot *slot)
+{
+    return slot->was_running && slot->scheduled.code.len == 0;
+}
+
+static void end_interrupted(struct slot *slot)
+{
+    unsigned long count = slot->scheduled.interrupted + 1;
+    slot->is_interrupted = true;
+    slot->status = varve_error_set(&slot->error, VARVE_INDETERMINATE, "its process ended before attempt %lu did%s",
+                                   (unsigned long)slot->scheduled.attempts,
+                                   count > 1 ? ", as before: it may be what ends it" : "");
+    set_phase(slot, OVER);
+}
+
 /* Chooses what is due and not under way, in order, as far as there is room; `*full`: there was not. */
 static varve_status choose(struct scheduler *scheduler, const struct scheduled_due *due, size_t found,
                            struct slot **chosen, size_t *count, bool *full, varve_error *error)
 {
     *count = 0;
-    for (size_t i = 0; i < found && due[i].next_at <= scheduler->store_now; i++) {
+    for (size_t i = 0; i < found; i++) {
         if (has(scheduler, due[i].id)) continue;
         struct slot *slot = free_slot(scheduler);
         *full = slot == NULL;
         if (slot == NULL) return VARVE_OK;
-        varve_status status =
-            scheduled_load(scheduler->store, due[i].id, &slot->memory, &slot->scheduled, &slot->revision, error);
-        if (status == VARVE_CORRUPT) tell_damage(scheduler, error);
-        /* Cancelled, or executed by another process, since it was found; or not to be read, which holds up no other. */
-        bool gone = status == VARVE_NOT_FOUND || status == VARVE_CORRUPT ||
-                    (status >= 0 && slot->scheduled.next_at != due[i].next_at);
-        if (status < 0 || gone) {
-            arena_reset(&slot->memory);
-            slot->scheduled = (varve_scheduled){ 0 };
-        }
-        if (gone) continue;
+        varve_status status = load(scheduler, &due[i], slot, error);
+        if (status != VARVE_OK) clear(slot);
         if (status < 0) return status;
+        if (status != VARVE_OK) continue;
         slot->was_running = slot->scheduled.state == VARVE_SCHEDULED_RUNNING;
+        if (was_interrupted(slot)) {
+            end_interrupted(slot);
+            continue;
+        }
         set_phase(slot, CHOSEN);
         chosen[(*count)++] = slot;
     }
@@ -390,7 +485,6 @@ static void execute(struct scheduler *scheduler, struct slot *slot)
     slot->scheduled.code = slot->scheduled.message = (varve_str){ 0 };
     varve_command command = slot->scheduled.command;
     command.not_before = 0;
-    slot->error = (varve_error){ 0 };
     set_phase(slot, UNDER_WAY);
     varve_status status = lanes_execute(scheduler->lanes, &command, answered, slot, &slot->error);
     if (status >= 0) return;
@@ -405,17 +499,43 @@ static varve_status begin(struct scheduler *scheduler, const struct scheduled_du
     struct slot *chosen[WINDOW];
     size_t count = 0;
     varve_status status = choose(scheduler, due, found, chosen, &count, full, error);
-    if (status >= 0) status = change_slots(scheduler, chosen, &count, as_running, error);
-    for (size_t i = 0; i < count; i++) {
-        if (status < 0)
-            give_up(chosen[i]);
-        else
-            execute(scheduler, chosen[i]);
-    }
+    if (status >= 0) status = change_slots(scheduler, chosen, count, as_running, execute, error);
+    for (size_t i = 0; i < count && status < 0; i++)
+        if (phase_of(scheduler, chosen[i]) == CHOSEN) give_up(chosen[i]);
     return status;
 }
 
 /* ---- the thread ---- */
+
+static bool is_idle(struct scheduler *scheduler)
+{
+    for (size_t i = 0; i < WINDOW; i++)
+        if (phase_of(scheduler, &scheduler->slots[i]) != FREE) return false;
+    return true;
+}
+
+/* Whether it is others' turn: the lease was ours for its time, while something is due that is not known here. */
+static bool is_others_turn(const struct scheduler *scheduler)
+{
+    uint64_t lease_ns = (uint64_t)scheduler->wanted.duration_ms * 1000000u;
+    return scheduler->held && scheduler->scan.others_due && clock_ns() - scheduler->held_ns >= lease_ns;
+}
+
+/* Begins what is due, if it may: `count` of them. Where it is others' turn it ends what is under way, and then leaves
+ * the lease to them for a moment. */
+static varve_status go_on(struct scheduler *scheduler, const struct scheduled_due *due, size_t count, bool *full,
+                          varve_error *error)
+{
+    if (clock_ns() < scheduler->rest_ns) return VARVE_OK;
+    bool others_turn = is_others_turn(scheduler);
+    if (is_idle(scheduler) && (count == 0 || others_turn)) {
+        let_go(scheduler);
+        if (others_turn) scheduler->rest_ns = clock_ns() + REST_NS;
+        return VARVE_OK;
+    }
+    varve_status status = hold(scheduler, error);
+    return status < 0 || others_turn ? status : begin(scheduler, due, count, full, error);
+}
 
 /* Does what is to be done, and says in how long to look again at the latest. */
 static varve_status turn(struct scheduler *scheduler, varve_time *wait_us, varve_error *error)
@@ -425,16 +545,13 @@ static varve_status turn(struct scheduler *scheduler, varve_time *wait_us, varve
     bool full = false;
     *wait_us = LOOK_US;
     varve_status status = settle(scheduler, error);
-    if (status >= 0) status = scheduled_next(scheduler->store, 2 * WINDOW, due, &found, &scheduler->store_now, error);
+    if (status >= 0)
+        status =
+            scheduled_next(scheduler->store, &scheduler->scan, 2 * WINDOW, due, &found, &scheduler->store_now, error);
     scheduler->looked_ns = clock_ns();
     if (status < 0) return status;
     while (later < found && due[later].next_at <= scheduler->store_now) later++;
-    if (later == 0) {
-        let_go(scheduler);
-    } else {
-        status = hold(scheduler, error);
-        if (status >= 0) status = begin(scheduler, due, found, &full, error);
-    }
+    status = go_on(scheduler, due, later, &full, error);
     if (status < 0) return status;
     if (later == found || full) return VARVE_OK; /* whatever ends under way makes room, and wakes us */
     varve_time until = due[later].next_at - time_now(scheduler);
@@ -503,6 +620,12 @@ static void *run(void *ctx)
     return NULL;
 }
 
+static bool knows(void *ctx, const varve_command *command)
+{
+    const struct scheduler *scheduler = ctx;
+    return lanes_know(scheduler->lanes, command);
+}
+
 varve_status scheduler_open(struct scheduler **out, varve_store *store, struct lanes *lanes, uint32_t lease_ms,
                             const struct log *log, varve_error *error)
 {
@@ -514,6 +637,7 @@ varve_status scheduler_open(struct scheduler **out, varve_store *store, struct l
     scheduler->log = *log;
     scheduler->shared = store_has_many_writers(store);
     scheduler->wanted.duration_ms = lease_ms == 0 ? LEASE_MS : lease_ms;
+    scheduler->scan = (struct scheduled_scan){ .wants = knows, .ctx = scheduler };
     name_owner(scheduler);
     for (size_t i = 0; i < WINDOW; i++) scheduler->slots[i].scheduler = scheduler;
     pthread_mutex_init(&scheduler->mutex, NULL);

@@ -2,11 +2,12 @@
 /*
  * The scheduler: a thread that executes scheduled commands on the lanes when they are due. Where several processes
  * share the store one of them does so at a time, by the lease "scheduled commands", which it takes when something is
- * due and gives back when nothing is.
+ * due that its deciders may know, and gives back when nothing is.
  *
  * What is due is first marked as running, then executed, then taken away, each step durable before the next; so who is
- * killed in between leaves something that is executed again, and told its first outcome. At most 32 are under way, of
- * 8 MiB of data together or one; all others wait in the store.
+ * killed in between leaves something that is executed again, and told its first outcome. Since it may be what killed
+ * the process, it is looked for in the log first, and from the second time on put off, and run beside none of its kind.
+ * At most 32 are under way, of 8 MiB of data together or one; all others wait in the store.
  */
 #ifndef VARVE_COMMAND_SCHEDULER_H
 #define VARVE_COMMAND_SCHEDULER_H
@@ -30,18 +31,5 @@ void scheduler_wake(struct scheduler *scheduler);
 void scheduler_get_stats(struct scheduler *scheduler, struct scheduler_stats *stats);
 /* Waits for what is under way and leaves the rest in the store. Before lanes_close. NULL is allowed. */
 void scheduler_close(struct scheduler *scheduler);
-
-/* What to do about a command after an attempt. */
-enum scheduler_verdict {
-    SCHEDULER_DONE,
-    SCHEDULER_REJECTED,
-    SCHEDULER_FAILED,
-    SCHEDULER_AGAIN,         /* nothing happened: later */
-    SCHEDULER_PERHAPS_AGAIN, /* nobody knows whether it happened: later, and nobody may cancel it */
-};
-
-/* Judges attempt number `attempts` of a command that expects `expected`; *delay_us: how long to wait. Pure. */
-enum scheduler_verdict scheduler_judge(varve_status status, varve_condition_kind expected, uint32_t attempts,
-                                       varve_time *delay_us);
 
 #endif

@@ -156,6 +156,13 @@ static varve_status take(struct follower *follower, struct batch *batch, const v
         return VARVE_OK;
     }
     generation_rollback(follower->generation);
+    if (follower->generation->swift) {
+        batch->events = 0;
+        if (error != NULL) {
+            *error = cause;
+        }
+        return status;
+    }
     if (batch->events > 0 && (cause.flags & VARVE_ERROR_RETRIABLE) == 0) {
         /* Those before it are not to blame: once more from the checkpoint, and this one by itself. */
         follower->suspect = event->position;
@@ -196,12 +203,24 @@ static bool has_room(const struct follower *follower, const struct batch *batch)
            follower_scanned(follower) - batch->began < BATCH_POSITIONS && clock_ns() < batch->end_ns;
 }
 
+/* Somewhere in the batch an event failed: it is found when the batch is run again, each failure told at once. */
+static bool slow_down(struct follower *follower, varve_status status, const varve_error *error)
+{
+    bool by_event = status == VARVE_CONFLICT || status == VARVE_APPLICATION || status == VARVE_INVALID ||
+                    status == VARVE_DENIED || status == VARVE_TOO_LARGE || status == VARVE_CORRUPT;
+    if (!follower->generation->swift || !by_event || (error != NULL && (error->flags & VARVE_ERROR_RETRIABLE) != 0)) {
+        return false;
+    }
+    generation_set_swift(follower->generation, false);
+    return true;
+}
+
 varve_status follower_advance(struct follower *follower, bool flush, varve_error *error)
 {
     uint64_t batch_ms = follower->batch_ms == 0 ? BATCH_MS : follower->batch_ms;
     struct batch batch = { .end_ns = clock_ns() + batch_ms * 1000000 };
     varve_status status = VARVE_OK;
-    bool alone = false;
+    bool alone = false, committed = false;
     uint64_t suspect = follower->suspect;
     follower->failed = 0;
     if (follower->cursor == NULL) {
@@ -222,9 +241,11 @@ varve_status follower_advance(struct follower *follower, bool flush, varve_error
     follower->caught_up = follower->caught_up || status == VARVE_CAUGHT_UP;
     bool passed_over = status == VARVE_IDLE || status == VARVE_SKIPPED;
     if (status >= 0) {
-        varve_status committed = commit(follower, &batch, error);
-        status = committed < 0 ? committed : status == VARVE_IDLE || status == VARVE_DONE ? status : VARVE_OK;
-        if (alone && committed == VARVE_OK) {
+        bool any = batch.events > 0;
+        varve_status ended = commit(follower, &batch, error);
+        committed = any && ended == VARVE_OK;
+        status = ended < 0 ? ended : status == VARVE_IDLE || status == VARVE_DONE ? status : VARVE_OK;
+        if (alone && ended == VARVE_OK) {
             follower->suspect = 0;
         }
     } else if (batch.events > 0) {
@@ -237,9 +258,11 @@ varve_status follower_advance(struct follower *follower, bool flush, varve_error
     if (status < 0) {
         /* Events read and not kept must be read again. */
         follower_stop(follower);
-        if (follower->suspect != suspect) {
+        if (follower->suspect != suspect || slow_down(follower, status, error)) {
             status = VARVE_OK;
         }
+    } else if (committed && follower->suspect == 0 && follower->generation->projection != NULL) {
+        generation_set_swift(follower->generation, true);
     }
     return status;
 }

@@ -141,7 +141,18 @@ static varve_status prepare(struct generation *generation, varve_error *error)
 static varve_status open_projection(struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
-    return projection_open(&generation->projection, home->file, home->place.sql, generation->session, error);
+    varve_status status =
+        projection_open(&generation->projection, home->file, home->place.sql, generation->session, error);
+    if (status == VARVE_OK) {
+        generation_set_swift(generation, true);
+    }
+    return status;
+}
+
+void generation_set_swift(struct generation *generation, bool swift)
+{
+    generation->swift = swift && (generation->home->place.sql->capabilities & SQL_DEFERS) != 0;
+    projection_set_swift(generation->projection, generation->swift);
 }
 
 static varve_status write_checkpoint(struct generation *generation, const char *incarnation, uint64_t position,

@@ -49,6 +49,7 @@ struct generation {
     struct aside parked;           /* while there is a projection */
     struct checkpoint checkpoint;  /* as committed */
     bool uncertain;                /* it may not be: see generation_settle */
+    bool swift;                    /* failures may be told later than events: nobody knows whose they are */
 };
 
 /* Fills in the rest of a home, from `arena`; before any generation is made or opened for writing there. VARVE_NOMEM. */
@@ -70,6 +71,8 @@ void generation_remove(struct generation *generation);
 
 /* VARVE_LOCKED, here and wherever something is changed: the models are another process's by now (place.h). */
 varve_status generation_begin(struct generation *generation, varve_error *error);
+/* From the next event on; without effect where the database tells failures at once anyway. Made ones are swift. */
+void generation_set_swift(struct generation *generation, bool swift);
 /* As projection_apply, for all that the event is today: nothing of it is committed without the rest. APPLICATION. */
 varve_status generation_apply(struct generation *generation, const varve_event *event, varve_error *error);
 /* Commits with the checkpoint at this event. On failure everything since the beginning is rolled back. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "query/follower.h"
 #include "store/access.h"
@@ -540,6 +541,7 @@ void inlines_get_status(struct inlines *inlines, const struct sqlfile *file, var
                         char problem[256])
 {
     const struct inlined *model = find(inlines, file);
+    ASSERT(model != NULL);
     pthread_mutex_lock(&inlines->lock);
     memcpy(problem, model->problem, sizeof model->problem);
     status->rebuilding = model->is_building;

@@ -14,6 +14,9 @@ varve_status model_open(varve_model **model, const struct sql_driver *sql, struc
 void model_begin(varve_model *model);
 varve_status model_end(varve_model *model, varve_error *error);
 
+/* As projection_set_swift, for what is run; not within an event. */
+void model_set_swift(varve_model *model, bool swift);
+
 /* NULL is allowed. */
 void model_close(varve_model *model);
 

@@ -40,7 +40,7 @@ varve_status models_add_projector(struct models *models, const varve_projector *
 varve_status models_add_query(struct models *models, const char *file, varve_str text, varve_error *error);
 /* Checks every statement against the database, opens or begins each projection's generation, starts its worker. */
 varve_status models_start(struct models *models, varve_error *error);
-/* The types of events that inline projections see, as they are in the log; once started. Each may stand several times. */
+/* The types of events that inline projections see, as they are in the log; once started. Some stand several times. */
 const varve_str *models_inline_types(const struct models *models, size_t *count);
 /* As the public functions of the same name. */
 varve_status models_list(struct models *models, varve_str name, varve_projection_visit visit, void *ctx,

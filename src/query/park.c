@@ -64,6 +64,7 @@ static varve_status apply_parked(struct generation *generation, const varve_even
     if (status < 0) {
         return status;
     }
+    generation_set_swift(generation, false); /* what it comes to is to be told here */
     status = generation_apply(generation, event, &cause);
     if (status < 0 && (cause.flags & VARVE_ERROR_RETRIABLE) != 0) {
         *error = cause;

@@ -55,6 +55,11 @@ varve_status projection_apply(struct projection *projection, const varve_event *
     return projection->kind->apply(projection->opened, event, error);
 }
 
+void projection_set_swift(struct projection *projection, bool swift)
+{
+    projection->kind->set_swift(projection->opened, swift);
+}
+
 void projection_close(struct projection *projection)
 {
     if (projection != NULL) {

@@ -20,6 +20,9 @@ varve_status projection_create(const struct sqlfile *file, const struct sql_driv
 varve_status projection_open(struct projection **projection, const struct sqlfile *file, const struct sql_driver *sql,
                              struct sql_session *session, varve_error *error);
 
+/* Failures may be told after the event that they belong to, a commit at the latest (SQL_DEFERS); or not, as at first. */
+void projection_set_swift(struct projection *projection, bool swift);
+
 /*
  * Runs the statements for the event's type, in the file's order, or the code, inside the caller's transaction.
  * Failures as sql_driver.step, or the code's own; the message says which line, and the caller rolls back. A value that

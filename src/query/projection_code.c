@@ -86,4 +86,9 @@ static varve_status apply_code(void *opened, const varve_event *event, varve_err
                            own.message[0] != '\0' ? own.message : "the projection says no more than that it failed");
 }
 
-const struct projection_kind projection_code = { open_code, apply_code, close_code };
+static void set_swift(void *opened, bool swift)
+{
+    model_set_swift(((struct code *)opened)->model, swift);
+}
+
+const struct projection_kind projection_code = { open_code, apply_code, set_swift, close_code };

@@ -51,6 +51,7 @@ struct statements {
     struct plan **plans; /* by the hash of their type; a power of two of places, half of them free */
     size_t plan_places;
     struct plan *last; /* for the type that came last */
+    bool swift;
 
     /* For the event at hand: texts that are not the event's own. */
     struct arena texts;
@@ -364,7 +365,10 @@ static varve_status run_change(const struct statements *statements, const struct
     for (size_t i = 0; status == VARVE_OK && i < source->placeholder_count; i++) {
         status = sql->bind(prepared, (int)i + 1, &values[run->slots[i]], &refusal);
     }
-    while (status == VARVE_OK) {
+    if (statements->swift && status == VARVE_OK) {
+        status = sql->run(prepared, &refusal);
+    }
+    while (!statements->swift && status == VARVE_OK) {
         status = sql->step(prepared, &refusal);
     }
     sql->reset(prepared);
@@ -398,4 +402,9 @@ static varve_status apply_statements(void *opened, const varve_event *event, var
     return status;
 }
 
-const struct projection_kind projection_sql = { open_statements, apply_statements, close_statements };
+static void set_swift(void *opened, bool swift)
+{
+    ((struct statements *)opened)->swift = swift;
+}
+
+const struct projection_kind projection_sql = { open_statements, apply_statements, set_swift, close_statements };

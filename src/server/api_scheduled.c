@@ -67,7 +67,7 @@ void api_scheduled_show(struct request *request)
     answer(request, status, &error);
 }
 
-/* {"id","outcome":"cancelled"}, or "dismissed" of one that was rejected or failed. */
+/* {"id","outcome"}: as varve_scheduled_cancel_word. */
 void api_scheduled_cancel(struct request *request)
 {
     varve_error error = { 0 };
@@ -80,7 +80,7 @@ void api_scheduled_cancel(struct request *request)
     if (status >= 0) {
         varve_uuid_format(id, text);
         varve_buf_printf(&request->answer.body, "{\"id\":\"%s\",\"outcome\":\"%s\"}", text,
-                         was == VARVE_SCHEDULED_WAITING ? "cancelled" : "dismissed");
+                         varve_scheduled_cancel_word(was));
     }
     answer(request, status, &error);
 }

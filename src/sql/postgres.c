@@ -141,6 +141,8 @@ static varve_status connect_session(struct sql_session *session, varve_error *er
 varve_status postgres_session_ready(struct sql_session *session, varve_error *error)
 {
     if (session->running != NULL) postgres_statement_cut(session->running);
+    varve_status status = postgres_pipeline_end(session, error);
+    if (status < 0) return status;
     if (session->connection != NULL && PQstatus(session->connection) == CONNECTION_OK) return VARVE_OK;
     if (session->mode != SQL_READ_WRITE || session->in_transaction) {
         varve_error_set(error, VARVE_IO, "the connection to PostgreSQL is gone");
@@ -148,7 +150,7 @@ varve_status postgres_session_ready(struct sql_session *session, varve_error *er
         return VARVE_IO;
     }
     disconnect(session);
-    varve_status status = connect_session(session, error);
+    status = connect_session(session, error);
     if (status < 0) disconnect(session);
     return status;
 }
@@ -182,6 +184,7 @@ static void session_close(struct sql_session *session)
         session_free(session);
         return;
     }
+    (void)postgres_pipeline_end(session, NULL);
     if (session->made) {
         varve_buf script = { 0 };
         varve_buf_printf(&script, "ROLLBACK; SET lock_timeout = %d; DROP SCHEMA IF EXISTS \"%s\" CASCADE", LOCK_WAIT_MS,
@@ -266,6 +269,7 @@ static varve_status session_commit(struct sql_session *session, varve_error *err
 static void session_rollback(struct sql_session *session)
 {
     if (session->running != NULL) postgres_statement_stop(session->running);
+    (void)postgres_pipeline_end(session, NULL); /* what failed is undone anyway */
     if (session->reserved != NULL) return;
     if (session->in_transaction) postgres_run(session->connection, "ROLLBACK", NULL);
     session->in_transaction = false;
@@ -331,7 +335,7 @@ static void session_set_time_limit(struct sql_session *session, uint32_t limit_m
 
 const struct sql_driver sql_postgres = {
     .name = "postgres",
-    .capabilities = SQL_ATTACHES | SQL_IN_A_SCHEMA,
+    .capabilities = SQL_ATTACHES | SQL_IN_A_SCHEMA | SQL_DEFERS,
     .open = session_open,
     .borrow = session_borrow,
     .close = session_close,
@@ -346,6 +350,7 @@ const struct sql_driver sql_postgres = {
     .parameter = postgres_statement_parameter,
     .bind = postgres_statement_bind,
     .step = postgres_statement_step,
+    .run = postgres_pipeline_run,
     .column_count = postgres_statement_column_count,
     .column_name = postgres_statement_column_name,
     .column = postgres_statement_column,

@@ -24,6 +24,7 @@ struct sql_session {
     uint32_t connections;          /* how many there were; a statement is prepared on one of them */
     uint64_t statements;           /* for their names */
     struct sql_statement *running; /* has rows that were not read yet */
+    unsigned pending;              /* statements in the pipeline whose answers were not taken yet */
     struct postgres_attached attached[SQL_ATTACH_MAX];
     size_t attached_count;
 
@@ -54,6 +55,17 @@ int postgres_statement_column_count(const struct sql_statement *statement);
 const char *postgres_statement_column_name(const struct sql_statement *statement, int column);
 void postgres_statement_column(struct sql_statement *statement, int column, struct sql_value *value);
 void postgres_statement_reset(struct sql_statement *statement);
+/* ---- postgres_pipeline.c ---- */
+
+/* The `run` of the seam. */
+varve_status postgres_pipeline_run(struct sql_statement *statement, varve_error *error);
+/* Takes all answers and leaves the pipeline: the first failure of any statement in it. */
+varve_status postgres_pipeline_end(struct sql_session *session, varve_error *error);
+
+/* What that needs of statements: whose one is, and sending it to be answered in the pipeline. */
+struct sql_session *postgres_statement_session(struct sql_statement *statement);
+varve_status postgres_statement_send(struct sql_statement *statement, varve_error *error);
+
 /* Drops the rows that are still to come: another statement wants the connection. A step then fails. */
 void postgres_statement_cut(struct sql_statement *statement);
 /* The same, and the statement is as after a reset, its parameters kept. */

@@ -197,15 +197,15 @@ void postgres_statement_stop(struct sql_statement *statement)
     statement->state = IDLE;
 }
 
-/* Sends the statement with its parameters. */
-static varve_status run(struct sql_statement *statement, varve_error *error)
+struct sql_session *postgres_statement_session(struct sql_statement *statement)
+{
+    return statement->session;
+}
+
+/* Sends the statement with its parameters, whatever mode the connection is in. */
+static varve_status send(struct sql_statement *statement, varve_error *error)
 {
     struct sql_session *session = statement->session;
-    varve_status status = postgres_session_ready(session, error);
-    if (status == VARVE_OK && statement->connection != session->connections)
-        status = prepare_on_server(statement, error);
-    if (status < 0) return status;
-    postgres_session_limit(session);
     for (int i = 0; i < statement->parameter_count; i++) {
         statement->values[i] = statement->parameters[i].bytes;
         statement->lengths[i] = statement->parameters[i].length;
@@ -214,6 +214,37 @@ static varve_status run(struct sql_statement *statement, varve_error *error)
     if (PQsendQueryPrepared(session->connection, statement->name, statement->parameter_count, statement->values,
                             statement->lengths, statement->formats, 0) == 0)
         return postgres_failure(session->connection, NULL, error);
+    return VARVE_OK;
+}
+
+varve_status postgres_statement_send(struct sql_statement *statement, varve_error *error)
+{
+    struct sql_session *session = statement->session;
+    varve_status status = VARVE_OK;
+    bool is_prepared = statement->connection == session->connections;
+    if (PQpipelineStatus(session->connection) == PQ_PIPELINE_OFF || !is_prepared)
+        status = postgres_session_ready(session, error);
+    if (status == VARVE_OK && statement->connection != session->connections)
+        status = prepare_on_server(statement, error);
+    if (status < 0) return status;
+    if (PQpipelineStatus(session->connection) == PQ_PIPELINE_OFF) {
+        postgres_session_limit(session);
+        if (PQenterPipelineMode(session->connection) != 1) return postgres_failure(session->connection, NULL, error);
+    }
+    return send(statement, error);
+}
+
+/* Runs the statement, whose rows come one by one. */
+static varve_status run(struct sql_statement *statement, varve_error *error)
+{
+    struct sql_session *session = statement->session;
+    varve_status status = postgres_session_ready(session, error);
+    if (status == VARVE_OK && statement->connection != session->connections)
+        status = prepare_on_server(statement, error);
+    if (status < 0) return status;
+    postgres_session_limit(session);
+    status = send(statement, error);
+    if (status < 0) return status;
     session->running = statement;
     PQsetSingleRowMode(session->connection);
     return VARVE_OK;

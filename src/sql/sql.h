@@ -61,6 +61,7 @@ enum {
                                  database it is any name; "" is an empty place to attach to, shared with nobody */
     SQL_IN_A_SCHEMA = 1 << 2, /* a location is a URI whose `schema` parameter, the last one counts, names a schema */
     SQL_KEEPS_KINDS = 1 << 3, /* a value is what it was bound as; else it is what the statement's types make of it */
+    SQL_DEFERS = 1 << 4,      /* what a statement of `run` comes to may be told later */
 };
 
 #define SQL_ATTACH_MAX     10
@@ -81,7 +82,7 @@ struct sql_driver {
      */
     varve_status (*borrow)(struct sql_session **session, void *connection, const char *const *reserved,
                            varve_error *error);
-    /* Rolls back what is open, but on a connection that is borrowed. All statements must be finalized. NULL is allowed. */
+    /* Rolls back what is open, but not on a borrowed connection. All statements must be finalized. NULL is allowed. */
     void (*close)(struct sql_session *session);
 
     /*
@@ -121,6 +122,11 @@ struct sql_driver {
     /* VARVE_OK: a row stands ready. VARVE_DONE: there is no more. After a failure the statement wants a reset.
      * Where another statement of the session is run before the last row was read, the rest may be lost: INVALID. */
     varve_status (*step)(struct sql_statement *statement, varve_error *error);
+    /*
+     * Runs a statement to its end, drops its rows and resets it. In a transaction the failure may be told later, by
+     * whatever the session is asked next, a commit at the latest; then nobody says which statement it was.
+     */
+    varve_status (*run)(struct sql_statement *statement, varve_error *error);
     int (*column_count)(const struct sql_statement *statement);
     /* Borrowed until finalize. */
     const char *(*column_name)(const struct sql_statement *statement, int column);

@@ -442,6 +442,16 @@ static void statement_reset(struct sql_statement *statement)
     sqlite3_clear_bindings(statement->stmt);
 }
 
+static varve_status statement_run(struct sql_statement *statement, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    while (status == VARVE_OK) {
+        status = statement_step(statement, error);
+    }
+    statement_reset(statement);
+    return status < 0 ? status : VARVE_OK;
+}
+
 static varve_status session_attach(struct sql_session *session, const char *location, const char *name,
                                    varve_error *error)
 {
@@ -500,6 +510,7 @@ const struct sql_driver sql_sqlite = {
     .parameter = statement_parameter,
     .bind = statement_bind,
     .step = statement_step,
+    .run = statement_run,
     .column_count = statement_column_count,
     .column_name = statement_column_name,
     .column = statement_column,

@@ -10,6 +10,7 @@
 #define VARVE_STORE_STORE_H
 
 #include "store/conditions.h"
+#include "store/inline.h"
 #include "store/record.h"
 #include "store/thinning.h"
 #include "store/work.h"

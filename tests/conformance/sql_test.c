@@ -270,6 +270,63 @@ static void a_transaction_is_all_or_nothing(void **state)
     assert_int_equal(number(fixture, fixture->writer, "SELECT count(*) FROM t"), 1);
 }
 
+/* Runs INSERT INTO t VALUES (:a) for numbers; false once one of them is said to have failed. */
+static bool run_numbers(struct fixture *fixture, struct sql_statement *insert, int64_t from, int64_t to)
+{
+    varve_error error = { 0 };
+    for (int64_t i = from; i < to; i++) {
+        const struct sql_value value = { .kind = SQL_INTEGER, .integer = i };
+        assert_int_equal(fixture->sql->bind(insert, 1, &value, NULL), VARVE_OK);
+        varve_status status = fixture->sql->run(insert, &error);
+        if (status < 0) {
+            assert_int_equal(status, VARVE_CONFLICT);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void statements_without_rows_are_run_together(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sql_driver *sql = fixture->sql;
+    struct sql_statement *insert = NULL;
+    exec(fixture, "CREATE TABLE t (a INTEGER PRIMARY KEY)");
+    assert_int_equal(sql->prepare(&insert, fixture->writer, VARVE_STR("INSERT INTO t VALUES (:a)"), SQL_CHANGE, NULL),
+                     VARVE_OK);
+    assert_true(run_numbers(fixture, insert, 0, 2)); /* outside of a transaction */
+    assert_int_equal(sql->begin(fixture->writer, NULL), VARVE_OK);
+    assert_true(run_numbers(fixture, insert, 2, 1000));
+    assert_int_equal(number(fixture, fixture->writer, "SELECT count(*) FROM t"), 1000);
+    assert_true(run_numbers(fixture, insert, 1000, 1234));
+    assert_int_equal(sql->commit(fixture->writer, NULL), VARVE_OK);
+    assert_int_equal(number(fixture, fixture->writer, "SELECT count(*) FROM t"), 1234);
+    sql->finalize(insert);
+}
+
+/* Told by the commit at the latest, whichever it was; and nothing of the transaction is there. */
+static void one_of_them_that_fails_undoes_all(void **state)
+{
+    static const int64_t places[] = { 5, 50, 250, 999 };
+    struct fixture *fixture = *state;
+    const struct sql_driver *sql = fixture->sql;
+    struct sql_statement *insert = NULL;
+    exec(fixture, "CREATE TABLE t (a INTEGER PRIMARY KEY); INSERT INTO t VALUES (-1)");
+    assert_int_equal(sql->prepare(&insert, fixture->writer, VARVE_STR("INSERT INTO t VALUES (:a)"), SQL_CHANGE, NULL),
+                     VARVE_OK);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        assert_int_equal(sql->begin(fixture->writer, NULL), VARVE_OK);
+        bool told = !run_numbers(fixture, insert, 0, places[i]) || !run_numbers(fixture, insert, -1, 0) ||
+                    !run_numbers(fixture, insert, places[i], 1000);
+        if (!told) {
+            assert_int_equal(sql->commit(fixture->writer, NULL), VARVE_CONFLICT);
+        }
+        sql->rollback(fixture->writer);
+        assert_int_equal(number(fixture, fixture->writer, "SELECT count(*) FROM t"), 1);
+    }
+    sql->finalize(insert);
+}
+
 static void a_failure_has_its_class(void **state)
 {
     struct fixture *fixture = *state;
@@ -476,6 +533,8 @@ static int run_all(struct fixture *fixture)
         CASE(booleans_and_json_have_a_form_to_be_stored_in),
         CASE(columns_have_names),
         CASE(a_transaction_is_all_or_nothing),
+        CASE(statements_without_rows_are_run_together),
+        CASE(one_of_them_that_fails_undoes_all),
         CASE(a_failure_has_its_class),
         CASE(a_mistake_is_located),
         CASE(trust_bounds_what_a_statement_may_do),

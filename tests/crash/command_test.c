@@ -10,17 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <signal.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 #include <varve.h>
 #include <cmocka.h>
 
-#include "tests/support/scratch.h"
-#ifdef VARVE_WITH_POSTGRES
-#include "tests/support/postgres.h"
-#endif
+#include "tests/crash/victim.h"
 
 enum point {
     NOWHERE,
@@ -32,30 +25,19 @@ enum point {
 };
 
 struct fixture {
-    struct scratch scratch;
-#ifdef VARVE_WITH_POSTGRES
-    struct postgres postgres;
-#endif
-    char uri[400];
+    struct victim_store store;
     uint8_t number;  /* of the last command's id */
     char stream[16]; /* a purse that nothing happened to before: what is applied or encoded is the command's */
 };
 
 /* ---- a purse, whose functions are points to die at ---- */
 
-static enum point dies = NOWHERE; /* of the process */
-
-static void die_at(enum point point)
-{
-    if (dies == point) kill(getpid(), SIGKILL);
-}
-
 static varve_status evolve(void *state, const varve_event *event, varve_error *error)
 {
     int64_t amount = 0;
     if (varve_json_int(event->data, "amount", &amount, error) < 0) return error->status;
     *(int64_t *)state += varve_str_is(event->type, "Put") ? amount : -amount;
-    if (varve_str_is(event->type, "Taken")) die_at(WHILE_APPLYING);
+    if (varve_str_is(event->type, "Taken")) victim_pass(WHILE_APPLYING);
     return VARVE_OK;
 }
 
@@ -68,7 +50,7 @@ static varve_status put(const void *state, const varve_command *command, varve_d
 static varve_status take(const void *state, const varve_command *command, varve_decision *decision, varve_error *error)
 {
     int64_t amount = 0;
-    die_at(WHILE_DECIDING);
+    victim_pass(WHILE_DECIDING);
     if (varve_json_int(command->data, "amount", &amount, error) < 0) return error->status;
     if (amount > *(const int64_t *)state) return varve_reject(decision, "too_little", "not so much is there");
     return varve_emit(decision, &(varve_event){ .type = VARVE_STR("Taken"), .data = command->data });
@@ -77,7 +59,7 @@ static varve_status take(const void *state, const varve_command *command, varve_
 static varve_status encode(const void *state, varve_buf *json, varve_error *error)
 {
     (void)error;
-    die_at(WHILE_ENCODING);
+    victim_pass(WHILE_ENCODING);
     varve_buf_printf(json, "{\"amount\":%lld}", (long long)*(const int64_t *)state);
     return VARVE_OK;
 }
@@ -104,22 +86,7 @@ static const varve_decider purse = {
 
 static varve_engine *open_engine(const struct fixture *fixture)
 {
-    varve_engine *engine = NULL;
-    varve_error error = { 0 };
-    if (varve_engine_open(&engine, &(varve_engine_options){ .store = fixture->uri }, &error) < 0 ||
-        varve_engine_add_decider(engine, &purse, NULL, &error) < 0 || varve_engine_start(engine, &error) < 0) {
-        fprintf(stderr, "%s\n", error.message);
-        abort();
-    }
-    return engine;
-}
-
-static varve_uuid id_of(uint8_t number)
-{
-    varve_uuid id;
-    assert_int_equal(varve_uuid_parse(&id, VARVE_STR("01890a5d-ac96-774b-bcce-b302099a8057"), NULL), VARVE_OK);
-    id.bytes[15] = number;
-    return id;
+    return victim_open_engine(&fixture->store, &purse, 0);
 }
 
 static varve_command take_five(const struct fixture *fixture)
@@ -128,7 +95,7 @@ static varve_command take_five(const struct fixture *fixture)
         .type = VARVE_STR("Take"),
         .stream = varve_str_of(fixture->stream),
         .data = VARVE_STR("{\"amount\":5}"),
-        .id = id_of(fixture->number),
+        .id = victim_id(0, fixture->number),
     };
 }
 
@@ -165,31 +132,30 @@ static int64_t balance(const struct fixture *fixture, varve_engine *engine)
 static void answered(void *ctx, varve_status status, const varve_outcome *outcome, const varve_error *error)
 {
     (void)ctx, (void)status, (void)outcome, (void)error;
-    die_at(BEFORE_ANSWERING);
+    victim_pass(BEFORE_ANSWERING);
 }
 
-static void run_and_die(const struct fixture *fixture, enum point point, long delay_us)
+struct death {
+    const struct fixture *fixture;
+    enum point point;
+    long delay_us;
+};
+
+static void run_and_die(void *ctx)
 {
-    varve_engine *engine = open_engine(fixture);
-    const varve_command command = take_five(fixture);
+    const struct death *death = ctx;
+    varve_engine *engine = open_engine(death->fixture);
+    const varve_command command = take_five(death->fixture);
     varve_error error = { 0 };
-    dies = point;
+    victim_choose_point(death->point);
     if (varve_execute_async(engine, &command, answered, NULL, &error) < 0) abort();
-    if (point == UNDER_WAY) {
-        nanosleep(&(struct timespec){ .tv_nsec = delay_us * 1000 }, NULL);
-        kill(getpid(), SIGKILL);
-    }
-    for (;;) pause();
+    if (death->point == UNDER_WAY) victim_die_in(death->delay_us);
+    victim_wait();
 }
 
 static void kill_one(const struct fixture *fixture, enum point point, long delay_us)
 {
-    int status = 0;
-    pid_t process = fork();
-    assert_true(process >= 0);
-    if (process == 0) run_and_die(fixture, point, delay_us);
-    assert_int_equal(waitpid(process, &status, 0), process);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    victim_run(run_and_die, &(struct death){ fixture, point, delay_us });
 }
 
 /* ---- after it ---- */
@@ -275,14 +241,7 @@ static int set_up(void **state)
 {
     static struct fixture fixture;
     fixture = (struct fixture){ .number = 0 };
-    scratch_init(&fixture.scratch);
-    snprintf(fixture.uri, sizeof fixture.uri, "sqlite:%s", scratch_path(&fixture.scratch, "commands.db"));
-#ifdef VARVE_WITH_POSTGRES
-    if (getenv("VARVE_TEST_STORE") != NULL) {
-        postgres_init(&fixture.postgres);
-        snprintf(fixture.uri, sizeof fixture.uri, "%s", postgres_uri(&fixture.postgres, "varve"));
-    }
-#endif
+    victim_store_init(&fixture.store);
     *state = &fixture;
     return 0;
 }
@@ -290,10 +249,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
-#ifdef VARVE_WITH_POSTGRES
-    if (getenv("VARVE_TEST_STORE") != NULL) postgres_fini(&fixture->postgres);
-#endif
-    scratch_fini(&fixture->scratch);
+    victim_store_fini(&fixture->store);
     return 0;
 }
 

@@ -11,23 +11,17 @@
 #include <stdlib.h>
 
 #include <sched.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 #include <varve.h>
 #include <cmocka.h>
 
-#include "tests/support/scratch.h"
-#ifdef VARVE_WITH_POSTGRES
-#include "tests/support/postgres.h"
-#endif
+#include "tests/crash/victim.h"
 
 enum point {
     NOWHERE,
     WHILE_DECIDING,
     AFTER_THE_COMMIT, /* its event is durable, and the scheduler does not know it yet */
+    WHILE_CRACKING,
 };
 
 enum { COUNT = 40 };
@@ -38,23 +32,12 @@ struct remains {
 };
 
 struct fixture {
-    struct scratch scratch;
-#ifdef VARVE_WITH_POSTGRES
-    struct postgres postgres;
-#endif
-    char uri[400];
+    struct victim_store store;
     uint8_t round;
     struct remains *remains; /* shared with the processes */
 };
 
 /* ---- a bell that rings once a command ---- */
-
-static enum point dies = NOWHERE; /* of the process */
-
-static void die_at(enum point point)
-{
-    if (dies == point) kill(getpid(), SIGKILL);
-}
 
 static varve_status evolve(void *state, const varve_event *event, varve_error *error)
 {
@@ -66,7 +49,7 @@ static varve_status evolve(void *state, const varve_event *event, varve_error *e
 static varve_status ring(const void *state, const varve_command *command, varve_decision *decision, varve_error *error)
 {
     (void)state, (void)command, (void)error;
-    die_at(WHILE_DECIDING);
+    victim_pass(WHILE_DECIDING);
     return varve_emit(decision, &(varve_event){ .type = VARVE_STR("Rung") });
 }
 
@@ -74,15 +57,22 @@ static varve_status refuse(const void *state, const varve_command *command, varv
                            varve_error *error)
 {
     (void)state, (void)command, (void)error;
-    die_at(WHILE_DECIDING);
+    victim_pass(WHILE_DECIDING);
     return varve_reject(decision, "broken", "it does not ring");
+}
+
+static varve_status crack(const void *state, const varve_command *command, varve_decision *decision, varve_error *error)
+{
+    (void)state, (void)command, (void)decision, (void)error;
+    victim_pass(WHILE_CRACKING);
+    return VARVE_OK;
 }
 
 /* For the snapshot, which is made when the event is durable. */
 static varve_status encode(const void *state, varve_buf *json, varve_error *error)
 {
     (void)error;
-    die_at(AFTER_THE_COMMIT);
+    victim_pass(AFTER_THE_COMMIT);
     varve_buf_printf(json, "{\"rung\":%lld}", (long long)*(const int64_t *)state);
     return VARVE_OK;
 }
@@ -92,7 +82,9 @@ static varve_status decode(void *state, varve_str json, varve_error *error)
     return varve_json_int(json, "rung", state, error);
 }
 
-static const varve_command_handler commands[] = { { "Ring", ring }, { "Refuse", refuse }, { NULL, NULL } };
+static const varve_command_handler commands[] = {
+    { "Ring", ring }, { "Refuse", refuse }, { "Crack", crack }, { NULL, NULL }
+};
 
 static const varve_decider bell = {
     .category = "bell",
@@ -107,27 +99,10 @@ static const varve_decider bell = {
 
 /* ---- engines and commands ---- */
 
+/* With a short lease, so that whoever is killed is not waited for. */
 static varve_engine *open_engine(const struct fixture *fixture)
 {
-    varve_engine *engine = NULL;
-    varve_error error = { 0 };
-    /* A short lease, so that whoever is killed is not waited for. */
-    const varve_engine_options options = { .store = fixture->uri, .lease_ms = 300 };
-    if (varve_engine_open(&engine, &options, &error) < 0 || varve_engine_add_decider(engine, &bell, NULL, &error) < 0 ||
-        varve_engine_start(engine, &error) < 0) {
-        fprintf(stderr, "%s\n", error.message);
-        abort();
-    }
-    return engine;
-}
-
-static varve_uuid id_of(const struct fixture *fixture, unsigned number)
-{
-    varve_uuid id;
-    if (varve_uuid_parse(&id, VARVE_STR("01890a5d-ac96-774b-bcce-b302099a8057"), NULL) < 0) abort();
-    id.bytes[14] = fixture->round;
-    id.bytes[15] = (uint8_t)number;
-    return id;
+    return victim_open_engine(&fixture->store, &bell, 300);
 }
 
 /* Four to a stream, due within 20 ms. */
@@ -139,7 +114,7 @@ static varve_status schedule(const struct fixture *fixture, varve_engine *engine
     const varve_command command = {
         .type = varve_str_of(type),
         .stream = varve_str_of(stream),
-        .id = id_of(fixture, number),
+        .id = victim_id(fixture->round, (uint8_t)number),
         .not_before = varve_time_now() + number % 20 * 1000,
     };
     varve_status status = varve_schedule(engine, &command, NULL, &error);
@@ -149,32 +124,33 @@ static varve_status schedule(const struct fixture *fixture, varve_engine *engine
 
 /* ---- the process that is killed ---- */
 
-static void run_and_die(const struct fixture *fixture, const char *type, enum point point, unsigned count,
-                        long delay_us)
+struct death {
+    const struct fixture *fixture;
+    const char *type;
+    enum point point;
+    unsigned count;
+    long delay_us;
+};
+
+static void run_and_die(void *ctx)
 {
+    const struct death *death = ctx;
+    const struct fixture *fixture = death->fixture;
     varve_engine *engine = open_engine(fixture);
-    dies = point;
-    for (unsigned i = 0; i < count; i++) {
-        if (schedule(fixture, engine, type, i) < 0) abort();
+    victim_choose_point(death->point);
+    for (unsigned i = 0; i < death->count; i++) {
+        if (schedule(fixture, engine, death->type, i) < 0) abort();
         fixture->remains->acknowledged++;
     }
-    if (point == NOWHERE) {
-        nanosleep(&(struct timespec){ .tv_nsec = delay_us * 1000 }, NULL);
-        kill(getpid(), SIGKILL);
-    }
-    for (;;) pause();
+    if (death->point == NOWHERE) victim_die_in(death->delay_us);
+    victim_wait();
 }
 
 static void kill_one(struct fixture *fixture, const char *type, enum point point, unsigned count, long delay_us)
 {
-    int status = 0;
     fixture->round++;
     fixture->remains->acknowledged = 0;
-    pid_t process = fork();
-    assert_true(process >= 0);
-    if (process == 0) run_and_die(fixture, type, point, count, delay_us);
-    assert_int_equal(waitpid(process, &status, 0), process);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    victim_run(run_and_die, &(struct death){ fixture, type, point, count, delay_us });
 }
 
 /* ---- after it ---- */
@@ -185,8 +161,8 @@ static varve_scheduled_state state_in_the_end(const struct fixture *fixture, var
     for (;;) {
         varve_scheduled scheduled = { 0 };
         varve_error error = { 0 };
-        varve_status status =
-            varve_scheduled_get(varve_engine_store(engine), id_of(fixture, number), &scheduled, &error);
+        varve_status status = varve_scheduled_get(varve_engine_store(engine),
+                                                  victim_id(fixture->round, (uint8_t)number), &scheduled, &error);
         varve_scheduled_state state = scheduled.state;
         varve_scheduled_fini(&scheduled);
         if (status == VARVE_NOT_FOUND) return VARVE_SCHEDULED_DONE;
@@ -258,20 +234,43 @@ static void at_any_moment_each_rings_once(void **state)
     }
 }
 
+static void start_and_die(void *ctx)
+{
+    victim_choose_point(WHILE_CRACKING);
+    open_engine(ctx);
+    victim_wait();
+}
+
+/* What ends each process that executes it is executed by the next one, and then later and later: meanwhile the others
+ * are. */
+static void one_that_kills_holds_up_no_other(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_scheduled scheduled = { 0 };
+    varve_error error = { 0 };
+    kill_one(fixture, "Crack", WHILE_CRACKING, 1, 0);
+    victim_run(start_and_die, fixture);
+    victim_run(start_and_die, fixture); /* a second after it looked for it */
+    varve_engine *engine = open_engine(fixture);
+    assert_int_equal(schedule(fixture, engine, "Ring", 1), VARVE_OK);
+    assert_int_equal(state_in_the_end(fixture, engine, 1), VARVE_SCHEDULED_DONE);
+    const varve_uuid id = victim_id(fixture->round, 0);
+    assert_int_equal(varve_scheduled_get(varve_engine_store(engine), id, &scheduled, &error), VARVE_OK);
+    assert_int_equal(scheduled.state, VARVE_SCHEDULED_RUNNING);
+    assert_int_equal(scheduled.attempts, 3);
+    assert_int_equal(scheduled.interrupted, 3);
+    varve_scheduled_fini(&scheduled);
+    assert_int_equal(state_in_the_end(fixture, engine, 0), VARVE_SCHEDULED_DONE); /* it does not end this one */
+    varve_engine_close(engine);
+}
+
 static int set_up(void **state)
 {
     static struct fixture fixture;
     fixture = (struct fixture){ .round = 0 };
     fixture.remains = mmap(NULL, sizeof *fixture.remains, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(fixture.remains != MAP_FAILED);
-    scratch_init(&fixture.scratch);
-    snprintf(fixture.uri, sizeof fixture.uri, "sqlite:%s", scratch_path(&fixture.scratch, "scheduled.db"));
-#ifdef VARVE_WITH_POSTGRES
-    if (getenv("VARVE_TEST_STORE") != NULL) {
-        postgres_init(&fixture.postgres);
-        snprintf(fixture.uri, sizeof fixture.uri, "%s", postgres_uri(&fixture.postgres, "varve"));
-    }
-#endif
+    victim_store_init(&fixture.store);
     *state = &fixture;
     return 0;
 }
@@ -279,11 +278,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *fixture = *state;
-#ifdef VARVE_WITH_POSTGRES
-    if (getenv("VARVE_TEST_STORE") != NULL) postgres_fini(&fixture->postgres);
-#endif
+    victim_store_fini(&fixture->store);
     munmap(fixture->remains, sizeof *fixture->remains);
-    scratch_fini(&fixture->scratch);
     return 0;
 }
 
@@ -292,6 +288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(before_and_after_the_commit_it_rings_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_rejection_is_kept_by_the_next, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_that_kills_holds_up_no_other, set_up, tear_down),
         cmocka_unit_test_setup_teardown(at_any_moment_each_rings_once, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

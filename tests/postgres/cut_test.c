@@ -102,7 +102,7 @@ static void doubt_ids(struct run *run)
     must(book_repeat(run->book, run->store, &error), &error, "the same once more");
 }
 
-/* What a round finds: nobody else appends; others do; others do, and the writer looks things up under the order lock. */
+/* What a round finds: nobody else appends; others do; others do, and the writer looks up under the order lock. */
 enum company { ALONE, CONTENDED, LOCKED, COMPANIES };
 
 static void one_round(struct run *run, long round)

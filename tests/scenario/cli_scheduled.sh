@@ -105,3 +105,20 @@ stop
 # What waits, waits in the store.
 expect 0 scheduled list -o ndjson --store "$(store served)"
 out_lines 2
+
+# Whoever gets no answer is told how to repeat it: for the very time that +15m was.
+mkfifo port
+python3 -c '
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+while True:
+    connection, _ = listener.accept()
+    connection.recv(65536)
+    connection.close()' >port &
+server=$!
+read -r port <port
+expect 8 command send ShipOrder order-9 --id $a --not-before +15m --server "http://127.0.0.1:$port"
+grep -q -- "--id $a --not-before [0-9]*-[0-9-]*T[0-9:.]*Z\$" err || fail "the hint has not the time"
+expect 8 command send ShipOrder order-9 --id $a --not-before $never --server "http://127.0.0.1:$port"
+err_has "--id $a --not-before 2999-01-02T03:04:05.000000Z"

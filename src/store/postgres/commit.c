@@ -28,6 +28,7 @@
 #include "store/postgres/listen.h"
 #include "store/postgres/questions.h"
 #include "store/postgres/rows.h"
+#include "store/postgres/upkeep.h"
 
 enum {
     RESEND_MS = 30000, /* how long a batch of unknown outcome is sent again */

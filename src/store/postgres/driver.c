@@ -8,6 +8,7 @@
 #include "store/postgres/inline.h"
 #include "store/postgres/listen.h"
 #include "store/postgres/questions.h"
+#include "store/postgres/upkeep.h"
 
 enum {
     READERS_MAX = 16,       /* connections to read with; who needs another waits … */

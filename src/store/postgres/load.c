@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "store/postgres/log.h"
 #include "store/postgres/rows.h"
+#include "store/postgres/upkeep.h"
 
 enum { LOAD_EVENTS = 500, LOAD_BYTES = 4 << 20 };
 

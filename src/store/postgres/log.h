@@ -143,18 +143,4 @@ varve_status postgres_info(struct store_log *log, varve_store_info *info, varve_
 varve_status postgres_records(struct store_log *log, const struct store_record_range *range, store_record_visit visit,
                               void *ctx, varve_time *now, varve_error *error);
 
-/* ---- snapshot.c ---- */
-
-void postgres_put_snapshots(struct store_log *log, const struct store_snapshot *snapshots, size_t count);
-
-/* ---- verify.c ---- */
-
-varve_status postgres_verify(struct store_log *log, const varve_verify_options *options, uint64_t *events,
-                             varve_error *error);
-
-/* ---- load.c ---- */
-
-varve_status postgres_load(const struct store_location *location, store_next_event next, void *ctx, varve_error *error);
-varve_status postgres_renew(const struct store_location *location, varve_error *error);
-
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots: rows beside the log that may be lost, damaged or superfluous without harm. */
 #include "base/crc32c.h"
-#include "store/postgres/log.h"
+#include "store/postgres/upkeep.h"
 
 /* Over everything that a snapshot is used by, so that a damaged version or stream is noticed as well as a state. */
 static uint32_t checksum(varve_str stream, uint64_t version, uint64_t state_version, varve_str state)

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "store/postgres/log.h"
+#include "store/postgres/upkeep.h"
 
 enum {
     PROBLEMS_TOLD = 100,

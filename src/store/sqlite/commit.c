@@ -5,6 +5,7 @@
 #include "event/codec.h"
 #include "store/sqlite/match.h"
 #include "store/sqlite/record.h"
+#include "store/sqlite/upkeep.h"
 
 enum { GROWN_WAL = 4, RESTART_WAIT_MS = 50 };
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "store/sqlite/reader.h"
+#include "store/sqlite/upkeep.h"
 
 enum { COPY_PAGES = 1024 };
 

@@ -12,6 +12,7 @@
 
 #include "store/sqlite/reader.h"
 #include "store/sqlite/record.h"
+#include "store/sqlite/upkeep.h"
 
 enum {
     STREAMS_CACHED = 1 << 16,

@@ -2,6 +2,7 @@
 /* Snapshots: rows beside the log that may be lost, damaged or superfluous without harm. */
 #include "base/crc32c.h"
 #include "store/sqlite/reader.h"
+#include "store/sqlite/upkeep.h"
 
 /* Over everything that a snapshot is used by, so that a damaged version or stream is noticed as well as a state. */
 static uint32_t checksum(int64_t stream, uint64_t version, uint64_t state_version, varve_str state)

@@ -5,6 +5,7 @@
 
 #include "event/codec.h"
 #include "store/sqlite/reader.h"
+#include "store/sqlite/upkeep.h"
 
 enum { PROBLEMS_TOLD = 100, PROGRESS_EVERY = 10000 };
 
