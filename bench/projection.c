@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Projections that start at position 0 of a log that is there: one in SQL, twenty of them at once, and what the one does
- * in C and in Lua.
+ * Projections that start at position 0 of a log that is there: one in SQL, twenty of them at once, and what the one
+ * does in C and in Lua.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,16 +65,17 @@ static const varve_projector projector = {
     .apply = apply,
 };
 
+#define CHANGE_IN_CODE CHANGE(":stream", ":customer", ":amount")
+
 static const char projection_lua[] =
     "local function change(event, db)\n"
     "  local data = event.data\n"
-    "  db.run([[" CHANGE(
-        ":stream", ":customer",
-        ":amount") "]],\n"
-                   "    { stream = event.stream, customer = data.customer_id, amount = data.total_amount })\n"
-                   "end\n"
-                   "return { name = 'orders_0', version = 1, create = '" TABLE "',\n"
-                   "  on = { OrderPlaced = change, OrderAmended = change, OrderPaid = change, OrderShipped = change } }\n";
+    "  db.run([[" CHANGE_IN_CODE "]],\n"
+    "    { stream = event.stream, customer = data.customer_id, amount = data.total_amount })\n"
+    "end\n"
+    "return { name = 'orders_0', version = 1, create = '" TABLE "',\n"
+    "  on = { OrderPlaced = change, OrderAmended = change, OrderPaid = change,\n"
+    "    OrderShipped = change } }\n";
 
 /* ---- the rows ---- */
 
