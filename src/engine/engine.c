@@ -6,6 +6,7 @@
  *   started  lanes and projections run; the only way on is to be closed
  */
 #include <varve/engine.h>
+#include <varve/projection.h>
 #include <varve/projector.h>
 #include <varve/scheduled.h>
 #include <varve/schema.h>

@@ -135,9 +135,8 @@ static bool push_row(lua_State *lua, varve_model *model)
 /* ---- the functions ---- */
 
 /* Runs the statement that is the first argument by one of the model's two functions. */
-static varve_model *run_with(lua_State *lua,
-                             varve_status (*run)(varve_model *, varve_str, const varve_model_param *, size_t,
-                                                 varve_error *))
+static varve_model *run_with(lua_State *lua, varve_status (*run)(varve_model *, varve_str, const varve_model_param *,
+                                                                 size_t, varve_error *))
 {
     varve_model_param params[PARAMS_MAX];
     varve_model *model = under_way(lua);

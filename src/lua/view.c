@@ -130,10 +130,13 @@ static void event_recorded_at(lua_State *lua, const void *subject)
 }
 
 /* What an event has before it is in the log, and then. */
-#define EVENT_FIELDS                                                                                            \
-    { "data", event_data }, { "type", event_type }, { "stream", event_stream },                                 \
-        { "aggregate_id", event_aggregate_id }, { "version", event_version }, { "metadata", event_metadata },   \
-        { "occurred_at", event_occurred_at }, { "id", event_id }, { "tags", event_tags }
+#define EVENT_FIELDS                                                                                          \
+    { "data", event_data }, { "type", event_type }, { "stream", event_stream },                               \
+        { "aggregate_id", event_aggregate_id }, { "version", event_version }, { "metadata", event_metadata }, \
+        { "occurred_at", event_occurred_at }, { "id", event_id },                                             \
+    {                                                                                                         \
+        "tags", event_tags                                                                                    \
+    }
 
 static const struct field event_fields[] = { EVENT_FIELDS, { NULL, NULL } };
 

@@ -26,7 +26,7 @@ struct varve_model {
     size_t kept_count;
     uint64_t calls;
     struct kept *asked; /* its rows are being taken */
-    bool swift;
+    bool swift;         /* for the event at hand */
     varve_error failure;
     struct arena row; /* the asked statement's columns */
     varve_str *names;
@@ -65,11 +65,6 @@ void model_close(varve_model *model)
     free(model);
 }
 
-void model_set_swift(varve_model *model, bool swift)
-{
-    model->swift = swift;
-}
-
 /* The rows that were asked for are not wanted any more. */
 static void end_question(varve_model *model)
 {
@@ -79,8 +74,9 @@ static void end_question(varve_model *model)
     }
 }
 
-void model_begin(varve_model *model)
+void model_begin(varve_model *model, bool swift)
 {
+    model->swift = swift;
     model->failure = (varve_error){ 0 };
 }
 
@@ -193,8 +189,8 @@ static varve_status read_value(const varve_model_param *param, struct sql_value 
         problem = "not UTF-8 text without NUL";
     }
     if (problem != NULL) {
-        return varve_error_set(error, VARVE_INVALID, "the parameter :%.*s is %s", (int)param->name.len,
-                               param->name.ptr, problem);
+        return varve_error_set(error, VARVE_INVALID, "the parameter :%.*s is %s", (int)param->name.len, param->name.ptr,
+                               problem);
     }
     *value = (struct sql_value){ .kind = kinds[given->kind] };
     switch (given->kind) {
@@ -234,10 +230,10 @@ static varve_status bind(const struct varve_model *model, const struct kept *kep
     for (size_t i = 0; status == VARVE_OK && i < count; i++) {
         struct sql_value value = { 0 };
         int number = number_of(kept, params[i].name, i);
-        status = number == 0 ? varve_error_set(error, VARVE_INVALID, "the statement has no parameter :%.*s",
-                                               (int)(params[i].name.len > 80 ? 80 : params[i].name.len),
-                                               params[i].name.ptr)
-                             : read_value(&params[i], &value, error);
+        status = number == 0
+                     ? varve_error_set(error, VARVE_INVALID, "the statement has no parameter :%.*s",
+                                       (int)(params[i].name.len > 80 ? 80 : params[i].name.len), params[i].name.ptr)
+                     : read_value(&params[i], &value, error);
         if (status == VARVE_OK) {
             status = model->sql->bind(kept->prepared, number, &value, error);
         }

@@ -149,10 +149,10 @@ static varve_status try_out(const struct models *models, const struct sqlfile *f
 static varve_status add_model(struct models *models, struct sqlfile *parsed, varve_error *error)
 {
     const struct model *twin = find_model(models, parsed->name);
-    varve_status status = twin == NULL ? VARVE_OK
-                                       : sqlfile_fail(parsed, parsed->line, VARVE_INVALID, error,
-                                                      "projection %.*s is also in %s", (int)parsed->name.len,
-                                                      parsed->name.ptr, twin->file->file);
+    varve_status status =
+        twin == NULL ? VARVE_OK
+                     : sqlfile_fail(parsed, parsed->line, VARVE_INVALID, error, "projection %.*s is also in %s",
+                                    (int)parsed->name.len, parsed->name.ptr, twin->file->file);
     if (status == VARVE_OK) {
         status = try_out(models, parsed, models->model_count, NULL, error);
     }

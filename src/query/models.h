@@ -8,7 +8,6 @@
 #include <stdatomic.h>
 #include <varve/projection.h>
 #include <varve/projector.h>
-#include <varve/query.h>
 #include <varve/read.h>
 
 #include "base/log.h"

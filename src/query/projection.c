@@ -9,6 +9,7 @@
 struct projection {
     const struct projection_kind *kind;
     void *opened;
+    bool swift;
 };
 
 varve_status projection_create(const struct sqlfile *file, const struct sql_driver *sql, struct sql_session *session,
@@ -50,14 +51,14 @@ varve_status projection_open(struct projection **out, const struct sqlfile *file
     return VARVE_OK;
 }
 
-varve_status projection_apply(struct projection *projection, const varve_event *event, varve_error *error)
-{
-    return projection->kind->apply(projection->opened, event, error);
-}
-
 void projection_set_swift(struct projection *projection, bool swift)
 {
-    projection->kind->set_swift(projection->opened, swift);
+    projection->swift = swift;
+}
+
+varve_status projection_apply(struct projection *projection, const varve_event *event, varve_error *error)
+{
+    return projection->kind->apply(projection->opened, event, projection->swift, error);
 }
 
 void projection_close(struct projection *projection)

@@ -60,14 +60,14 @@ static bool concerns(const struct code *code, varve_str type)
 }
 
 /* What went wrong with a statement decides what happens next, whatever the code makes of it; the code says it best. */
-static varve_status apply_code(void *opened, const varve_event *event, varve_error *error)
+static varve_status apply_code(void *opened, const varve_event *event, bool swift, varve_error *error)
 {
     struct code *code = opened;
     varve_error own = { 0 }, statements = { 0 };
     if (!concerns(code, event->type)) {
         return VARVE_OK;
     }
-    model_begin(code->model);
+    model_begin(code->model, swift);
     varve_status status = code->file->code->apply(code->worker, event, code->model, &own);
     varve_status failed = model_end(code->model, &statements);
     if (status >= 0 && failed >= 0) {
@@ -86,9 +86,4 @@ static varve_status apply_code(void *opened, const varve_event *event, varve_err
                            own.message[0] != '\0' ? own.message : "the projection says no more than that it failed");
 }
 
-static void set_swift(void *opened, bool swift)
-{
-    model_set_swift(((struct code *)opened)->model, swift);
-}
-
-const struct projection_kind projection_code = { open_code, apply_code, set_swift, close_code };
+const struct projection_kind projection_code = { open_code, apply_code, close_code };

@@ -9,8 +9,7 @@
 struct projection_kind {
     varve_status (*open)(void **opened, const struct sqlfile *file, const struct sql_driver *sql,
                          struct sql_session *session, varve_error *error);
-    varve_status (*apply)(void *opened, const varve_event *event, varve_error *error);
-    void (*set_swift)(void *opened, bool swift);
+    varve_status (*apply)(void *opened, const varve_event *event, bool swift, varve_error *error);
     /* NULL is allowed. */
     void (*close)(void *opened);
 };

@@ -51,7 +51,6 @@ struct statements {
     struct plan **plans; /* by the hash of their type; a power of two of places, half of them free */
     size_t plan_places;
     struct plan *last; /* for the type that came last */
-    bool swift;
 
     /* For the event at hand: texts that are not the event's own. */
     struct arena texts;
@@ -196,8 +195,8 @@ static varve_status prepare_changes(struct statements *statements, struct sql_se
         for (const struct sqlfile_statement *s = section->statements; s != NULL; s = s->next) {
             struct change *change = &statements->changes[statements->change_count++];
             change->source = s;
-            varve_status status = statement_prepare(&change->prepared, statements->file, s, statements->sql, session,
-                                                    SQL_CHANGE, error);
+            varve_status status =
+                statement_prepare(&change->prepared, statements->file, s, statements->sql, session, SQL_CHANGE, error);
             if (status < 0) {
                 return status;
             }
@@ -355,7 +354,7 @@ static bool gather(struct statements *statements, struct plan *plan, const varve
 /* ---- applying ---- */
 
 static varve_status run_change(const struct statements *statements, const struct run *run,
-                               const struct sql_value *values, varve_error *error)
+                               const struct sql_value *values, bool swift, varve_error *error)
 {
     const struct sql_driver *sql = statements->sql;
     struct sql_statement *prepared = run->change->prepared;
@@ -365,10 +364,10 @@ static varve_status run_change(const struct statements *statements, const struct
     for (size_t i = 0; status == VARVE_OK && i < source->placeholder_count; i++) {
         status = sql->bind(prepared, (int)i + 1, &values[run->slots[i]], &refusal);
     }
-    if (statements->swift && status == VARVE_OK) {
+    if (swift && status == VARVE_OK) {
         status = sql->run(prepared, &refusal);
     }
-    while (!statements->swift && status == VARVE_OK) {
+    while (!swift && status == VARVE_OK) {
         status = sql->step(prepared, &refusal);
     }
     sql->reset(prepared);
@@ -381,7 +380,7 @@ static varve_status run_change(const struct statements *statements, const struct
     return status < 0 ? status : VARVE_OK;
 }
 
-static varve_status apply_statements(void *opened, const varve_event *event, varve_error *error)
+static varve_status apply_statements(void *opened, const varve_event *event, bool swift, varve_error *error)
 {
     struct statements *statements = opened;
     struct plan *plan = statements->last;
@@ -396,15 +395,10 @@ static varve_status apply_statements(void *opened, const varve_event *event, var
                               ? VARVE_OK
                               : varve_error_set(error, VARVE_NOMEM, "no memory for an event's values");
     for (size_t i = 0; status == VARVE_OK && i < plan->run_count; i++) {
-        status = run_change(statements, &plan->runs[i], plan->values, error);
+        status = run_change(statements, &plan->runs[i], plan->values, swift, error);
     }
     arena_reset(&statements->texts);
     return status;
 }
 
-static void set_swift(void *opened, bool swift)
-{
-    ((struct statements *)opened)->swift = swift;
-}
-
-const struct projection_kind projection_sql = { open_statements, apply_statements, set_swift, close_statements };
+const struct projection_kind projection_sql = { open_statements, apply_statements, close_statements };

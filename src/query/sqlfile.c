@@ -443,8 +443,7 @@ static varve_status parse(struct parser *parser, varve_str text)
     }
     varve_status status = VARVE_OK;
     if (parser->kind != SQLFILE_PROJECTION) {
-        status =
-            open_section(parser, parser->line, parser->kind == SQLFILE_TABLES ? &file->create : &file->question);
+        status = open_section(parser, parser->line, parser->kind == SQLFILE_TABLES ? &file->create : &file->question);
     }
     sqltext_start(&parser->text, file, parser->kind, text);
     parser->text.line = parser->line;
