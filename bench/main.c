@@ -30,6 +30,8 @@ static const struct row *const rows[] = {
     &replay_c,
     &replay_lua,
     &projection_catch_up,
+    &projection_in_c,
+    &projection_in_lua,
     &projections_catch_up,
     &http_append,
 #ifdef VARVE_BENCH_POSTGRES

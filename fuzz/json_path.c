@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/json.h"
+#include "base/json_pick.h"
 #include "fuzz/fuzz.h"
 
 /* Each typed reading against the value's own bytes: one that succeeds says what the scanner says of them. */
@@ -36,6 +36,26 @@ static void read_typed(varve_str json, const char *path, varve_str raw)
     varve_buf_fini(&text);
 }
 
+/* Picked beside others, a path finds what it finds alone. */
+static void pick_path(varve_str json, varve_str path, bool is_json)
+{
+    struct arena arena = { 0 };
+    struct json_pick pick = { 0 };
+    struct json_picked picked[3];
+    size_t slots[3] = { 0 };
+    varve_str alone = { 0 };
+
+    ASSERT(json_pick_add(&pick, &arena, VARVE_STR("a[1]"), &slots[0]));
+    ASSERT(json_pick_add(&pick, &arena, path, &slots[1]));
+    ASSERT(json_pick_add(&pick, &arena, VARVE_STR("a.b"), &slots[2]));
+    ASSERT((json_pick_read(&pick, json, picked) == VARVE_OK) == is_json);
+    enum json_token token = json_find(json, path, &alone);
+    ASSERT(picked[slots[1]].token == (token == JSON_ERROR ? JSON_END : token));
+    if (picked[slots[1]].token == JSON_STRING) alone = (varve_str){ alone.ptr + 1, alone.len - 2 };
+    if (picked[slots[1]].token != JSON_END) ASSERT(varve_str_eq(picked[slots[1]].value, alone));
+    arena_fini(&arena);
+}
+
 static void read_path(varve_str json, const char *path)
 {
     varve_error error = { 0 };
@@ -43,6 +63,11 @@ static void read_path(varve_str json, const char *path)
     bool is_json = json_check(json, "json", NULL) == VARVE_OK;
     varve_status status = varve_json_raw(json, path, &raw, &error);
 
+    /* VARVE_INVALID for JSON is a path that is not well formed, which pick does not take. */
+    if (status != VARVE_INVALID || !is_json) {
+        bool formed = status != VARVE_INVALID || varve_json_raw(VARVE_STR("{}"), path, &raw, NULL) == VARVE_NOT_FOUND;
+        if (formed || *path == '\0') pick_path(json, varve_str_of(path), is_json);
+    }
     if (status < 0) {
         fuzz_refused(status, &error);
         ASSERT(status == VARVE_INVALID || (status == VARVE_NOT_FOUND && is_json));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQL files, as a projection and as a query, for both dialects: what comes out is whole, its
- * placeholders are numbered as they should be, and a statement that is read again stays as it is.
+ * SQL files, as a projection and as a query, and what code gives, as tables and as a statement, for both dialects: what
+ * comes out is whole, its placeholders are numbered as they should be, and a statement that is read again stays as it
+ * is.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -78,6 +79,7 @@ static void check_rereading(const struct sqlfile *file, const char *dialect)
 
 static void check_projection(const struct sqlfile *file, uint32_t lines)
 {
+    ASSERT(file->name.len > 0);
     ASSERT(file->version > 0 && file->question == NULL && file->create->statements != NULL);
     ASSERT(file->create->statements->placeholder_count == 0);
     check_statements(file, file->create, lines);
@@ -91,10 +93,26 @@ static void check_projection(const struct sqlfile *file, uint32_t lines)
 static void check_query(const struct sqlfile *file, uint32_t lines, const char *dialect)
 {
     size_t params = 0;
+    ASSERT(file->name.len > 0);
     ASSERT(file->read_count > 0 && file->read_count <= SQLFILE_READS_MAX && file->handlers == NULL);
     ASSERT(file->question->statements->next == NULL);
     for (const struct sqlfile_param *param = file->params; param != NULL; param = param->next) params++;
     ASSERT(params == file->param_count);
+    check_statements(file, file->question, lines);
+    check_rereading(file, dialect);
+}
+
+/* What code gives: tables, or one statement, whose parameters are those that it uses. */
+static void check_of_code(enum sqlfile_kind kind, const struct sqlfile *file, uint32_t lines, const char *dialect)
+{
+    ASSERT(file->name.len == 0 && file->handlers == NULL);
+    if (kind == SQLFILE_TABLES) {
+        ASSERT(file->question == NULL && file->create->statements != NULL);
+        check_statements(file, file->create, lines);
+        return;
+    }
+    ASSERT(file->create == NULL && file->question->statements->next == NULL);
+    ASSERT(file->question->statements->placeholder_count == file->param_count);
     check_statements(file, file->question, lines);
     check_rereading(file, dialect);
 }
@@ -112,11 +130,12 @@ static void check(enum sqlfile_kind kind, varve_str text, const char *dialect)
         ASSERT(status == VARVE_NOMEM || (error.detail >= 0 && error.detail <= lines));
         return;
     }
-    ASSERT(file->name.len > 0);
     if (kind == SQLFILE_PROJECTION)
         check_projection(file, lines);
-    else
+    else if (kind == SQLFILE_QUERY)
         check_query(file, lines, dialect);
+    else
+        check_of_code(kind, file, lines, dialect);
     sqlfile_free(file);
 }
 
@@ -125,6 +144,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < sizeof dialects / sizeof *dialects; i++) {
         check(SQLFILE_PROJECTION, fuzz_text(data, size), dialects[i]);
         check(SQLFILE_QUERY, fuzz_text(data, size), dialects[i]);
+        check(SQLFILE_TABLES, fuzz_text(data, size), dialects[i]);
+        check(SQLFILE_STATEMENT, fuzz_text(data, size), dialects[i]);
     }
     return 0;
 }

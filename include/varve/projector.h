@@ -56,7 +56,8 @@ typedef struct varve_model_row {
  * Runs one statement to its end: it changes rows of the model, and nothing else. Its parameters are written `:name`;
  * one that is not given is NULL, and a name that the statement does not have is an error. A part behind a line
  * `-- @sqlite` or `-- @postgres` is for that database alone. The text is prepared once and found again by what it says,
- * so values belong into parameters. Texts are borrowed for the call.
+ * so values belong into parameters. Texts are borrowed for the call. VARVE_OK may come before the database has said so:
+ * then a later call tells the failure, or none does; the event fails all the same.
  *
  * After a failure, here or below, the event has failed: what it changed is undone, `apply` cannot go on with something
  * else, and every further call fails the same way. VARVE_INVALID: the statement, its parameters or a value are wrong;
@@ -84,6 +85,7 @@ typedef struct varve_projector {
     const char *create;       /* the statements that make its tables, as behind `-- @create` in a file */
     const char *file;         /* what errors call the place of `create`; NULL: the name */
     uint32_t line;            /* of `file`, on which `create` begins; 0 means 1 */
+    bool parks;               /* `-- @on_error park`: an event that fails for good is set aside (projection.h) */
 
     /* Optional: a worker's own copy of the ctx, as in varve_decider. Without it `worker` is the ctx itself. */
     varve_status (*worker_open)(void *ctx, void **worker, varve_error *error);

@@ -4,6 +4,7 @@
  *
  *   { name = "sales_per_day", version = 1,
  *     create = [[ CREATE TABLE … ]],                       as behind `-- @create` in a SQL file
+ *     on_error = "park",                                   or "stop", as `-- @on_error`; may be left out
  *     on = { OrderPlaced = function(event, db) … end } }   by event type; what they return is not looked at
  */
 #include "lua/projection.h"
@@ -72,6 +73,18 @@ static uint32_t take_version(const struct loading *loading)
     return (uint32_t)version;
 }
 
+static bool take_parks(const struct loading *loading)
+{
+    lua_State *lua = loading->lua;
+    const char *word = lua_getfield(lua, loading->table, "on_error") == LUA_TSTRING ? lua_tostring(lua, -1) : "";
+    bool parks = strcmp(word, "park") == 0;
+
+    if (!lua_isnil(lua, -1) && !parks && strcmp(word, "stop") != 0)
+        fail(loading, "on_error", "on_error must be 'stop' or 'park'");
+    lua_pop(lua, 1);
+    return parks;
+}
+
 /* The table of functions, on top of the stack afterwards; returns how many there are. */
 static size_t check_on(const struct loading *loading)
 {
@@ -107,7 +120,7 @@ static void keep_types(const struct loading *loading, size_t count)
 
 static void check_names(const struct loading *loading)
 {
-    static const char *const names[] = { "name", "version", "create", "on", NULL };
+    static const char *const names[] = { "name", "version", "create", "on_error", "on", NULL };
     lua_State *lua = loading->lua;
 
     for (lua_pushnil(lua); lua_next(lua, loading->table) != 0; lua_pop(lua, 1)) {
@@ -117,7 +130,8 @@ static void check_names(const struct loading *loading)
         if (*name == NULL) {
             const char *unknown = lua_tostring(lua, -2);
             fail(loading, unknown,
-                 lua_pushfstring(lua, "a projection has no field '%s' (they are name, version, create, on)", unknown));
+                 lua_pushfstring(
+                     lua, "a projection has no field '%s' (they are name, version, create, on_error, on)", unknown));
         }
     }
 }
@@ -148,6 +162,7 @@ static int run_load(lua_State *lua)
     if (projection->table.name == NULL) { /* the first time */
         projection->table.name = projection->name = take_text(&loading, "name", "name must be a text");
         projection->table.version = take_version(&loading);
+        projection->table.parks = take_parks(&loading);
         projection->table.create = projection->create =
             take_text(&loading, "create", "create must be a text, the statements that make the tables");
         projection->table.file = projection->file;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <varve/engine.h>
+#include <varve/projection.h>
 
 #include <cmocka.h>
 
@@ -40,6 +41,7 @@ static void mistakes_name_file_and_line(void **state)
     is_refused("return { name = 'a', version = 1, create = 'x',\n on = { error } }", "lua:2: on: every name");
     is_refused("return { name = 'a', version = 1, create = 'x', on = {\n Added = 7 } }", "lua:2: on.Added must be a");
     is_refused("return { name = 'a', version = 1, create = 'x',\n mode = 'inline' }", "lua:2: a projection has no");
+    is_refused("return { name = 'a', version = 1,\n on_error = 'skip' }", "lua:2: on_error must be 'stop' or 'park'");
     is_refused("return {\n name = = }", "lua:2: ");
 }
 
@@ -274,6 +276,32 @@ FAILS(there_is_no_clock, "db.run('DELETE FROM kept', { at = os.time() })", "'os'
 FAILS(db_cannot_be_changed, "db.run = error", NAME ":8: 'run' cannot be assigned")
 FAILS(two_statements_are_refused, "db.run('DELETE FROM kept; DELETE FROM kept')", "what is run is one statement")
 
+static varve_status copy_parked(void *ctx, const varve_projection_parked_event *parked)
+{
+    snprintf(ctx, 300, "%llu %.*s", (unsigned long long)parked->position, (int)parked->error.len, parked->error.ptr);
+    return VARVE_OK;
+}
+
+static void an_event_that_fails_is_parked_where_it_says_so(void **state)
+{
+    static const char source[] = "return { name = 'kept', version = 1, on_error = 'park',\n"
+                                 "  create = 'CREATE TABLE kept (id TEXT PRIMARY KEY, n BIGINT)',\n  on = {\n"
+                                 "    Kept = function(event, db)\n"
+                                 "      db.run('INSERT INTO kept VALUES (:id, 1)', { id = 'half' .. event.version })\n"
+                                 "      if event.data.bad then error('bad') end\n    end } }";
+    struct house *house = *state;
+    char parked[300] = "";
+    uint64_t position;
+
+    start(house, source);
+    append(house, "Kept", "{}");
+    append(house, "Kept", "{\"bad\":true}");
+    position = append(house, "Kept", "{}");
+    rows_are(house, position, "[{\"id\":\"half1\",\"n\":1},{\"id\":\"half3\",\"n\":1}]");
+    assert_true(varve_projection_parked(house->engine, VARVE_STR("kept"), 0, 0, copy_parked, parked, NULL) >= 0);
+    assert_non_null(strstr(parked, "2 " NAME ":6: bad"));
+}
+
 /* What the engine refuses stands in the file where the mistake is. */
 static void the_engines_refusal_names_file_and_line(void **state)
 {
@@ -324,6 +352,7 @@ int main(void)
         IN_HOUSE(there_is_no_clock),
         IN_HOUSE(db_cannot_be_changed),
         IN_HOUSE(two_statements_are_refused),
+        IN_HOUSE(an_event_that_fails_is_parked_where_it_says_so),
         IN_HOUSE(the_engines_refusal_names_file_and_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

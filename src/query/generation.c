@@ -470,7 +470,9 @@ void generation_tell_misfit(const struct generation *generation, bool fits, cons
                  name);
     }
     if ((uint32_t)made_by == home->file->version && made_by != home->version) {
-        log_line(log, VARVE_LOG_INFO, "projection %.*s: upcasters of its events changed: rebuilding", len, name);
+        log_line(log, VARVE_LOG_INFO, "projection %.*s: %s changed: rebuilding", len, name,
+                 home->file->code == NULL ? "upcasters of its events"
+                                          : "its tables, its types or upcasters of its events");
     }
 }
 

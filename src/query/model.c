@@ -26,6 +26,7 @@ struct varve_model {
     size_t kept_count;
     uint64_t calls;
     struct kept *asked; /* its rows are being taken */
+    bool swift;         /* for the event at hand */
     varve_error failure;
     struct arena row; /* the asked statement's columns */
     varve_str *names;
@@ -73,8 +74,9 @@ static void end_question(varve_model *model)
     }
 }
 
-void model_begin(varve_model *model)
+void model_begin(varve_model *model, bool swift)
 {
+    model->swift = swift;
     model->failure = (varve_error){ 0 };
 }
 
@@ -260,7 +262,10 @@ varve_status varve_model_run(varve_model *model, varve_str statement, const varv
     struct kept *kept = NULL;
     varve_error cause = { 0 };
     varve_status status = start(model, statement, params, param_count, &kept, &cause);
-    while (status == VARVE_OK) {
+    if (model->swift && status == VARVE_OK) {
+        status = model->sql->run(kept->prepared, &cause);
+    }
+    while (!model->swift && status == VARVE_OK) {
         status = model->sql->step(kept->prepared, &cause);
     }
     if (kept != NULL) {

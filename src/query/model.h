@@ -10,8 +10,11 @@
 varve_status model_open(varve_model **model, const struct sql_driver *sql, struct sql_session *session,
                         varve_error *error);
 
-/* Before an event is applied, and after it: VARVE_OK, or the first thing that failed in between, with its flags. */
-void model_begin(varve_model *model);
+/*
+ * Before an event is applied, and after it: VARVE_OK, or the first thing that failed in between, with its flags. Of a
+ * statement that is run swiftly the database may tell later that it failed (sql_driver.run).
+ */
+void model_begin(varve_model *model, bool swift);
 varve_status model_end(varve_model *model, varve_error *error);
 
 /* NULL is allowed. */

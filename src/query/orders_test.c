@@ -95,6 +95,24 @@ static void an_order_is_summed_up_from_placed_to_shipped(void **state)
     assert_non_null(strstr(rows, "\"item_count\":0,\"total_amount\":0,\"status\":\"CANCELLED\""));
 }
 
+/* Before the order or after it, and again when it changes; whom nobody knows has none. */
+static void an_order_has_its_customers_name(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char placed[] = "{\"customer_id\":\"c-1\",\"items\":[]}";
+    open_orders(fixture);
+    append_at(fixture, "order-1", "OrderPlaced", placed, SECOND);
+    append_at(fixture, "customer-c-1", "CustomerRegistered", "{\"name\":\"Ann Lee\"}", SECOND);
+    append_at(fixture, "order-2", "OrderPlaced", placed, SECOND);
+    uint64_t position = append_at(fixture, "order-3", "OrderPlaced", "{\"customer_id\":\"c-2\",\"items\":[]}", SECOND);
+    assert_non_null(strstr(ask_for(fixture, "order_summary", "order_id", "order-1", position), ":\"Ann Lee\","));
+    assert_non_null(strstr(ask_for(fixture, "order_summary", "order_id", "order-2", position), ":\"Ann Lee\","));
+    assert_non_null(strstr(ask_for(fixture, "order_summary", "order_id", "order-3", position), "_name\":null,"));
+    position = append_at(fixture, "customer-c-1", "CustomerRenamed", "{\"name\":\"Ann Fox\"}", SECOND);
+    assert_non_null(strstr(ask_for(fixture, "order_summary", "order_id", "order-1", position), ":\"Ann Fox\","));
+    assert_non_null(strstr(ask_for(fixture, "order_summary", "order_id", "order-2", position), ":\"Ann Fox\","));
+}
+
 static void a_customers_orders_come_newest_first(void **state)
 {
     struct fixture *fixture = *state;
@@ -118,6 +136,7 @@ int main(int argc, char **argv)
 {
     static const struct model_case tests[] = {
         CASE(an_order_is_summed_up_from_placed_to_shipped),
+        CASE(an_order_has_its_customers_name),
         CASE(a_customers_orders_come_newest_first),
     };
     if (argc != 2) {

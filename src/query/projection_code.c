@@ -62,13 +62,12 @@ static bool concerns(const struct code *code, varve_str type)
 /* What went wrong with a statement decides what happens next, whatever the code makes of it; the code says it best. */
 static varve_status apply_code(void *opened, const varve_event *event, bool swift, varve_error *error)
 {
-    (void)swift; /* the code is told of each failure at once */
     struct code *code = opened;
     varve_error own = { 0 }, statements = { 0 };
     if (!concerns(code, event->type)) {
         return VARVE_OK;
     }
-    model_begin(code->model);
+    model_begin(code->model, swift);
     varve_status status = code->file->code->apply(code->worker, event, code->model, &own);
     varve_status failed = model_end(code->model, &statements);
     if (status >= 0 && failed >= 0) {

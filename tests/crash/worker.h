@@ -13,7 +13,10 @@ struct acknowledged {
     uint64_t position;
 };
 
-/* Opens an engine on the store at `path` with the projection `tally` and the query `tally`; NULL after a message. */
+/*
+ * Opens an engine on the store at `path` with a projection in SQL, one in Lua, and the query `tally` on both; NULL
+ * after a message.
+ */
 varve_engine *open_engine(const char *path);
 
 /* Appends until it is killed. Returns only after a failure. */
