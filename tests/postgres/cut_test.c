@@ -216,7 +216,7 @@ int main(int argc, char **argv)
     run.other = book_open(uri, false);
     snprintf(through, sizeof through,
              "postgresql://varve@127.0.0.1:%u/%s?gssencmode=disable&sslmode=disable"
-             "&options=-cidle_in_transaction_session_timeout%%3D3s",
+             "&options=-cidle_in_transaction_session_timeout%%3D10s",
              (unsigned)run.proxy.port, postgres.database);
     run.store = book_open(through, false);
     /* Whatever is connected when it is needed is connected now: a statement's name comes by in its preparation too. */

@@ -131,7 +131,8 @@ out_has '{"rows":[],'
 expect 0 projection list -o json
 forget_owner
 place='"position":3007,"head":3007,"lag":0,"parked":0,"rebuild":null}'
-out_has '{"projections":[{"name":"order_summary","version":2,"mode":"async","state":"stopped",'"$place,"
+out_has '{"projections":[{"name":"customer_emails","version":1,"mode":"inline","state":"stopped",'"$place,"
+out_has '{"name":"order_summary","version":2,"mode":"async","state":"stopped",'"$place,"
 out_has '{"name":"sales_per_day","version":1,"mode":"async","state":"stopped",'"$place,"
 out_has '{"name":"stock","version":1,"mode":"async","state":"stopped",'"$place]}"
 expect 0 projection rebuild order_summary -o json

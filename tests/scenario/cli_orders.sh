@@ -50,6 +50,12 @@ steps()
     out_has '"code":"registered_already"'
     expect 0 command send RegisterCustomer customer-2 --data '{"name":"Bo Day","email":"bo@example.com"}' $with -o json
     out_has '"schema_version":2'
+    expect 4 command send RegisterCustomer customer-3 --data '{"name":"Bo Fox","email":"BO@example.com"}' $with
+    err_has 'inline projection customer_emails: '
+    expect 4 stream append customer-3 --type CustomerRegistered $raw \
+        --data '{"first_name":"Bo","last_name":"Fox","email":"bo@example.com"}'
+    expect 0 query customer_by_email email=Bo@Example.com $with -o json
+    out_has '"rows":[{"customer_id":"2"}]'
     expect 0 aggregate show customer-1 $with -o json
     out_has '"state":{"email":"ann@example.com","name":"Ann Fox","registered":true}'
     expect 2 stream append customer-1 --type CustomerRenamed --data '{"nam":"Ann"}' $raw
