@@ -20,7 +20,7 @@ varve_status projection_create(const struct sqlfile *file, const struct sql_driv
 varve_status projection_open(struct projection **projection, const struct sqlfile *file, const struct sql_driver *sql,
                              struct sql_session *session, varve_error *error);
 
-/* Failures may be told after the event that they belong to, a commit at the latest (SQL_DEFERS); or not, as at first. */
+/* Whether failures may be told after the event that they belong to, by the commit at the latest; not so at first. */
 void projection_set_swift(struct projection *projection, bool swift);
 
 /*
