@@ -130,8 +130,8 @@ static void check_names(const struct loading *loading)
         if (*name == NULL) {
             const char *unknown = lua_tostring(lua, -2);
             fail(loading, unknown,
-                 lua_pushfstring(
-                     lua, "a projection has no field '%s' (they are name, version, create, on_error, on)", unknown));
+                 lua_pushfstring(lua, "a projection has no field '%s' (they are name, version, create, on_error, on)",
+                                 unknown));
         }
     }
 }

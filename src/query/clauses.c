@@ -222,7 +222,9 @@ varve_str clauses_name(varve_str expression, bool *quoted)
     if (*quoted) {
         name = (varve_str){ name.ptr + 1, name.len - 2 };
         /* A doubled quote is left to the database. */
-        return name.len > 0 && memchr(name.ptr, '"', name.len) != NULL ? (varve_str){ 0 } : name;
+        if (name.len > 0 && memchr(name.ptr, '"', name.len) != NULL) {
+            name = (varve_str){ 0 };
+        }
     }
     return name;
 }

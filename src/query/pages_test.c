@@ -176,7 +176,7 @@ static void rows_that_come_and_go_shift_nothing(void **state)
         put(fixture, made++, "null", 1);
         put(fixture, made++, "\"b\"", 1);
         put(fixture, -made++, "\"b\"", 1);
-        const char *last = NULL;
+        const char *last = rows.ptr;
         for (const char *at = rows.ptr; (at = strstr(at, "\"id\":")) != NULL; at++) {
             last = at;
         }

@@ -438,19 +438,25 @@ void writer_put_snapshot(struct writer *writer, const struct store_snapshot *sna
     pthread_mutex_unlock(&writer->mutex);
 }
 
+/* False when the writer is closing. */
+static bool put_errand(struct writer *writer, struct errand *errand)
+{
+    pthread_mutex_lock(&writer->mutex);
+    bool closing = writer->closing;
+    if (!closing) {
+        errand->next = writer->errands;
+        writer->errands = errand;
+        if (writer->idle) pthread_cond_signal(&writer->work);
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    return !closing;
+}
+
 varve_status writer_run(struct writer *writer, writer_errand what, void *ctx, varve_error *error)
 {
     struct errand errand = { .run = what, .ctx = ctx };
     sem_init(&errand.over, 0, 0);
-    pthread_mutex_lock(&writer->mutex);
-    bool closing = writer->closing;
-    if (!closing) {
-        errand.next = writer->errands;
-        writer->errands = &errand;
-        if (writer->idle) pthread_cond_signal(&writer->work);
-    }
-    pthread_mutex_unlock(&writer->mutex);
-    if (closing) {
+    if (!put_errand(writer, &errand)) {
         sem_destroy(&errand.over);
         return varve_error_set(error, VARVE_UNAVAILABLE, "the store is closing");
     }
