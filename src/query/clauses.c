@@ -212,6 +212,10 @@ size_t clauses_ordinal(varve_str expression)
 
 varve_str clauses_name(varve_str expression, bool *quoted)
 {
+    *quoted = false;
+    if (expression.len == 0) {
+        return expression;
+    }
     const char *at = expression.ptr, *end = at + expression.len;
     struct word word = word_next(&at, end);
     *quoted = word.kind == WORD_QUOTED;
