@@ -386,6 +386,7 @@ static varve_status commit_appends(struct store_log *log, const struct store_bat
             bool others = batch->head.position != before;
             log->contended = others ? CONTENDED_BATCHES : log->contended > 0 ? log->contended - 1 : 0;
             if (was_wrong || (was_stale && !others)) log->versions_doubtful = DOUBTFUL_BATCHES;
+            if (batch_has_repeats(batch)) log->ids_doubtful = DOUBTFUL_BATCHES; /* who repeats may go on to */
             return VARVE_OK;
         }
         if (log->writer != NULL && !connection_is_lost(log->writer)) {
