@@ -131,21 +131,19 @@ static struct kept *make_room(varve_model *model)
 static varve_status prepare(varve_model *model, varve_str text, struct kept *kept, varve_error *error)
 {
     varve_status status = sqlfile_parse(&kept->file, SQLFILE_STATEMENT, "statement", text, model->sql->name, error);
-    if (status == VARVE_OK) {
-        kept->names = arena_array(&kept->file->arena, kept->file->param_count + 1, sizeof *kept->names);
-        if (kept->names == NULL || !arena_copy(&kept->file->arena, text, &kept->text)) {
-            status = varve_error_set(error, VARVE_NOMEM, "no memory for a statement");
-        }
+    if (status < 0) {
+        return status;
     }
-    if (status == VARVE_OK) {
-        size_t count = 0;
-        for (const struct sqlfile_param *param = kept->file->params; param != NULL; param = param->next) {
-            kept->names[count++] = param->name;
-        }
-        status = statement_prepare(&kept->prepared, kept->file, kept->file->question->statements, model->sql,
-                                   model->session, SQL_CHANGE, error);
+    kept->names = arena_array(&kept->file->arena, kept->file->param_count + 1, sizeof *kept->names);
+    if (kept->names == NULL || !arena_copy(&kept->file->arena, text, &kept->text)) {
+        return varve_error_set(error, VARVE_NOMEM, "no memory for a statement");
     }
-    return status;
+    size_t count = 0;
+    for (const struct sqlfile_param *param = kept->file->params; param != NULL; param = param->next) {
+        kept->names[count++] = param->name;
+    }
+    return statement_prepare(&kept->prepared, kept->file, kept->file->question->statements, model->sql, model->session,
+                             SQL_CHANGE, error);
 }
 
 static varve_status find_statement(varve_model *model, varve_str text, struct kept **found, varve_error *error)

@@ -545,7 +545,7 @@ static varve_status get_async(const struct models *models, varve_str name, const
                               varve_error *error)
 {
     varve_status status = get_model(models, name, model, error);
-    if (status == VARVE_OK && (*model)->file->is_inline) {
+    if (*model != NULL && (*model)->file->is_inline) {
         status = varve_error_set(error, VARVE_UNSUPPORTED, "projection %.*s is inline, and this is for async ones",
                                  (int)name.len, name.ptr);
     }
