@@ -35,9 +35,9 @@ static const char *const paths[] = {
 #define PATH_COUNT (sizeof paths / sizeof *paths)
 
 static const char *const texts[] = {
-    "{\"id\":\"o-1\",\"total\":1250,\"rate\":1.5,\"open\":false,\"note\":null,\"customer\":{\"address\":{\"city\":"
-    "\"K\\u00f6ln\"}},\"items\":[{\"sku\":\"a\"},{\"sku\":\"b\",\"sizes\":[[1,2],[3]]}],\"twice\":1,\"twice\":2,"
-    "\"es\\u00e4\":3,\"nested\":{\"x\":1},\"nested\":{\"y\":2}}",
+    ("{\"id\":\"o-1\",\"total\":1250,\"rate\":1.5,\"open\":false,\"note\":null,\"customer\":{\"address\":{\"city\":"
+     "\"K\\u00f6ln\"}},\"items\":[{\"sku\":\"a\"},{\"sku\":\"b\",\"sizes\":[[1,2],[3]]}],\"twice\":1,\"twice\":2,"
+     "\"es\\u00e4\":3,\"nested\":{\"x\":1},\"nested\":{\"y\":2}}"),
     "{}",
     "[]",
     "[1,[2]]",
