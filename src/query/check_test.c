@@ -102,8 +102,8 @@ static void a_model_that_is_right_has_no_differences(void **state)
     struct fixture *fixture = *state;
     struct found found;
     start_well(fixture, odd_projection);
-    uint64_t position = append_many(fixture, 2000);
-    position = append(fixture, "b-1", "Other", "{\"what\":\"quote ' and \\\\ and \\n\"}");
+    append_many(fixture, 2000);
+    uint64_t position = append(fixture, "b-1", "Other", "{\"what\":\"quote ' and \\\\ and \\n\"}");
     ask(fixture, "counts", "a-0", position);
     varve_projection_check_summary summary = check_well(fixture, &found);
     assert_string_equal(found.text, "");

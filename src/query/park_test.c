@@ -226,7 +226,7 @@ static void the_cause_is_taken_away(void **state)
 static void who_does_not_run_them_can_look_and_not_touch(void **state)
 {
     struct fixture *fixture = *state;
-    struct models *beside = NULL, *own = fixture->models;
+    struct models *beside = NULL, *own = NULL;
     append(fixture, "o-1", "Owned", "{\"name\":\"ann\"}");
     start_well(fixture, parking);
     ask(fixture, "counts", "o-1", 1);

@@ -269,8 +269,8 @@ static void goes_on(void **state, enum mood mood)
     struct fixture *fixture = *state;
     struct trial trial = { mood, 0, 0 };
     append_many(fixture, 20);
+    append(fixture, "a-0", "Emptied", "{}");
     uint64_t position = append(fixture, "a-0", "Emptied", "{}");
-    position = append(fixture, "a-0", "Emptied", "{}");
     start_one(fixture, &projector, &trial);
     assert_string_equal(ask(fixture, "counts", "a-3", position), "[{\"n\":2,\"total\":2}]");
     assert_int_equal(await(fixture, VARVE_PROJECTION_LIVE).status.position, position);
