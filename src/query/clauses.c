@@ -67,14 +67,15 @@ static void refuse(struct reading *reading, const char *why)
     }
 }
 
-/* Does the list of columns end here? `a IS [NOT] DISTINCT FROM b` stands within it. */
+/* Does the list of columns end here? `a IS [NOT] DISTINCT FROM b` and `f() WITHIN GROUP (…)` stand within it. */
 static bool ends_list(const struct reading *reading)
 {
     static const char *const ends[] = { "FROM",   "WHERE", "GROUP", "HAVING", "WINDOW",    "ORDER",  "LIMIT",
                                         "OFFSET", "FETCH", "FOR",   "UNION",  "INTERSECT", "EXCEPT", NULL };
     bool distinct_from = word_is(reading->word, "FROM") && word_is(reading->last, "DISTINCT") &&
                          (word_is(reading->before, "IS") || word_is(reading->before, "NOT"));
-    return any_of(reading->word, ends) && !distinct_from;
+    bool within_group = word_is(reading->word, "GROUP") && word_is(reading->last, "WITHIN");
+    return any_of(reading->word, ends) && !distinct_from && !within_group;
 }
 
 static void end_list(struct reading *reading, const char *at)

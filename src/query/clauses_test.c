@@ -69,6 +69,7 @@ static void it_is_told_where_a_column_can_be_added(void **state)
         { "SELECT a FROM t", "FROM t", false },
         { "SELECT 1", "", false },
         { "SELECT extract(year FROM a), a IS NOT DISTINCT FROM b FROM t", "FROM t", false },
+        { "SELECT mode() WITHIN GROUP (ORDER BY a), b FROM t GROUP BY b", "FROM t GROUP BY b", false },
         { "WITH x(y) AS (SELECT 1 FROM u) SELECT y FROM x", "FROM x", false },
         { "SELECT a AS \"from\", t.from FROM t", "FROM t", false },
         { "SELECT DISTINCT a FROM t", NULL, false },

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pages of queries: whatever the order, and whatever happens between two of them. */
+#include "base/clock.h"
 #include "query/models_fixture.h"
 
 /* Events put, change and remove rows, so that a test has them come and go between two pages. */
@@ -35,7 +36,56 @@ static const char *const orders[] = {
     "SELECT CAST(n AS DOUBLE PRECISION) / 7 AS a, CAST(n AS NUMERIC) / 4 AS b, id FROM items ORDER BY 1 DESC, 2",
 };
 
-enum { ORDERS = sizeof orders / sizeof *orders, ROWS = 60 };
+/* What databases disagree about, and the row that comes first. */
+static const struct odd_order {
+    unsigned with, without; /* capabilities */
+    const char *statement, *first;
+} odd_orders[] = {
+    { 0, 0, "SELECT -id AS \"Id\" FROM items ORDER BY \"Id\" DESC", "{\"Id\":-1}" },
+    { 0, 0, "SELECT -id AS other FROM items ORDER BY OTHER", "{\"other\":-60}" },
+    { 0, SQL_FOLDS_NAMES, "SELECT -id AS Label FROM items ORDER BY \"label\"", "{\"Label\":-60}" },
+    { 0, SQL_FOLDS_NAMES, "SELECT name, id FROM items ORDER BY name COLLATE NOCASE DESC, id",
+      "{\"name\":\"odd 9's\",\"id\":7}" },
+    { 0, SQL_FOLDS_NAMES,
+      "SELECT CASE id % 4 WHEN 0 THEN 9e999 WHEN 1 THEN -9e999 WHEN 2 THEN id ELSE x'00' END AS v, id FROM items"
+      " ORDER BY v DESC, id",
+      "{\"v\":\"AA==\",\"id\":3}" },
+    { 0, SQL_FOLDS_NAMES, "SELECT CASE WHEN id % 2 = 0 THEN id ELSE id + 0.0 END AS v FROM items ORDER BY v",
+      "{\"v\":1.0}" },
+    { SQL_FOLDS_NAMES, 0, "SELECT -id AS \"Id\", id FROM items ORDER BY id", "{\"Id\":-1,\"id\":1}" },
+    { SQL_FOLDS_NAMES, 0, "SELECT -id AS \"Kind\", id FROM items WHERE kind = 'a' ORDER BY kind, id",
+      "{\"Kind\":-5,\"id\":5}" },
+    { SQL_FOLDS_NAMES, 0,
+      "SELECT kind, percentile_cont(0.5) WITHIN GROUP (ORDER BY n) AS middle FROM items GROUP BY kind"
+      " ORDER BY max(id), kind",
+      "{\"kind\":\"b\"," },
+    { SQL_FOLDS_NAMES, 0,
+      "SELECT CASE id % 4 WHEN 0 THEN 'NaN' WHEN 1 THEN '-Infinity' WHEN 2 THEN 'Infinity' ELSE id::float8 / 3 END"
+      " AS v, id FROM items ORDER BY v DESC, id",
+      "{\"v\":null,\"id\":4}" },
+    { SQL_FOLDS_NAMES, 0,
+      "SELECT (CASE id % 4 WHEN 0 THEN 'NaN' WHEN 1 THEN '1.50' WHEN 2 THEN '1.5' ELSE '1' END)::numeric AS v, id"
+      " FROM items ORDER BY v DESC, id",
+      "{\"v\":\"NaN\",\"id\":4}" },
+    { SQL_FOLDS_NAMES, 0, "SELECT (id % 5)::float4 / 10 AS v, id FROM items ORDER BY v DESC, id",
+      "{\"v\":0.4,\"id\":4}" },
+    { SQL_FOLDS_NAMES, 0, "SELECT kind::char(9) AS c, id FROM items ORDER BY c DESC NULLS LAST, id", "{\"c\":\"" },
+    { SQL_FOLDS_NAMES, 0, "SELECT name, id FROM items ORDER BY name COLLATE \"C\" DESC, id",
+      "{\"name\":\"odd 9's\",\"id\":7}" },
+    { SQL_FOLDS_NAMES, 0, "SELECT ARRAY[n, id] AS a FROM items WHERE n IS NOT NULL ORDER BY a DESC",
+      "{\"a\":\"{10,54}\"}" },
+    { SQL_FOLDS_NAMES, 0, "SELECT json_build_object('n', n) AS j, id FROM items ORDER BY jsonb_build_object('n', id)",
+      "{\"j\":{\"n\" : 1},\"id\":1}" },
+    { SQL_FOLDS_NAMES, 0, "SELECT DISTINCT ON (n) n, id FROM items ORDER BY n DESC, id DESC",
+      "{\"n\":null,\"id\":56}" },
+    { SQL_FOLDS_NAMES, 0, "SELECT id % 3 * interval '36 hours' AS span, id FROM items ORDER BY span DESC, id",
+      "{\"span\":\"PT72H\",\"id\":2}" },
+    { SQL_FOLDS_NAMES, 0,
+      "SELECT '2026-01-02 03:04:05+01'::timestamptz + id * interval '1 us' AS at FROM items ORDER BY at",
+      "{\"at\":\"2026-01-02 02:04:05.000001+00\"}" },
+};
+
+enum { ORDERS = sizeof orders / sizeof *orders, ODD_ORDERS = sizeof odd_orders / sizeof *odd_orders, ROWS = 60 };
 
 static void add_query(struct fixture *fixture, const char *name, const char *params, const char *statement)
 {
@@ -73,13 +123,33 @@ static uint64_t fill(struct fixture *fixture)
     return position;
 }
 
-static void open_items(struct fixture *fixture)
+static bool has_odd_order(const struct fixture *fixture, size_t i)
 {
-    char name[16];
+    const struct odd_order *order = &odd_orders[i];
+    return (fixture->sql->capabilities & order->with) == order->with &&
+           (fixture->sql->capabilities & order->without) == 0;
+}
+
+/* The projection alone, for a test that adds queries of its own. */
+static void begin_items(struct fixture *fixture)
+{
     assert_int_equal(open_models(fixture, &fixture->models, fixture->store, false), VARVE_OK);
     if (models_add_projection(fixture->models, "items.sql", varve_str_of(items), &fixture->error) < 0) {
         fail_msg("%s", fixture->error.message);
     }
+}
+
+static void start_items(struct fixture *fixture)
+{
+    if (models_start(fixture->models, &fixture->error) < 0) {
+        fail_msg("%s", fixture->error.message);
+    }
+}
+
+static void open_items(struct fixture *fixture)
+{
+    char name[16];
+    begin_items(fixture);
     for (size_t i = 0; i < ORDERS; i++) {
         snprintf(name, sizeof name, "q%zu", i);
         add_query(fixture, name, "", orders[i]);
@@ -88,9 +158,7 @@ static void open_items(struct fixture *fixture)
     add_query(fixture, "deep", "", "SELECT kind, n FROM items ORDER BY kind DESC, n");
     add_query(fixture, "large", "-- @param least integer = 0\n",
               "SELECT id, name FROM items WHERE id > :least ORDER BY id");
-    if (models_start(fixture->models, &fixture->error) < 0) {
-        fail_msg("%s", fixture->error.message);
-    }
+    start_items(fixture);
 }
 
 static void turn(struct fixture *fixture, const char *name, uint32_t limit, uint64_t after, char cursor[4100],
@@ -125,27 +193,58 @@ static void read_all(struct fixture *fixture, const char *name, uint32_t size, u
     varve_buf_str(rows, VARVE_STR(""));
 }
 
+/* Whatever the size of the pages; `first`, if any, is what the rows begin with. */
+static void assert_rows_once_each(struct fixture *fixture, const char *name, const char *statement, const char *first,
+                                  uint64_t position)
+{
+    static const uint32_t sizes[] = { 1, 2, 3, 7, 59 };
+    varve_buf whole = { 0 }, pages = { 0 };
+    read_all(fixture, name, 1000, position, &whole);
+    assert_true(whole.len > 0);
+    if (strncmp(whole.ptr, first, strlen(first)) != 0) {
+        fail_msg("%s:\n%s", statement, whole.ptr);
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        varve_buf_reset(&pages);
+        read_all(fixture, name, sizes[i], position, &pages);
+        if (!varve_str_eq(varve_buf_view(&whole), varve_buf_view(&pages))) {
+            fail_msg("%s by %u:\n%s\n%s", statement, sizes[i], whole.ptr, pages.ptr);
+        }
+    }
+    varve_buf_fini(&whole);
+    varve_buf_fini(&pages);
+}
+
 static void pages_of_any_order_are_the_rows_once_each(void **state)
 {
     struct fixture *fixture = *state;
-    static const uint32_t sizes[] = { 1, 2, 3, 7, 59 };
     char name[16];
     uint64_t position = fill(fixture);
     open_items(fixture);
     for (size_t i = 0; i < ORDERS; i++) {
-        varve_buf whole = { 0 }, pages = { 0 };
         snprintf(name, sizeof name, "q%zu", i);
-        read_all(fixture, name, 1000, position, &whole);
-        assert_true(whole.len > 0);
-        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
-            varve_buf_reset(&pages);
-            read_all(fixture, name, sizes[j], position, &pages);
-            if (!varve_str_eq(varve_buf_view(&whole), varve_buf_view(&pages))) {
-                fail_msg("%s by %u:\n%s\n%s", orders[i], sizes[j], whole.ptr, pages.ptr);
-            }
+        assert_rows_once_each(fixture, name, orders[i], "", position);
+    }
+}
+
+static void an_order_is_the_one_that_the_database_reads(void **state)
+{
+    struct fixture *fixture = *state;
+    char name[16];
+    uint64_t position = fill(fixture);
+    begin_items(fixture);
+    for (size_t i = 0; i < ODD_ORDERS; i++) {
+        snprintf(name, sizeof name, "odd%zu", i);
+        if (has_odd_order(fixture, i)) {
+            add_query(fixture, name, "", odd_orders[i].statement);
         }
-        varve_buf_fini(&whole);
-        varve_buf_fini(&pages);
+    }
+    start_items(fixture);
+    for (size_t i = 0; i < ODD_ORDERS; i++) {
+        snprintf(name, sizeof name, "odd%zu", i);
+        if (has_odd_order(fixture, i)) {
+            assert_rows_once_each(fixture, name, odd_orders[i].statement, odd_orders[i].first, position);
+        }
     }
 }
 
@@ -214,6 +313,30 @@ static void a_cursor_outlives_a_rebuild(void **state)
     varve_buf_fini(&rows);
     varve_buf_fini(&whole);
 }
+
+#ifdef VARVE_WITH_POSTGRES
+/* The server counts the time of each statement: a page that is read by several has no more of it than one. */
+static void all_parts_of_a_page_share_its_time(void **state)
+{
+    struct fixture *fixture = *state;
+    static const atomic_bool never;
+    uint64_t position = fill(fixture);
+    begin_items(fixture);
+    add_query(fixture, "slow", "",
+              "SELECT kind, n, id, pg_sleep(0.01)::text AS nothing FROM items ORDER BY kind DESC, n, id");
+    start_items(fixture);
+    char cursor[4100] = "";
+    varve_buf rows = { 0 };
+    turn(fixture, "slow", 30, position, cursor, &rows); /* each part sleeps for 60 rows: 0.6 s */
+    varve_answer answer = { 0 };
+    const varve_query_request request = { .name = VARVE_STR("slow"), .limit = 1000, .cursor = varve_str_of(cursor) };
+    assert_int_equal(models_query_until(fixture->models, &request, clock_ns() + 1000000000, &never, &answer,
+                                        &fixture->error),
+                     VARVE_TIMEOUT);
+    assert_non_null(strstr(fixture->error.message, "query slow ran longer than"));
+    varve_buf_fini(&rows);
+}
+#endif
 
 /* A cursor has no more of a row than it takes to find what is behind it. */
 static void a_cursor_is_short(void **state)
@@ -335,9 +458,13 @@ int main(void)
 {
     static const struct model_case tests[] = {
         CASE(pages_of_any_order_are_the_rows_once_each),
+        CASE(an_order_is_the_one_that_the_database_reads),
         CASE(rows_that_come_and_go_shift_nothing),
         CASE(a_cursor_outlives_a_rebuild),
         CASE(a_cursor_is_short),
+#ifdef VARVE_WITH_POSTGRES
+        CASE_WITHOUT(all_parts_of_a_page_share_its_time, SQL_IN_A_FILE),
+#endif
         CASE(what_is_behind_a_row_is_found_by_index),
         CASE(a_plan_that_reads_everything_is_warned_about),
         CASE(a_query_that_cannot_be_paged_is_refused_at_the_start),

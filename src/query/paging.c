@@ -20,6 +20,24 @@ static uint32_t order_line(const struct sqlfile_statement *statement, const stru
     return line_of(statement, clauses->order.len == 0 ? 0 : (size_t)(clauses->order.ptr - statement->text.ptr));
 }
 
+/* Is this column meant? As the database would read the name. */
+static bool is_called(const struct sql_driver *sql, const char *column, varve_str name, bool quoted)
+{
+    if (strlen(column) != name.len) {
+        return false;
+    }
+    if ((sql->capabilities & SQL_FOLDS_NAMES) == 0) {
+        return strncasecmp(column, name.ptr, name.len) == 0;
+    }
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (column[i] != (!quoted && c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The column of the answer that a term names, from 1; 0 when it is an expression. */
 static size_t column_of(const struct sql_driver *sql, const struct sql_statement *statement, varve_str expression)
 {
@@ -31,9 +49,7 @@ static size_t column_of(const struct sql_driver *sql, const struct sql_statement
         return ordinal <= count ? ordinal : 0;
     }
     for (size_t i = 0; name.len > 0 && i < count; i++) {
-        const char *column = sql->column_name(statement, (int)i);
-        if (strlen(column) == name.len &&
-            (quoted ? memcmp(column, name.ptr, name.len) == 0 : strncasecmp(column, name.ptr, name.len) == 0)) {
+        if (is_called(sql, sql->column_name(statement, (int)i), name, quoted)) {
             return i + 1;
         }
     }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "store/access.h"
 
 static varve_status find_serving(struct reader *reader, size_t i, uint64_t *number, varve_error *error)
@@ -159,6 +160,8 @@ varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *po
 {
     const struct sql_driver *sql = reader->home->place.sql;
     *position = UINT64_MAX;
+    reader->limit_ms = limit_ms;
+    reader->deadline_ns = clock_ns() + limit_ms * UINT64_C(1000000);
     sql->set_time_limit(reader->session, limit_ms);
     varve_status status = sql->begin(reader->session, error);
     for (size_t i = 0; status == VARVE_OK && i < reader->file->read_count; i++) {
@@ -185,9 +188,26 @@ void reader_end(struct reader *reader)
     reader->home->place.sql->set_time_limit(reader->session, 0);
 }
 
+/* A database may count the time of each statement anew. In whole seconds, since telling it costs a round trip. */
+static varve_status limit_rest(struct reader *reader, varve_error *error)
+{
+    uint64_t now = clock_ns();
+    if (now >= reader->deadline_ns) {
+        return varve_error_set(error, VARVE_TIMEOUT, "the time is over");
+    }
+    uint64_t left_ms = ((reader->deadline_ns - now) / UINT64_C(1000000000) + 1) * 1000;
+    reader->home->place.sql->set_time_limit(reader->session,
+                                            left_ms < reader->limit_ms ? (uint32_t)left_ms : reader->limit_ms);
+    return VARVE_OK;
+}
+
 varve_status reader_prepare(struct reader *reader, varve_str text, struct sql_statement **statement, varve_error *error)
 {
     const struct sql_driver *sql = reader->home->place.sql;
+    varve_status status = limit_rest(reader, error);
+    if (status < 0) {
+        return status;
+    }
     for (size_t i = 0; i < READER_PARTS_MAX; i++) {
         if (reader->parts[i].text != NULL && varve_str_is(text, reader->parts[i].text)) {
             *statement = reader->parts[i].statement;
@@ -198,9 +218,8 @@ varve_status reader_prepare(struct reader *reader, varve_str text, struct sql_st
     sql->finalize(part->statement);
     free(part->text);
     *part = (struct reader_part){ .text = strndup(text.ptr, text.len) };
-    varve_status status = part->text == NULL
-                              ? varve_error_set(error, VARVE_NOMEM, "no memory to ask a query")
-                              : sql->prepare(&part->statement, reader->session, text, SQL_QUESTION, error);
+    status = part->text == NULL ? varve_error_set(error, VARVE_NOMEM, "no memory to ask a query")
+                                : sql->prepare(&part->statement, reader->session, text, SQL_QUESTION, error);
     if (status < 0) {
         free(part->text);
         *part = (struct reader_part){ 0 };

@@ -38,7 +38,9 @@ struct reader {
     size_t part_count; /* that were ever prepared */
     struct sql_statement *checkpoints[SQLFILE_READS_MAX];
     uint64_t numbers[SQLFILE_READS_MAX];
-    size_t attached;              /* how many of them are */
+    size_t attached;   /* how many of them are */
+    uint32_t limit_ms; /* of the transaction, and when that is over */
+    uint64_t deadline_ns;
     struct sql_statement *lookup; /* the place's, for finding out which generations serve */
 };
 
@@ -61,7 +63,8 @@ void reader_end(struct reader *reader);
 /* The position that the i-th model stands at, in the reader's transaction. */
 varve_status reader_position(struct reader *reader, size_t i, uint64_t *position, varve_error *error);
 
-/* A statement that is not the question itself, prepared or found; the reader's, until it is asked for others. */
+/* A statement that is not the question itself, prepared or found; the reader's, until it is asked for others. It may
+ * take what is left of the transaction's time, and up to a second more; VARVE_TIMEOUT when nothing is left. */
 varve_status reader_prepare(struct reader *reader, varve_str text, struct sql_statement **statement,
                             varve_error *error);
 

@@ -335,7 +335,7 @@ static void session_set_time_limit(struct sql_session *session, uint32_t limit_m
 
 const struct sql_driver sql_postgres = {
     .name = "postgres",
-    .capabilities = SQL_ATTACHES | SQL_IN_A_SCHEMA | SQL_DEFERS,
+    .capabilities = SQL_ATTACHES | SQL_IN_A_SCHEMA | SQL_DEFERS | SQL_FOLDS_NAMES,
     .explain = "EXPLAIN ",
     .open = session_open,
     .borrow = session_borrow,

@@ -63,6 +63,7 @@ enum {
     SQL_KEEPS_KINDS = 1 << 3, /* a value is what it was bound as; else it is what the statement's types make of it */
     SQL_DEFERS = 1 << 4,      /* what a statement of `run` comes to may be told later */
     SQL_NULLS_ARE_SMALL = 1 << 5, /* ORDER BY puts NULL before everything else; else behind it */
+    SQL_FOLDS_NAMES = 1 << 6,     /* a name without quotes is one in lower case; else case tells no names apart */
 };
 
 #define SQL_ATTACH_MAX     10
@@ -137,8 +138,7 @@ struct sql_driver {
                    const struct sql_value *b);
     /* Makes the statement ready to run again, with its parameters unset. */
     void (*reset)(struct sql_statement *statement);
-
-    /* From now on statements of this session fail with VARVE_TIMEOUT after this time; 0: no limit. */
+    /* From now on a statement of this session, or all of them together, fail with VARVE_TIMEOUT after it; 0: never. */
     void (*set_time_limit)(struct sql_session *session, uint32_t limit_ms);
     /* Makes the statement that runs now fail with VARVE_TIMEOUT. Any thread, while the session is open. */
     void (*interrupt)(struct sql_session *session);
