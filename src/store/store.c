@@ -161,14 +161,14 @@ varve_status store_set_inline(varve_store *store, const struct store_inline *inl
 {
     struct inlining inlining = { .driver = store->driver, .inlined = inlined };
     varve_status status = refuse_read_only(store, error);
-    return status < 0 ? status : writer_run(store->writer, set_inline, &inlining, error);
+    return status < 0 ? status : writer_run(store->writer, set_inline, false, &inlining, error);
 }
 
 varve_status store_change_inline(varve_store *store, store_change change, void *ctx, varve_error *error)
 {
     struct inlining inlining = { .driver = store->driver, .change = change, .ctx = ctx };
     varve_status status = refuse_read_only(store, error);
-    return status < 0 ? status : writer_run(store->writer, change_inline, &inlining, error);
+    return status < 0 ? status : writer_run(store->writer, change_inline, true, &inlining, error);
 }
 
 void store_set_check(varve_store *store, store_event_check check, void *ctx)

@@ -30,6 +30,7 @@ struct snapshots {
 struct errand {
     struct errand *next;
     writer_errand run;
+    bool writes; /* to the log */
     void *ctx;
     sem_t over;
     varve_status status;
@@ -321,7 +322,7 @@ static void run_errands(struct writer *writer, struct errand *errands)
     while (errands != NULL) {
         struct errand *errand = errands;
         errands = errand->next;
-        if (writer->poison.status < 0) {
+        if (errand->writes && writer->poison.status < 0) {
             errand->error = writer->poison;
             errand->status = writer->poison.status;
         } else {
@@ -452,9 +453,9 @@ static bool put_errand(struct writer *writer, struct errand *errand)
     return !closing;
 }
 
-varve_status writer_run(struct writer *writer, writer_errand what, void *ctx, varve_error *error)
+varve_status writer_run(struct writer *writer, writer_errand what, bool writes, void *ctx, varve_error *error)
 {
-    struct errand errand = { .run = what, .ctx = ctx };
+    struct errand errand = { .run = what, .writes = writes, .ctx = ctx };
     sem_init(&errand.over, 0, 0);
     if (!put_errand(writer, &errand)) {
         sem_destroy(&errand.over);

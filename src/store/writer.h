@@ -34,10 +34,11 @@ void writer_put_snapshot(struct writer *writer, const struct store_snapshot *sna
 
 /*
  * Has the writer's thread run something between two transactions, and waits for it. A failure with VARVE_ERROR_FATAL
- * ends all writing, as that of a commit. Otherwise as writer_put, or what `what` returns.
+ * ends all writing, as that of a commit. What `writes` is refused once writing has ended, anything else is still done.
+ * Otherwise as writer_put, or what `what` returns.
  */
 typedef varve_status (*writer_errand)(void *ctx, struct store_log *log, varve_error *error);
-varve_status writer_run(struct writer *writer, writer_errand what, void *ctx, varve_error *error);
+varve_status writer_run(struct writer *writer, writer_errand what, bool writes, void *ctx, varve_error *error);
 
 void writer_get_stats(struct writer *writer, struct store_stats *stats);
 
