@@ -239,6 +239,26 @@ static void what_was_appended_without_it_is_caught_up_with(void **state)
     assert_int_equal(register_at(house->engine, "customer-3", "b@x", &error), VARVE_PROJECTION_REFUSED);
 }
 
+/* Whoever appended what cannot be taken is named, not who comes next. */
+static void what_cannot_be_caught_up_with_is_named(void **state)
+{
+    struct house *house = *state;
+    const varve_store_options options = { .uri = house->uri };
+    varve_store *store = NULL;
+    varve_engine *engine = NULL;
+    varve_error error = { 0 };
+    start(house, emails);
+    registered(house->engine, "customer-1", "a@x");
+    stop(house);
+    if (varve_store_open(&store, &options, &error) < 0) fail_msg("%s", error.message);
+    assert_int_equal(append(store, "customer-2", "Registered", "a@x", &error), VARVE_OK);
+    varve_store_close(store);
+    assert_int_equal(open_with(house, &engine, emails, &error), VARVE_PROJECTION_REFUSED);
+    if (strstr(error.message, "position 2, Registered of customer-2, which was appended without it") == NULL)
+        fail_msg("%s", error.message);
+    varve_engine_close(engine);
+}
+
 static void a_new_version_is_built_from_the_whole_log(void **state)
 {
     struct house *house = *state;
@@ -271,20 +291,84 @@ static void *append_on(void *ctx)
     return ctx;
 }
 
+struct asker {
+    struct house *house;
+    atomic_bool stopping;
+    char problem[256];
+};
+
+/* Each event has made a row: an answer has as many as the position that it is said to be as of. */
+static void *ask_on(void *ctx)
+{
+    struct asker *asker = ctx;
+    while (!asker->stopping && asker->problem[0] == '\0') {
+        varve_answer answer = { 0 };
+        varve_error error = { 0 };
+        if (varve_query(asker->house->engine, &(varve_query_request){ .name = VARVE_STR("taken") }, &answer, &error) <
+            0)
+            snprintf(asker->problem, sizeof asker->problem, "%s", error.message);
+        else if (strtoul(answer.rows.ptr + strlen("[{\"n\":"), NULL, 10) != answer.position)
+            snprintf(asker->problem, sizeof asker->problem, "%.*s as of %llu", (int)answer.rows.len, answer.rows.ptr,
+                     (unsigned long long)answer.position);
+        varve_answer_fini(&answer);
+    }
+    return NULL;
+}
+
 static void see(void *ctx, const varve_projection_status *status)
 {
     varve_projection_status *seen = ctx;
     *seen = *status;
 }
 
+/* Waits for the end, and says how much there was to do. */
+static void rebuild(struct house *house)
+{
+    varve_projection_status seen = { 0 };
+    varve_error error = { 0 };
+    if (varve_projection_rebuild(house->engine, VARVE_STR("emails"), &error) < 0) fail_msg("%s", error.message);
+    do {
+        assert_int_equal(varve_projection_list(house->engine, VARVE_STR("emails"), see, &seen, NULL), VARVE_OK);
+        assert_int_equal(seen.rebuild_total, seen.head);
+    } while (seen.rebuilding);
+    if (seen.problem.len > 0) fail_msg("%.*s", (int)seen.problem.len, seen.problem.ptr);
+    assert_true(varve_str_is(seen.mode, "inline"));
+    assert_int_equal(seen.state, VARVE_PROJECTION_LIVE);
+}
+
+enum { ASKERS = 3, ASKED_REBUILDS = 10 };
+
+static void nobody_sees_a_rebuild(void **state)
+{
+    struct asker askers[ASKERS] = { 0 };
+    pthread_t threads[ASKERS], appending;
+    struct house *house = *state;
+    struct appender appender = { .house = house };
+    void *went_well = NULL;
+    start(house, emails);
+    registered(house->engine, "customer-1", "a@x");
+    assert_int_equal(pthread_create(&appending, NULL, append_on, &appender), 0);
+    for (size_t i = 0; i < ASKERS; i++) {
+        askers[i] = (struct asker){ .house = house };
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_on, &askers[i]), 0);
+    }
+    for (int i = 0; i < ASKED_REBUILDS; i++) rebuild(house);
+    appender.stopping = true;
+    pthread_join(appending, &went_well);
+    assert_non_null(went_well);
+    for (size_t i = 0; i < ASKERS; i++) {
+        askers[i].stopping = true;
+        pthread_join(threads[i], NULL);
+        assert_string_equal(askers[i].problem, "");
+    }
+}
+
 static void it_is_rebuilt_while_others_append(void **state)
 {
     struct house *house = *state;
     struct appender appender = { .house = house };
-    varve_projection_status seen = { 0 };
     pthread_t thread;
     void *went_well = NULL;
-    varve_error error = { 0 };
     start(house, emails);
     for (unsigned i = 0; i < 50; i++) {
         char email[32];
@@ -292,19 +376,32 @@ static void it_is_rebuilt_while_others_append(void **state)
         registered(house->engine, "customer-1", email);
     }
     assert_int_equal(pthread_create(&thread, NULL, append_on, &appender), 0);
-    for (int i = 0; i < 3; i++) {
-        if (varve_projection_rebuild(house->engine, VARVE_STR("emails"), &error) < 0) fail_msg("%s", error.message);
-        do {
-            assert_int_equal(varve_projection_list(house->engine, VARVE_STR("emails"), see, &seen, NULL), VARVE_OK);
-        } while (seen.rebuilding);
-        assert_int_equal(seen.problem.len, 0);
-    }
+    for (int i = 0; i < 3; i++) rebuild(house);
     appender.stopping = true;
     pthread_join(thread, &went_well);
     assert_non_null(went_well);
-    assert_true(varve_str_is(seen.mode, "inline"));
-    assert_int_equal(seen.state, VARVE_PROJECTION_LIVE);
     taken(house->engine, 50 + appender.count);
+}
+
+/* Columns that are computed, keys that are given, views, triggers where there are any. */
+static void its_tables_may_be_of_any_kind(void **state)
+{
+    static const char projection[] =
+        "-- @projection emails\n-- @version 1\n-- @mode inline\n-- @create\n"
+        "CREATE TABLE emails (email TEXT PRIMARY KEY, customer TEXT NOT NULL, host TEXT GENERATED ALWAYS AS"
+        " (substr(email, 3)) STORED, \"the order\" BIGINT NOT NULL);\n"
+        "CREATE VIEW hosts AS SELECT DISTINCT host FROM emails;\n"
+        "-- @on Registered\nINSERT INTO emails (email, customer, \"the order\")"
+        " VALUES (:data.email, :stream, :position);\n";
+    struct house *house = *state;
+    start(house, projection);
+    registered(house->engine, "customer-1", "a@x");
+    registered(house->engine, "customer-2", "b@y");
+    rebuild(house);
+    rebuild(house);
+    registered(house->engine, "customer-3", "c@x");
+    taken(house->engine, 3);
+    holds(house->engine, "b@y", "[{\"customer\":\"customer-2\"}]");
 }
 
 static void it_keeps_to_its_own_tables(void **state)
@@ -353,6 +450,62 @@ static void processes_share_it(void **state)
     taken(house->engine, 20);
     varve_engine_close(other);
 }
+
+/* One has the model of a later version built: for the other nothing that it sees can be appended, all else can. */
+static void who_is_of_another_version_appends_the_rest(void **state)
+{
+    struct house *house = *state;
+    struct answers seen = { .ok = 0 }, others = { .ok = 0 };
+    varve_engine *later = NULL;
+    varve_error error = { 0 };
+    if (!house->on_postgres) return;
+    start(house, emails);
+    if (open_with(house, &later, emails_later, &error) < 0) fail_msg("%s", error.message);
+    sem_init(&seen.over, 0, 0);
+    sem_init(&others.over, 0, 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        char stream[32];
+        snprintf(stream, sizeof stream, "customer-%u", i);
+        const varve_event event = { .stream = varve_str_of(stream),
+                                    .type = i % TWICE == 3 ? VARVE_STR("Registered") : VARVE_STR("Noted"),
+                                    .data = VARVE_STR("{\"email\":\"a@x\"}") };
+        assert_int_equal(varve_append_async(varve_engine_store(house->engine),
+                                            &(varve_append_request){ .events = &event, .event_count = 1 }, note,
+                                            i % TWICE == 3 ? &seen : &others, &error),
+                         VARVE_OK);
+    }
+    for (unsigned i = 0; i < MANY; i++) sem_wait(i % TWICE == 3 ? &seen.over : &others.over);
+    assert_int_equal(seen.ok + seen.refused, 0);
+    assert_int_equal(others.refused + others.other, 0);
+    assert_int_equal(register_at(house->engine, "customer-1", "b@x", &error), VARVE_UNAVAILABLE);
+    assert_non_null(strstr(error.message, "another version"));
+    assert_int_equal(append(varve_engine_store(house->engine), "customer-1", "Noted", "", &error), VARVE_OK);
+    registered(later, "customer-1", "b@x");
+    sem_destroy(&seen.over);
+    sem_destroy(&others.over);
+    varve_engine_close(later);
+}
+
+/* What somebody without the projection appends meanwhile is caught up with, or named. */
+static void who_appends_without_it_is_named(void **state)
+{
+    struct house *house = *state;
+    const varve_store_options options = { .uri = house->uri };
+    varve_store *store = NULL;
+    varve_error error = { 0 };
+    if (!house->on_postgres) return;
+    start(house, emails);
+    if (varve_store_open(&store, &options, &error) < 0) fail_msg("%s", error.message);
+    assert_int_equal(append(store, "customer-1", "Registered", "a@x", &error), VARVE_OK);
+    assert_int_equal(register_at(house->engine, "customer-2", "a@x", &error), VARVE_PROJECTION_REFUSED);
+    registered(house->engine, "customer-2", "b@x");
+    assert_int_equal(append(store, "customer-3", "Registered", "b@x", &error), VARVE_OK);
+    assert_int_equal(register_at(house->engine, "customer-4", "c@x", &error), VARVE_UNAVAILABLE);
+    if (strstr(error.message, "position 3, Registered of customer-3, which was appended without it") == NULL)
+        fail_msg("%s", error.message);
+    assert_int_equal(append(store, "customer-3", "Noted", "", &error), VARVE_OK);
+    varve_store_close(store);
+}
 #endif
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -364,11 +517,16 @@ int main(void)
         CASE(it_refuses_what_it_cannot_take),
         CASE(only_the_offender_is_refused),
         CASE(what_was_appended_without_it_is_caught_up_with),
+        CASE(what_cannot_be_caught_up_with_is_named),
         CASE(a_new_version_is_built_from_the_whole_log),
         CASE(it_is_rebuilt_while_others_append),
+        CASE(nobody_sees_a_rebuild),
+        CASE(its_tables_may_be_of_any_kind),
         CASE(it_keeps_to_its_own_tables),
 #ifdef VARVE_WITH_POSTGRES
         CASE(processes_share_it),
+        CASE(who_is_of_another_version_appends_the_rest),
+        CASE(who_appends_without_it_is_named),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

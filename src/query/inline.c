@@ -148,6 +148,17 @@ static varve_status blame(const struct inlined *model, const varve_error *cause,
     return refused ? VARVE_PROJECTION_REFUSED : cause->status;
 }
 
+/* The same for an event that is in the log already. */
+static void blame_missed(const varve_event *event, const varve_error *cause, varve_error *error)
+{
+    if (cause->status == VARVE_PROJECTION_REFUSED)
+        varve_error_set(error, cause->status, "position %llu, %.*s of %.*s, which was appended without it: %s",
+                        (unsigned long long)event->position, (int)event->type.len, event->type.ptr,
+                        (int)event->stream.len, event->stream.ptr, cause->message);
+    else if (error != NULL)
+        *error = *cause;
+}
+
 static varve_status apply_event(struct inlines *inlines, struct inlined *model, const varve_event *event,
                                 varve_error *error)
 {
@@ -177,8 +188,11 @@ static varve_status catch_up(struct inlines *inlines, struct inlined *model, var
     const varve_event *event = NULL;
     if (missed.after_position >= inlines->before) return VARVE_OK;
     varve_status status = varve_cursor_open(&cursor, inlines->options.store, &missed, error);
-    while (status >= 0 && (status = varve_cursor_next(cursor, &event, error)) == VARVE_OK)
-        status = apply_event(inlines, model, event, error);
+    while (status >= 0 && (status = varve_cursor_next(cursor, &event, error)) == VARVE_OK) {
+        varve_error cause = { 0 };
+        status = apply_event(inlines, model, event, &cause);
+        if (status < 0) blame_missed(event, &cause, error);
+    }
     varve_cursor_close(cursor);
     return status < 0 ? status : VARVE_OK;
 }
@@ -194,6 +208,10 @@ static varve_status enter(struct inlines *inlines, struct inlined *model, varve_
                                  "built yet: nothing that it would see can be appended here",
                                  (int)model->file->name.len, model->file->name.ptr);
     if (status >= 0 && !is_alone) status = catch_up(inlines, model, error);
+    if (status == VARVE_PROJECTION_REFUSED) { /* it is not about what is appended now */
+        status = VARVE_UNAVAILABLE;
+        if (error != NULL) error->status = status;
+    }
     model->is_entered = status >= 0;
     return status;
 }

@@ -474,6 +474,15 @@ const varve_str *models_inline_types(const struct models *models, size_t *count)
     return inlines_types(models->inlines, count);
 }
 
+/* How much of a rebuild there is, and for how long. */
+static void note_rest(varve_projection_status *status)
+{
+    status->rebuild_total = status->head;
+    if (status->rebuild_rate > 0 && status->head > status->rebuild_done) {
+        status->rebuild_seconds_left = (double)(status->head - status->rebuild_done) / status->rebuild_rate;
+    }
+}
+
 static void visit_model(const struct models *models, const struct model *model, uint64_t head,
                         varve_projection_visit visit, void *ctx)
 {
@@ -489,16 +498,11 @@ static void visit_model(const struct models *models, const struct model *model, 
         status.mode = VARVE_STR("inline");
         if (models->inlines != NULL) {
             inlines_get_status(models->inlines, model->file, &status, texts.problem);
+            note_rest(&status);
         }
-        visit(ctx, &status);
-        return;
-    }
-    if (model->worker != NULL) {
+    } else if (model->worker != NULL) {
         worker_get_status(model->worker, &status, &texts);
-        status.rebuild_total = head;
-        if (status.rebuild_rate > 0 && head > status.rebuild_done) {
-            status.rebuild_seconds_left = (double)(head - status.rebuild_done) / status.rebuild_rate;
-        }
+        note_rest(&status);
     } else {
         char incarnation[VARVE_UUID_TEXT_BYTES];
         const struct generation_home home = home_of(models, model, incarnation);

@@ -83,6 +83,10 @@ struct place_kind {
     /* Also when there is nothing to give back. */
     void (*unguard)(const struct place *place, struct place_guard *guard);
 
+    /* Appends the statement that a reading transaction over inline models begins with, for the name that their log is
+     * attached by: until it ends none is exchanged, so tables and snapshot are of one time. NULL: they are anyway. */
+    void (*hold)(const char *log, varve_buf *text);
+
     /* A question about the tables of a generation that are the author's. Its rows: the name, the columns as a text,
      * and a question that gives the table's rows in order of two texts, compared byte by byte: the key's (the row's
      * where there is none) and the row's, with the row's columns behind them. */

@@ -261,14 +261,34 @@ static varve_status drop_all(const struct place *place, struct sql_session *sess
     return status;
 }
 
-/* INSERT INTO "t" VALUES (:p1, :p2 …) */
-static varve_status prepare_copy(const struct place *place, struct sql_session *session, varve_str table, int columns,
-                                 struct sql_statement **insert, varve_error *error)
+/* The columns of a table that are not computed: "a", "b" … */
+static varve_status list_columns(const struct place *place, struct sql_session *session, varve_str table,
+                                 varve_buf *columns, varve_error *error)
+{
+    static const char question[] = "SELECT group_concat('\"' || replace(name, '\"', '\"\"') || '\"', ', ') FROM"
+                                   " (SELECT name FROM pragma_table_xinfo(:name) WHERE hidden = 0 ORDER BY cid)";
+    const struct sql_driver *sql = place->sql;
+    const struct sql_value name = { .kind = SQL_TEXT, .text = table };
+    struct sql_statement *list = NULL;
+    struct sql_value value = { 0 };
+    varve_status status = sql->prepare(&list, session, varve_str_of(question), SQL_OURS, error);
+    if (status >= 0) status = sql->bind(list, 1, &name, error);
+    if (status >= 0) status = sql->step(list, error);
+    if (status == VARVE_OK) sql->column(list, 0, &value);
+    if (status == VARVE_OK) varve_buf_str(columns, value.text);
+    sql->finalize(list);
+    return status < 0 ? status : columns->failed ? no_memory(error) : VARVE_OK;
+}
+
+/* INSERT INTO "t" (columns) VALUES (:p1, :p2 …) */
+static varve_status prepare_copy(const struct place *place, struct sql_session *session, varve_str table,
+                                 varve_str columns, int count, struct sql_statement **insert, varve_error *error)
 {
     varve_buf text = { 0 };
     varve_buf_str(&text, VARVE_STR("INSERT INTO "));
     add_quoted(&text, table);
-    for (int i = 0; i < columns; i++) varve_buf_printf(&text, "%s:p%d", i == 0 ? " VALUES (" : ", ", i + 1);
+    varve_buf_printf(&text, " (%.*s)", (int)columns.len, columns.ptr);
+    for (int i = 0; i < count; i++) varve_buf_printf(&text, "%s:p%d", i == 0 ? " VALUES (" : ", ", i + 1);
     varve_buf_str(&text, VARVE_STR(")"));
     varve_status status =
         text.failed ? no_memory(error) : place->sql->prepare(insert, session, varve_buf_view(&text), SQL_OURS, error);
@@ -295,15 +315,18 @@ static varve_status copy_rows(const struct place *place, struct sql_session *fro
 {
     const struct sql_driver *sql = place->sql;
     struct sql_statement *rows = NULL, *insert = NULL;
-    varve_buf text = { 0 };
-    varve_buf_str(&text, VARVE_STR("SELECT * FROM "));
+    varve_buf text = { 0 }, columns = { 0 };
+    varve_status status = list_columns(place, from, table, &columns, error);
+    varve_buf_printf(&text, "SELECT %.*s FROM ", (int)columns.len, columns.ptr == NULL ? "" : columns.ptr);
     add_quoted(&text, table);
-    varve_status status =
-        text.failed ? no_memory(error) : sql->prepare(&rows, from, varve_buf_view(&text), SQL_OURS, error);
-    if (status >= 0) status = prepare_copy(place, to, table, sql->column_count(rows), &insert, error);
+    if (status >= 0 && text.failed) status = no_memory(error);
+    if (status >= 0) status = sql->prepare(&rows, from, varve_buf_view(&text), SQL_OURS, error);
+    if (status >= 0)
+        status = prepare_copy(place, to, table, varve_buf_view(&columns), sql->column_count(rows), &insert, error);
     while (status >= 0 && (status = sql->step(rows, error)) == VARVE_OK) status = copy_row(sql, rows, insert, error);
     sql->finalize(rows);
     sql->finalize(insert);
+    varve_buf_fini(&columns);
     varve_buf_fini(&text);
     return status < 0 ? status : VARVE_OK;
 }

@@ -535,6 +535,12 @@ static void write_moves(varve_str names, const char *from, varve_str to, varve_b
     }
 }
 
+/* Before the snapshot stands: the names of tables are always those of now. */
+static void hold(const char *log, varve_buf *text)
+{
+    varve_buf_printf(text, "LOCK TABLE \"%s\".varve_inline IN ACCESS SHARE MODE", log);
+}
+
 static varve_status take_in(const struct place *place, varve_str name, uint64_t number, struct sql_session *session,
                             varve_str before, varve_buf *names, varve_error *error)
 {
@@ -547,6 +553,8 @@ static varve_status take_in(const struct place *place, varve_str name, uint64_t 
         status = list_objects(place, session, varve_buf_view(&schema), names, error);
     }
     if (status == VARVE_OK) {
+        varve_buf_printf(&script, "LOCK TABLE \"%.*s\".varve_inline IN ACCESS EXCLUSIVE MODE;", (int)home.len,
+                         home.ptr); /* see `hold` */
         write_drops(before, &script);
         write_moves(varve_buf_view(names), schema.ptr, home, &script);
         status = script.failed ? no_memory(error) : place->sql->exec(session, script.ptr, error);
@@ -570,6 +578,7 @@ const struct place_kind place_schemas = {
     .take_in = take_in,
     .guard = guard,
     .unguard = unguard,
+    .hold = hold,
     .tables = tables,
     .identify = identify,
     .claim = claim,

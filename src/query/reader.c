@@ -13,12 +13,30 @@ static varve_status find_serving(struct reader *reader, size_t i, uint64_t *numb
     return place->kind->serving(place, reader->session, &reader->lookup, reader->file->reads[i], number, error);
 }
 
+static varve_status prepare_hold(struct reader *reader, const char *name, varve_error *error)
+{
+    const struct place *place = &reader->home->place;
+    varve_buf text = { 0 };
+    if (place->kind->hold == NULL || reader->hold != NULL) {
+        return VARVE_OK;
+    }
+    place->kind->hold(name, &text);
+    varve_status status =
+        text.failed ? varve_error_set(error, VARVE_NOMEM, "no memory to open a read model")
+                    : place->sql->prepare(&reader->hold, reader->session, varve_buf_view(&text), SQL_OURS, error);
+    varve_buf_fini(&text);
+    return status;
+}
+
 /* An inline model is where the log is, and stands where the log does. */
 static varve_status attach_log(struct reader *reader, size_t i, const char *name, varve_error *error)
 {
     const struct place *place = &reader->home->place;
     varve_buf text = { 0 };
     varve_status status = place->sql->attach(reader->session, place->log, name, error);
+    if (status == VARVE_OK) {
+        status = prepare_hold(reader, name, error);
+    }
     varve_buf_printf(&text, "SELECT coalesce(max(position), 0) FROM \"%s\".events", name);
     if (status == VARVE_OK && text.failed) {
         status = varve_error_set(error, VARVE_NOMEM, "no memory to open a read model");
@@ -114,6 +132,7 @@ void reader_close(struct reader *reader)
             sql->finalize(reader->parts[i].statement);
             free(reader->parts[i].text);
         }
+        sql->finalize(reader->hold);
         sql->finalize(reader->question);
         sql->finalize(reader->lookup);
         sql->close(reader->session);
@@ -164,6 +183,11 @@ varve_status reader_begin(struct reader *reader, uint32_t limit_ms, uint64_t *po
     reader->deadline_ns = clock_ns() + limit_ms * UINT64_C(1000000);
     sql->set_time_limit(reader->session, limit_ms);
     varve_status status = sql->begin(reader->session, error);
+    if (status == VARVE_OK && reader->hold != NULL) {
+        status = sql->step(reader->hold, error);
+        sql->reset(reader->hold);
+        status = status < 0 ? status : VARVE_OK;
+    }
     for (size_t i = 0; status == VARVE_OK && i < reader->file->read_count; i++) {
         uint64_t at = 0;
         status = reader_position(reader, i, &at, error);

@@ -33,6 +33,7 @@ struct reader {
     const struct reader_home *home;
     const struct sqlfile *file;
     struct sql_session *session;
+    struct sql_statement *hold; /* the place's, for inline models; NULL: none */
     struct sql_statement *question;
     struct reader_part parts[READER_PARTS_MAX];
     size_t part_count; /* that were ever prepared */

@@ -274,7 +274,7 @@ static void name_lock_holder(struct store_log *log, varve_error *error)
 static varve_status try_batch(struct store_log *log, struct batch *batch, enum way way, bool *written,
                               varve_error *error)
 {
-    *written = false;
+    *written = log->inline_failed = false;
     log->writer->unreplicated = false;
     if (way != WAY_LOCKED && batch_recall(log, batch, way == WAY_FLOAT)) {
         batch_decide(batch);
@@ -428,7 +428,7 @@ static varve_status judge(const struct store_log *log, struct batch *batch, varv
     }
     if (status < 0 && unknown)
         varve_error_set(error, VARVE_INDETERMINATE, "the connection was lost during a commit: %s", error->message);
-    else if (status >= 0 || (status != VARVE_UNAVAILABLE && status != VARVE_BUSY))
+    else if (status >= 0 || log->inline_failed || (status != VARVE_UNAVAILABLE && status != VARVE_BUSY))
         return status;
     /* Known for each append, if only that it is not known: smaller pieces would fare no better. */
     batch_refuse(batch, error);
@@ -455,7 +455,7 @@ varve_status postgres_commit(struct store_log *log, struct store_batch *work, st
     if (status >= 0) {
         if (work->append_count > 0) {
             status = commit_appends(log, work, &batch, &unknown, &problem);
-            log->unreachable = work->unreachable = status == VARVE_UNAVAILABLE;
+            log->unreachable = work->unreachable = status == VARVE_UNAVAILABLE && !log->inline_failed;
         }
         status = judge(log, &batch, status, unknown, &problem);
         batch_fini(&batch);

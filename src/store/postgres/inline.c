@@ -61,6 +61,7 @@ bool inline_concerns(const struct store_log *log, const struct store_append *app
 varve_status inline_commit(struct store_log *log, const struct batch *batch, varve_time recorded_at, varve_error *error)
 {
     varve_status status = apply(log, batch, recorded_at, error);
+    log->inline_failed = status < 0 && !connection_is_lost(log->writer);
     if (status >= 0) status = commit(log, error);
     if (status < 0) log->inlined->undone(log->inlined->ctx);
     return status;

@@ -48,6 +48,7 @@ struct store_log {
     varve_time expiry_due;
     const struct store_inline *inlined; /* NULL: none */
     struct sql_session *inline_session; /* on `writer`; NULL: to be opened when it is needed */
+    bool inline_failed;                 /* and nothing else of the latest try, on a connection that goes on */
     struct store_batch *work; /* the batch that is being committed, while its `meanwhile` is still to be called */
     const struct store_snapshot *snapshots; /* the latest batch's, until the log is tended */
     size_t snapshot_count;
