@@ -451,6 +451,55 @@ static void processes_share_it(void **state)
     varve_engine_close(other);
 }
 
+/* Another session, in a transaction that goes on once somebody waits for it; it fails if nobody does. */
+struct session {
+    struct postgres postgres;
+    char script[700];
+};
+
+static void *run_script(void *ctx)
+{
+    struct session *session = ctx;
+    postgres_exec(&session->postgres, session->script);
+    return NULL;
+}
+
+static pthread_t hold_models(struct house *house, struct session *session, const char *mode, const char *statement)
+{
+    pthread_t thread;
+    session->postgres = house->postgres;
+    snprintf(session->script, sizeof session->script,
+             "BEGIN; LOCK TABLE log.varve_inline IN %s MODE;"
+             "DO $$ BEGIN FOR i IN 1..2000 LOOP"
+             " IF EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'log.varve_inline'::regclass)"
+             " THEN RETURN; END IF; PERFORM pg_sleep(0.01); END LOOP; RAISE 'nobody waits'; END $$; %s; COMMIT",
+             mode, statement);
+    assert_int_equal(pthread_create(&thread, NULL, run_script, session), 0);
+    while (postgres_number(&house->postgres, "SELECT count(*) FROM pg_locks WHERE granted AND pid <> pg_backend_pid()"
+                                             " AND relation = 'log.varve_inline'::regclass") == 0) {
+    }
+    return thread;
+}
+
+/* Names are those of now, whatever the snapshot: so a query has its snapshot after, and a rebuild waits for queries. */
+static void a_query_and_an_exchange_wait_for_each_other(void **state)
+{
+    struct house *house = *state;
+    static struct session session;
+    if (!house->on_postgres) return;
+    start(house, emails);
+    registered(house->engine, "customer-1", "a@x");
+    pthread_t thread =
+        hold_models(house, &session, "ACCESS EXCLUSIVE", "INSERT INTO log.emails VALUES ('b@x', 'customer-2', 2)");
+    taken(house->engine, 2);
+    pthread_join(thread, NULL);
+    thread = hold_models(house, &session, "ACCESS SHARE", "DELETE FROM log.emails WHERE email = 'a@x'");
+    rebuild(house);
+    pthread_join(thread, NULL);
+    taken(house->engine, 1);
+    holds(house->engine, "a@x", "[{\"customer\":\"customer-1\"}]");
+}
+
 /* One has the model of a later version built: for the other nothing that it sees can be appended, all else can. */
 static void who_is_of_another_version_appends_the_rest(void **state)
 {
@@ -525,6 +574,7 @@ int main(void)
         CASE(it_keeps_to_its_own_tables),
 #ifdef VARVE_WITH_POSTGRES
         CASE(processes_share_it),
+        CASE(a_query_and_an_exchange_wait_for_each_other),
         CASE(who_is_of_another_version_appends_the_rest),
         CASE(who_appends_without_it_is_named),
 #endif
