@@ -413,6 +413,16 @@ static varve_status build_model(struct inlines *inlines, struct inlined *model, 
     return status;
 }
 
+/* Removes what a process has left that ended while it built, unless somebody builds. */
+static void clean(const struct inlined *model)
+{
+    const struct place *place = &model->home.place;
+    struct place_guard guard = { 0 };
+    if (place->kind->guard(place, model->file->name, false, &guard, NULL) == VARVE_OK)
+        (void)generation_clean(&model->home, 0);
+    place->kind->unguard(place, &guard);
+}
+
 /* ---- from outside ---- */
 
 /* Finds out what is there, and brings it up to the head. */
@@ -501,7 +511,9 @@ varve_status inlines_start(struct inlines *inlines, varve_error *error)
     inlines->is_started = true;
     status = store_change_inline(store, meet, inlines, error);
     for (size_t i = 0; i < inlines->count && status >= 0; i++) {
-        if (inlines->models[i]->version != inlines->models[i]->home.version) {
+        if (inlines->models[i]->version == inlines->models[i]->home.version) {
+            clean(inlines->models[i]);
+        } else {
             set_building(inlines, inlines->models[i]);
             status = build_model(inlines, inlines->models[i], error);
         }
