@@ -95,15 +95,16 @@ int main(int argc, char **argv)
         findings.errors++;
     }
     varve_store_close(store);
-    int64_t left = session_ask(session, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'");
+    /* The server is told of an end, or finds out: no lock stays for good. */
+    session_await(session, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'", 0);
     printf("pg_kills kills=%ld waiting=%" PRIu64 " acked=%zu events=%" PRIu64 " lost=%" PRIu64 " moved=%" PRIu64
-           " duplicated=%" PRIu64 " holes=%" PRIu64 " unasked=%" PRIu64 " locks_left=%" PRId64 " seed=%u\n",
+           " duplicated=%" PRIu64 " holes=%" PRIu64 " unasked=%" PRIu64 " seed=%u\n",
            kills, run.while_waiting, atomic_load(&run.book->acked), findings.events, findings.lost, findings.moved,
-           findings.duplicated, findings.holes, findings.unasked, left, seed);
+           findings.duplicated, findings.holes, findings.unasked, seed);
     bool full = atomic_load(&run.book->count) >= run.book->size; /* then the later kills hit nobody at work */
     if (full) fprintf(stderr, "the book was full before the end\n");
     PQfinish(session);
-    bool good = findings_are_good(&findings) && left == 0 && !full && run.book->failed == 0;
+    bool good = findings_are_good(&findings) && !full && run.book->failed == 0;
     book_free(run.book);
     postgres_fini(&run.postgres);
     return !good;
