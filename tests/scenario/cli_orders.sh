@@ -56,6 +56,19 @@ steps()
         --data '{"first_name":"Bo","last_name":"Fox","email":"bo@example.com"}'
     expect 0 query customer_by_email email=Bo@Example.com $with -o json
     out_has '"rows":[{"customer_id":"2"}]'
+    cat >in <<'END'
+{"type":"RegisterCustomer","stream":"customer-4","data":{"name":"Di","email":"di@example.com"}}
+{"type":"RegisterCustomer","stream":"customer-5","data":{"name":"Ed","email":"DI@example.com"}}
+{"type":"RegisterCustomer","stream":"customer-6","data":{"name":"Flo","email":"flo@example.com"}}
+END
+    expect 4 command send - $with
+    : >in
+    out_has 'projection-refused'
+    expect 3 aggregate show customer-5 $with
+    expect 0 query customer_by_email email=di@example.com $with -o json
+    out_has '"rows":[{"customer_id":"4"}]'
+    expect 0 query customer_by_email email=flo@example.com $with -o json
+    out_has '"rows":[{"customer_id":"6"}]'
     expect 0 aggregate show customer-1 $with -o json
     out_has '"state":{"email":"ann@example.com","name":"Ann Fox","registered":true}'
     expect 2 stream append customer-1 --type CustomerRenamed --data '{"nam":"Ann"}' $raw
@@ -93,4 +106,17 @@ steps
 serve "$app" --store "$(store served)"
 with="--server $url" raw="--server $url"
 steps
+
+# The same over HTTP: a command, a batch of them, an append.
+last='curl'
+post()
+{
+    curl -s -o out -w '%{http_code}\n' -H "Content-Type: $1" "$url/$2" -d "$3" >code
+}
+post application/json commands/RegisterCustomer '{"stream":"customer-9","data":{"name":"Gus","email":"Bo@example.com"}}'
+[ "$(cat code)" = 409 ] || fail "status $(cat code)"
+out_has ':projection-refused"'
+post application/x-ndjson commands '{"type":"RegisterCustomer","stream":"customer-9","data":{"name":"Gus","email":"Bo@example.com"}}'
+[ "$(cat code)" = 200 ] || fail "status $(cat code)"
+out_has 'projection-refused'
 stop
