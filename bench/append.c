@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Appends of one event each: one caller, many callers that wait, many that are called back. */
+/* Appends of one event each: one caller, many callers that wait, many that are called back; under an inline projection. */
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <varve/engine.h>
 
 #include "base/clock.h"
 #include "bench/bare.h"
 #include "bench/bench.h"
 #include "bench/callers.h"
+#include "bench/inline.h"
 #include "bench/measure.h"
 #include "store/access.h"
 
@@ -15,6 +18,7 @@ enum { CALLERS = 256 };
 struct appends {
     const struct corpus *corpus;
     varve_store *store;
+    varve_engine *engine; /* whose store it is, for an inline projection; NULL: none */
     struct bare *bare;
     uint64_t count;                 /* appends a sample */
     uint64_t ours_next, limit_next; /* numbers of the next events */
@@ -25,30 +29,43 @@ struct appends {
 static void close_appends(void *state)
 {
     struct appends *appends = state;
-    varve_store_close(appends->store);
+    if (appends->engine == NULL) varve_store_close(appends->store);
+    varve_engine_close(appends->engine);
     bare_close(appends->bare);
     free(appends->ns);
     free(appends);
 }
 
-static varve_status open_appends(void **state, struct bench *bench, uint64_t count, varve_error *error)
+static varve_status open_ours(struct appends *appends, const char *path, bool inlined, varve_error *error)
+{
+    char uri[PLACE_BYTES + 8];
+    snprintf(uri, sizeof uri, "sqlite:%s", path);
+    const varve_store_options plain = { .uri = uri, .must_exist = true };
+    const varve_engine_options options = { .store = uri, .must_exist = true };
+    if (!inlined) return varve_store_open(&appends->store, &plain, error);
+    varve_status status = varve_engine_open(&appends->engine, &options, error);
+    if (status >= 0)
+        status = varve_engine_add_projection(appends->engine, "bench.sql", varve_str_of(INLINE_PROJECTION), error);
+    if (status >= 0) status = varve_engine_start(appends->engine, error);
+    if (status >= 0) appends->store = varve_engine_store(appends->engine);
+    return status;
+}
+
+static varve_status open_appends(void **state, struct bench *bench, uint64_t count, bool inlined, varve_error *error)
 {
     struct appends *appends = calloc(1, sizeof *appends);
     if (appends == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory");
-    char path[PLACE_BYTES], uri[PLACE_BYTES + 8];
+    char path[PLACE_BYTES];
     appends->corpus = &bench->corpus;
     appends->count = count;
     appends->ours_next = appends->limit_next = bench->corpus.events;
     appends->ns = calloc(count, sizeof *appends->ns);
     varve_status status = appends->ns == NULL ? varve_error_set(error, VARVE_NOMEM, "no memory") : VARVE_OK;
     if (status >= 0) status = bench_log(bench, "ours.db", path, error);
-    if (status >= 0) {
-        snprintf(uri, sizeof uri, "sqlite:%s", path);
-        const varve_store_options options = { .uri = uri, .must_exist = true };
-        status = varve_store_open(&appends->store, &options, error);
-    }
+    if (status >= 0) status = open_ours(appends, path, inlined, error);
     if (status >= 0) status = bench_log(bench, "limit.db", path, error);
     if (status >= 0) status = bare_open(&appends->bare, path, appends->corpus, error);
+    if (status >= 0 && inlined) status = bare_inline(appends->bare, INLINE_TABLE, INLINE_CHANGE("?1", "?2"), error);
     if (status < 0) {
         close_appends(appends);
         return status;
@@ -59,12 +76,17 @@ static varve_status open_appends(void **state, struct bench *bench, uint64_t cou
 
 static varve_status open_one(void **state, struct bench *bench, varve_error *error)
 {
-    return open_appends(state, bench, bench->quick ? 300 : 1500, error);
+    return open_appends(state, bench, bench->quick ? 300 : 1500, false, error);
 }
 
 static varve_status open_many(void **state, struct bench *bench, varve_error *error)
 {
-    return open_appends(state, bench, (uint64_t)CALLERS * (bench->quick ? 20 : 150), error);
+    return open_appends(state, bench, (uint64_t)CALLERS * (bench->quick ? 20 : 150), false, error);
+}
+
+static varve_status open_inline(void **state, struct bench *bench, varve_error *error)
+{
+    return open_appends(state, bench, (uint64_t)CALLERS * (bench->quick ? 20 : 150), true, error);
 }
 
 /* What a sample of ours came to. */
@@ -169,3 +191,8 @@ const struct row append_callbacks = {
     "append_256_async", "append with callback, 256 outstanding", "events/s", 0.7, open_many, ours_callbacks, limit,
     close_appends
 };
+
+const struct row append_inline = { "append_inline", "blocking append under an inline projection, 256 threads",
+                                   "events/s",      0,
+                                   open_inline,     ours_threads,
+                                   limit,           close_appends };

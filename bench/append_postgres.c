@@ -12,11 +12,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <varve/engine.h>
+
 #include "base/clock.h"
 #include "bench/bare_postgres.h"
 #include "bench/bench.h"
 #include "bench/callers.h"
 #include "bench/child.h"
+#include "bench/inline.h"
 #include "bench/measure.h"
 #include "bench/server.h"
 #include "store/access.h"
@@ -43,8 +46,9 @@ struct appends {
     unsigned callers, processes;
     uint64_t count; /* appends a sample */
     char uri[SERVER_URI_BYTES];
-    varve_store *store; /* of this process */
-    uint64_t first;     /* number of its first event in a sample */
+    varve_store *store;   /* of this process */
+    varve_engine *engine; /* whose store it is, for an inline projection; NULL: none */
+    uint64_t first;       /* number of its first event in a sample */
     struct shared *shared;
     pid_t children[PROCESSES];
     struct bare_postgres *bare;
@@ -95,6 +99,17 @@ static varve_status open_store(struct appends *appends, varve_error *error)
 {
     const varve_store_options options = { .uri = appends->uri, .must_exist = true };
     return varve_store_open(&appends->store, &options, error);
+}
+
+static varve_status open_engine(struct appends *appends, varve_error *error)
+{
+    const varve_engine_options options = { .store = appends->uri, .must_exist = true };
+    varve_status status = varve_engine_open(&appends->engine, &options, error);
+    if (status >= 0)
+        status = varve_engine_add_projection(appends->engine, "bench.sql", varve_str_of(INLINE_PROJECTION), error);
+    if (status >= 0) status = varve_engine_start(appends->engine, error);
+    if (status >= 0) appends->store = varve_engine_store(appends->engine);
+    return status;
 }
 
 /* ---- three of them ---- */
@@ -150,12 +165,13 @@ static void close_appends(void *state)
     struct appends *appends = state;
     if (appends->children[0] > 0) end_children(appends);
     if (appends->shared != NULL) munmap(appends->shared, sizeof *appends->shared);
-    varve_store_close(appends->store);
+    if (appends->engine == NULL) varve_store_close(appends->store);
+    varve_engine_close(appends->engine);
     bare_postgres_close(appends->bare);
     free(appends);
 }
 
-static varve_status open_appends(void **state, struct bench *bench, unsigned callers, unsigned processes,
+static varve_status open_appends(void **state, struct bench *bench, unsigned callers, unsigned processes, bool inlined,
                                  varve_error *error)
 {
     struct appends *appends = calloc(1, sizeof *appends);
@@ -173,7 +189,9 @@ static varve_status open_appends(void **state, struct bench *bench, unsigned cal
     appends->server = bench->server;
     if (status >= 0) {
         appends->shared->next = bench->corpus.events;
-        if (processes == 1)
+        if (inlined)
+            status = open_engine(appends, error);
+        else if (processes == 1)
             status = open_store(appends, error);
         else
             start_children(appends);
@@ -181,6 +199,8 @@ static varve_status open_appends(void **state, struct bench *bench, unsigned cal
     char uri[SERVER_URI_BYTES];
     if (status >= 0) status = bench_database(bench, "bare", uri, error);
     if (status >= 0) status = bare_postgres_open(&appends->bare, uri, appends->corpus, error);
+    if (status >= 0 && inlined)
+        status = bare_postgres_inline(appends->bare, INLINE_TABLE, INLINE_CHANGE("$1", "$2"), error);
     if (status < 0) {
         close_appends(appends);
         return status;
@@ -240,17 +260,18 @@ static varve_status limit(void *state, struct sample *sample, varve_error *error
 
 /* ---- the rows ---- */
 
-#define ROW(name, callers, processes, label, text, floor)                                  \
+#define ROW(name, callers, processes, inlined, label, text, floor)                         \
     static varve_status open_##name(void **state, struct bench *bench, varve_error *error) \
     {                                                                                      \
-        return open_appends(state, bench, callers, processes, error);                      \
+        return open_appends(state, bench, callers, processes, inlined, error);             \
     }                                                                                      \
     const struct row name = { label, text, "events/s", floor, open_##name, ours, limit, close_appends };
 
-ROW(pg_append_one, 1, 1, "pg_append_1", "PostgreSQL: blocking append, one caller", 0.8)
-ROW(pg_append_16, 16, 1, "pg_append_16", "PostgreSQL: blocking append, 16 threads", 0.6)
-ROW(pg_append_64, 64, 1, "pg_append_64", "PostgreSQL: blocking append, 64 threads", 0.6)
-ROW(pg_append_256, 256, 1, "pg_append_256", "PostgreSQL: blocking append, 256 threads", 0.6)
-ROW(pg_append_three, 3, 3, "pg_append_3p1", "PostgreSQL: three processes with one caller each", 0.6)
-ROW(pg_append_three_16, 48, 3, "pg_append_3p16", "PostgreSQL: three processes with 16 threads each", 0.6)
-ROW(pg_append_three_85, 255, 3, "pg_append_3p85", "PostgreSQL: three processes with 85 threads each", 0.6)
+ROW(pg_append_one, 1, 1, false, "pg_append_1", "PostgreSQL: blocking append, one caller", 0.8)
+ROW(pg_append_16, 16, 1, false, "pg_append_16", "PostgreSQL: blocking append, 16 threads", 0.6)
+ROW(pg_append_64, 64, 1, false, "pg_append_64", "PostgreSQL: blocking append, 64 threads", 0.6)
+ROW(pg_append_256, 256, 1, false, "pg_append_256", "PostgreSQL: blocking append, 256 threads", 0.6)
+ROW(pg_append_three, 3, 3, false, "pg_append_3p1", "PostgreSQL: three processes with one caller each", 0.6)
+ROW(pg_append_three_16, 48, 3, false, "pg_append_3p16", "PostgreSQL: three processes with 16 threads each", 0.6)
+ROW(pg_append_three_85, 255, 3, false, "pg_append_3p85", "PostgreSQL: three processes with 85 threads each", 0.6)
+ROW(pg_append_inline, 256, 1, true, "pg_append_inline", "PostgreSQL: append under an inline projection", 0)

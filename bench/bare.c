@@ -19,6 +19,7 @@ struct bare {
     const struct corpus *corpus;
     sqlite3 *db;
     sqlite3_stmt *begin, *commit, *insert;
+    sqlite3_stmt *change;        /* of a model in the log; NULL: none */
     struct bare_stream *streams; /* by number */
     int64_t types[CORPUS_TYPES];
     int64_t position, first_position; /* the latest, and that at the opening */
@@ -54,6 +55,14 @@ static varve_status run(sqlite3 *db, sqlite3_stmt *statement, varve_error *error
 }
 
 /* ---- appending ---- */
+
+/* What stands after `"name":` in the data of an event, as this bench writes it. */
+static const char *field(varve_str data, const char *name)
+{
+    size_t len = strlen(name);
+    const char *found = memmem(data.ptr, data.len, name, len);
+    return found == NULL ? "" : found + len;
+}
 
 static int count_pages(void *ctx, sqlite3 *db, const char *name, int pages)
 {
@@ -131,9 +140,29 @@ void bare_close(struct bare *bare)
     sqlite3_finalize(bare->begin);
     sqlite3_finalize(bare->commit);
     sqlite3_finalize(bare->insert);
+    sqlite3_finalize(bare->change);
     sqlite3_close(bare->db);
     free(bare->streams);
     free(bare);
+}
+
+static varve_status change_inline(struct bare *bare, uint64_t number, varve_error *error)
+{
+    char name[CORPUS_NAME_BYTES];
+    size_t len = corpus_name(corpus_stream(bare->corpus, number), name);
+    sqlite3_bind_text(bare->change, 1, name, (int)len, SQLITE_STATIC);
+    sqlite3_bind_int64(bare->change, 2,
+                       strtoll(field(corpus_data(bare->corpus, number), "\"total_amount\":"), NULL, 10));
+    return run(bare->db, bare->change, error);
+}
+
+varve_status bare_inline(struct bare *bare, const char *create, const char *change, varve_error *error)
+{
+    varve_status status = run(bare->db, bare->begin, error);
+    if (status >= 0 && sqlite3_exec(bare->db, create, NULL, NULL, NULL) != SQLITE_OK) status = failed(bare->db, error);
+    if (status >= 0) status = prepare(bare->db, change, &bare->change, error);
+    for (uint64_t i = 0; i < bare->corpus->events && status >= 0; i++) status = change_inline(bare, i, error);
+    return status < 0 ? status : run(bare->db, bare->commit, error);
 }
 
 static varve_status insert(struct bare *bare, uint64_t number, varve_error *error)
@@ -159,7 +188,10 @@ varve_status bare_append(struct bare *bare, uint64_t first, uint64_t count, uint
     for (uint64_t done = 0; done < count && status >= 0;) {
         uint64_t end = done + batch < count ? done + batch : count;
         status = run(bare->db, bare->begin, error);
-        for (; done < end && status >= 0; done++) status = insert(bare, first + done, error);
+        for (; done < end && status >= 0; done++) {
+            status = insert(bare, first + done, error);
+            if (status >= 0 && bare->change != NULL) status = change_inline(bare, first + done, error);
+        }
         if (status >= 0) status = run(bare->db, bare->commit, error);
         if (bare->wal_pages < bare->wal_pages_tended) bare->wal_pages_tended = 0;
         if (bare->wal_pages - bare->wal_pages_tended < CHECKPOINT_PAGES) continue;
@@ -231,14 +263,6 @@ varve_status bare_read(const char *path, const char *stream, uint64_t *events, u
 }
 
 /* ---- a read model ---- */
-
-/* What stands after `"name":` in the data of an event, as this bench writes it. */
-static const char *field(varve_str data, const char *name)
-{
-    size_t len = strlen(name);
-    const char *found = memmem(data.ptr, data.len, name, len);
-    return found == NULL ? "" : found + len;
-}
 
 static varve_status change_model(sqlite3 *model, sqlite3_stmt *statement, sqlite3_stmt *event, varve_error *error)
 {

@@ -19,6 +19,10 @@ void bare_close(struct bare *bare);
 /* Appends `count` events of the corpus from number `first` on, `batch` a commit, with the store's checkpoints. */
 varve_status bare_append(struct bare *bare, uint64_t first, uint64_t count, uint64_t batch, varve_error *error);
 
+/* From now on each event changes a model in the log too, as it is appended; all that are there have. Parameters of
+ * `change`: the stream, total_amount. */
+varve_status bare_inline(struct bare *bare, const char *create, const char *change, varve_error *error);
+
 /* Takes back whatever was appended since bare_open. */
 varve_status bare_undo(struct bare *bare, varve_error *error);
 

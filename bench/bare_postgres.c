@@ -7,11 +7,12 @@
 
 enum { TEXT = 25, INT8 = 20, UUID = 2950, JSON = 114 }; /* types of pg_type.dat */
 
-enum { COLUMNS = 5 }; /* stream, version, id, type, data */
+enum { COLUMNS = 5, FILLED = 200 }; /* stream, version, id, type, data; changes a round trip at first */
 
 struct bare_postgres {
     const struct corpus *corpus;
     PGconn *pq;
+    bool inlined;      /* there is a model to be changed */
     int64_t *versions; /* by number of the stream */
     int64_t position;
     uint8_t id[16]; /* counts up, as in bare.c */
@@ -151,6 +152,58 @@ static void add_event(struct bare_postgres *bare, uint64_t number)
     add(&bare->columns[4], data.ptr, data.len);
 }
 
+/* Sends the change that belongs to an event; answers come at the round trip's end. */
+static bool send_change(struct bare_postgres *bare, uint64_t number)
+{
+    char name[CORPUS_NAME_BYTES];
+    varve_str data = corpus_data(bare->corpus, number);
+    const char *key = "\"total_amount\":", *found = memmem(data.ptr, data.len, key, strlen(key));
+    char amount[8];
+    const char *const values[2] = { name, amount };
+    const int lengths[2] = { (int)corpus_name(corpus_stream(bare->corpus, number), name), sizeof amount };
+    static const int binary[2] = { 1, 1 };
+    put(amount, found == NULL ? 0 : strtoull(found + strlen(key), NULL, 10), 8);
+    return PQsendQueryPrepared(bare->pq, "change", 2, values, lengths, binary, 1) == 1;
+}
+
+/* Takes the answers of a pipeline, the first failure of which counts. */
+static varve_status end_pipeline(struct bare_postgres *bare, bool sent, varve_error *error)
+{
+    varve_status status = sent && PQpipelineSync(bare->pq) == 1
+                              ? VARVE_OK
+                              : varve_error_set(error, VARVE_IO, "bare PostgreSQL: %s", PQerrorMessage(bare->pq));
+    for (bool ended = status < 0; !ended;) {
+        PGresult *result = PQgetResult(bare->pq);
+        if (result == NULL) continue; /* the end of one statement's answer */
+        ended = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+        if (ended)
+            PQclear(result);
+        else if (status >= 0)
+            status = take(bare, result, NULL, error);
+        else
+            PQclear(result);
+    }
+    return PQexitPipelineMode(bare->pq) == 1 || status < 0
+               ? status
+               : varve_error_set(error, VARVE_IO, "bare PostgreSQL: %s", PQerrorMessage(bare->pq));
+}
+
+varve_status bare_postgres_inline(struct bare_postgres *bare, const char *create, const char *change,
+                                  varve_error *error)
+{
+    static const Oid types[2] = { TEXT, INT8 };
+    varve_status status = take(bare, PQexec(bare->pq, create), NULL, error);
+    if (status >= 0) status = take(bare, PQprepare(bare->pq, "change", change, 2, types), NULL, error);
+    for (uint64_t done = 0; done < bare->corpus->events && status >= 0;) {
+        bool sent = PQenterPipelineMode(bare->pq) == 1;
+        uint64_t end = done + FILLED < bare->corpus->events ? done + FILLED : bare->corpus->events;
+        for (; done < end && sent; done++) sent = send_change(bare, done);
+        status = end_pipeline(bare, sent, error);
+    }
+    bare->inlined = status >= 0;
+    return status;
+}
+
 static varve_status append_batch(struct bare_postgres *bare, uint64_t first, uint64_t count, varve_error *error)
 {
     static const uint32_t types[COLUMNS] = { TEXT, INT8, UUID, TEXT, JSON };
@@ -171,7 +224,13 @@ static varve_status append_batch(struct bare_postgres *bare, uint64_t first, uin
     }
     if (failed) return varve_error_set(error, VARVE_NOMEM, "no memory");
     bare->position += (int64_t)count;
-    return take(bare, PQexecPrepared(bare->pq, "append", COLUMNS + 1, values, lengths, binary, 1), NULL, error);
+    if (!bare->inlined)
+        return take(bare, PQexecPrepared(bare->pq, "append", COLUMNS + 1, values, lengths, binary, 1), NULL, error);
+    /* What is between two syncs is one transaction. */
+    bool sent = PQenterPipelineMode(bare->pq) == 1 &&
+                PQsendQueryPrepared(bare->pq, "append", COLUMNS + 1, values, lengths, binary, 1) == 1;
+    for (uint64_t i = 0; i < count && sent; i++) sent = send_change(bare, first + i);
+    return end_pipeline(bare, sent, error);
 }
 
 varve_status bare_postgres_append(struct bare_postgres *bare, uint64_t first, uint64_t count, uint64_t batch,

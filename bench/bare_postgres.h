@@ -23,6 +23,11 @@ void bare_postgres_close(struct bare_postgres *bare);
 varve_status bare_postgres_append(struct bare_postgres *bare, uint64_t first, uint64_t count, uint64_t batch,
                                   varve_error *error);
 
+/* From now on each event changes a model beside the log too, in the same transaction and round trip; all that are there
+ * have. Parameters of `change`: the stream, total_amount. */
+varve_status bare_postgres_inline(struct bare_postgres *bare, const char *create, const char *change,
+                                  varve_error *error);
+
 /* Reads every column of the whole log, or of `stream` when that is not NULL, in order, `page` events a round trip, and
  * looks at each. */
 varve_status bare_postgres_read(struct bare_postgres *bare, const char *stream, uint64_t page, uint64_t *events,

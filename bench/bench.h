@@ -67,13 +67,13 @@ struct report {
     varve_status (*run)(struct bench *bench, varve_error *error);
 };
 
-extern const struct row append_one, append_threads, append_callbacks;
+extern const struct row append_one, append_threads, append_callbacks, append_inline;
 extern const struct row commands_threads, commands_callbacks, hot_aggregate;
 extern const struct row read_log, fold_c, fold_lua, replay_c, replay_lua;
 extern const struct row projection_catch_up, projection_in_c, projection_in_lua, projections_catch_up;
 extern const struct row http_append;
 extern const struct row pg_append_one, pg_append_16, pg_append_64, pg_append_256;
-extern const struct row pg_append_three, pg_append_three_16, pg_append_three_85, pg_read_log;
+extern const struct row pg_append_three, pg_append_three_16, pg_append_three_85, pg_append_inline, pg_read_log;
 extern const struct row pg_fold_c, pg_fold_lua, pg_replay_c, pg_replay_lua;
 extern const struct report memory_report, growth_report, grid_report, condition_report, snapshots_report, models_report;
 

@@ -553,7 +553,7 @@ static varve_status begin(struct inlines *inlines, struct inlined *model, varve_
     set_building(inlines, model);
     int failed = pthread_create(&inlines->builder, NULL, rebuild, inlines);
     if (failed == 0) return VARVE_OK;
-    model->is_building = false;
+    end_building(inlines, model, "");
     inlines->built = NULL;
     return varve_error_set(error, VARVE_UNAVAILABLE, "no thread to build a projection: %s", strerror(failed));
 }
@@ -571,7 +571,8 @@ void inlines_get_status(struct inlines *inlines, const struct sqlfile *file, var
                         char problem[256])
 {
     const struct inlined *model = find(inlines, file);
-    ASSERT(model != NULL);
+    status->position = status->head;
+    if (model == NULL) return; /* the start failed before it was added */
     pthread_mutex_lock(&inlines->lock);
     memcpy(problem, model->problem, sizeof model->problem);
     status->rebuilding = model->is_building;
@@ -580,7 +581,6 @@ void inlines_get_status(struct inlines *inlines, const struct sqlfile *file, var
     status->rebuild_rate = model->is_building && seconds > 0 ? (double)model->built / seconds : 0;
     pthread_mutex_unlock(&inlines->lock);
     status->state = inlines->is_started ? VARVE_PROJECTION_LIVE : VARVE_PROJECTION_STOPPED;
-    status->position = status->head;
     status->problem = varve_str_of(problem);
 }
 
