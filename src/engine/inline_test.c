@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sqlite3.h>
 #include <varve.h>
 #include <cmocka.h>
 
@@ -404,6 +405,73 @@ static void its_tables_may_be_of_any_kind(void **state)
     holds(house->engine, "b@y", "[{\"customer\":\"customer-2\"}]");
 }
 
+/* Changes the model behind the engine's back, which is closed. */
+static void tamper(struct house *house, const char *statement)
+{
+#ifdef VARVE_WITH_POSTGRES
+    if (house->on_postgres) {
+        char script[256];
+        snprintf(script, sizeof script, "SET search_path = log; %s", statement);
+        postgres_exec(&house->postgres, script);
+        return;
+    }
+#endif
+    sqlite3 *file = NULL;
+    assert_int_equal(sqlite3_open(scratch_path(&house->scratch, "s.db"), &file), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(file, statement, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(file);
+}
+
+static varve_status note_difference(void *ctx, const varve_projection_difference *difference)
+{
+    char *told = ctx;
+    size_t len = strlen(told);
+    snprintf(told + len, 512 - len, "%.*s %s %.*s; ", (int)difference->table.len, difference->table.ptr,
+             varve_projection_difference_word(difference->kind), (int)difference->live.len, difference->live.ptr);
+    return VARVE_OK;
+}
+
+static varve_projection_check_summary check(struct house *house, char told[512])
+{
+    varve_projection_check_summary summary;
+    varve_error error = { 0 };
+    const varve_projection_check_options options = { .name = VARVE_STR("emails"),
+                                                     .visit = note_difference,
+                                                     .ctx = told };
+    told[0] = '\0';
+    if (varve_projection_check(house->engine, &options, &summary, &error) < 0) fail_msg("%s", error.message);
+    return summary;
+}
+
+static void it_is_held_against_the_log(void **state)
+{
+    struct house *house = *state;
+    char told[512];
+    start(house, emails);
+    assert_int_equal(check(house, told).rows_compared, 0);
+    registered(house->engine, "customer-1", "a@x");
+    registered(house->engine, "customer-2", "b@x");
+    varve_projection_check_summary summary = check(house, told);
+    assert_string_equal(told, "");
+    assert_int_equal(summary.tables, 1);
+    assert_int_equal(summary.rows_compared, 2);
+    assert_int_equal(summary.position, 2);
+    rebuild(house);
+    check(house, told);
+    assert_string_equal(told, "");
+    stop(house);
+    tamper(house, "UPDATE emails SET since = 7 WHERE email = 'a@x'");
+    tamper(house, "DELETE FROM emails WHERE email = 'b@x'");
+    start(house, emails);
+    summary = check(house, told);
+    assert_string_equal(told, "emails differs {\"email\":\"a@x\",\"customer\":\"customer-1\",\"since\":7}; "
+                              "emails missing ; ");
+    assert_int_equal(summary.differing + summary.missing, 2);
+    rebuild(house);
+    check(house, told);
+    assert_string_equal(told, "");
+}
+
 static void it_keeps_to_its_own_tables(void **state)
 {
     static const char *const files[] = {
@@ -571,6 +639,7 @@ int main(void)
         CASE(it_is_rebuilt_while_others_append),
         CASE(nobody_sees_a_rebuild),
         CASE(its_tables_may_be_of_any_kind),
+        CASE(it_is_held_against_the_log),
         CASE(it_keeps_to_its_own_tables),
 #ifdef VARVE_WITH_POSTGRES
         CASE(processes_share_it),

@@ -47,17 +47,36 @@ static int by_name(const void *a, const void *b)
     return order(((const struct table *)a)->name, ((const struct table *)b)->name);
 }
 
-static varve_status keep_table(const struct sql_driver *sql, struct sql_statement *list, struct tables *tables,
-                               varve_error *error)
+/* Is there a line of a kind, a tab and this name? */
+static bool is_named(varve_str lines, varve_str name)
+{
+    while (lines.len > 0) {
+        const char *end = memchr(lines.ptr, '\n', lines.len), *tab = memchr(lines.ptr, '\t', lines.len);
+        size_t len = end == NULL ? lines.len : (size_t)(end - lines.ptr);
+        size_t kind = tab == NULL || tab >= lines.ptr + len ? len : (size_t)(tab - lines.ptr) + 1;
+        if (varve_str_eq((varve_str){ lines.ptr + kind, len - kind }, name)) {
+            return true;
+        }
+        len += end != NULL;
+        lines = (varve_str){ lines.ptr + len, lines.len - len };
+    }
+    return false;
+}
+
+static varve_status keep_table(const struct sql_driver *sql, struct sql_statement *list, varve_str only,
+                               struct tables *tables, varve_error *error)
 {
     struct sql_value values[3];
-    struct table *table = &tables->all[tables->count];
-    if (tables->count == TABLES_MAX) {
-        return varve_error_set(error, VARVE_TOO_LARGE, "a model of more than %d tables cannot be checked", TABLES_MAX);
-    }
     for (int i = 0; i < 3; i++) {
         sql->column(list, i, &values[i]);
     }
+    if (only.len > 0 && !is_named(only, values[0].text)) {
+        return VARVE_OK;
+    }
+    if (tables->count == TABLES_MAX) {
+        return varve_error_set(error, VARVE_TOO_LARGE, "a model of more than %d tables cannot be checked", TABLES_MAX);
+    }
+    struct table *table = &tables->all[tables->count];
     if (!arena_copy(&tables->memory, values[0].text, &table->name) ||
         !arena_copy(&tables->memory, values[1].text, &table->columns) ||
         !arena_copy(&tables->memory, values[2].text, &table->question)) {
@@ -67,7 +86,7 @@ static varve_status keep_table(const struct sql_driver *sql, struct sql_statemen
     return VARVE_OK;
 }
 
-static varve_status list_tables(const struct place *place, struct sql_session *session, struct tables *tables,
+static varve_status list_tables(const struct place *place, const struct compare_side *side, struct tables *tables,
                                 varve_error *error)
 {
     const struct sql_driver *sql = place->sql;
@@ -76,9 +95,9 @@ static varve_status list_tables(const struct place *place, struct sql_session *s
     if (tables->all == NULL) {
         return no_memory(error);
     }
-    varve_status status = sql->prepare(&list, session, varve_str_of(place->kind->tables), SQL_OURS, error);
+    varve_status status = sql->prepare(&list, side->session, varve_str_of(place->kind->tables), SQL_OURS, error);
     while (status == VARVE_OK && (status = sql->step(list, error)) == VARVE_OK) {
-        status = keep_table(sql, list, tables, error);
+        status = keep_table(sql, list, side->only, tables, error);
     }
     sql->finalize(list);
     if (status >= 0 && tables->count > 0) {
@@ -227,9 +246,9 @@ varve_status compare_models(const struct place *place, struct compare_side *live
 {
     struct comparison comparison = { .sql = place->sql, .options = options, .summary = summary };
     struct tables live_tables = { 0 }, fresh_tables = { 0 };
-    varve_status status = list_tables(place, live->session, &live_tables, error);
+    varve_status status = list_tables(place, live, &live_tables, error);
     if (status == VARVE_OK) {
-        status = list_tables(place, fresh->session, &fresh_tables, error);
+        status = list_tables(place, fresh, &fresh_tables, error);
     }
     if (status == VARVE_OK) {
         status = compare_all(&comparison, &live_tables, &fresh_tables, live, fresh, error);

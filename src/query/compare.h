@@ -12,6 +12,7 @@
 /* One of the two; nothing may run on its session meanwhile. */
 struct compare_side {
     struct sql_session *session;
+    varve_str only;             /* the tables that belong to it, as place_kind.take_in names them; empty: all */
     struct sql_statement *rows; /* compare_models' own from here on */
     bool ready;
     varve_str key, row;

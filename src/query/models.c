@@ -611,7 +611,7 @@ varve_status models_check(struct models *models, const varve_projection_check_op
 {
     char incarnation[VARVE_UUID_TEXT_BYTES];
     const struct model *model = NULL;
-    varve_status status = get_async(models, options->name, &model, error);
+    varve_status status = get_model(models, options->name, &model, error);
     if (status < 0) {
         return status;
     }
