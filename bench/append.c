@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Appends of one event each: one caller, many callers that wait, many that are called back; under an inline projection. */
+/* Appends of one event each: one caller, many callers that wait, many that are called back; under an inline
+ * projection. */
 #include <stdio.h>
 #include <stdlib.h>
 

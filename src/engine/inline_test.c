@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <varve.h>
 #include <cmocka.h>
 

@@ -122,9 +122,9 @@ static varve_status read_note(struct check *check, struct sql_session *session, 
         for (int i = 0; i < 3; i++) {
             sql->column(read, i, &values[i]);
         }
-        *checkpoint = (struct checkpoint){
-            .version = (uint64_t)values[0].integer, .ours = true, .position = (uint64_t)values[1].integer
-        };
+        *checkpoint = (struct checkpoint){ .version = (uint64_t)values[0].integer,
+                                           .ours = true,
+                                           .position = (uint64_t)values[1].integer };
         varve_buf_reset(&check->tables);
         varve_buf_str(&check->tables, values[2].text);
         if (check->tables.failed) {
@@ -189,7 +189,7 @@ static varve_status build_until(struct check *check, uint64_t position, varve_er
 static varve_status catch_up(struct check *check, varve_error *error)
 {
     const struct sql_driver *sql = check->live->place.sql;
-    struct checkpoint checkpoint;
+    struct checkpoint checkpoint = { 0 };
     varve_status status = VARVE_OK;
     for (int round = 0; status == VARVE_OK && round < ROUNDS_MAX; round++) {
         struct sql_session *session = NULL;

@@ -10,8 +10,8 @@
  *   build from X to P, compare, remove
  *
  * A guard of the place keeps it to one check of a projection at a time, whatever process runs it, so whoever has the
- * guard may remove what a check that crashed has left. For an inline model it is the guard of its rebuilds: the exchange
- * that ends one would wait for the snapshot, and appends for the exchange.
+ * guard may remove what a check that crashed has left. For an inline model it is the guard of its rebuilds: the
+ * exchange that ends one would wait for the snapshot, and appends for the exchange.
  */
 #ifndef VARVE_QUERY_CHECK_H
 #define VARVE_QUERY_CHECK_H

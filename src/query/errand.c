@@ -84,6 +84,9 @@ static varve_status pass_over(struct follower *follower, varve_error *error)
     if (status == VARVE_OK) {
         status = generation_commit(follower->generation, follower->failed, follower->failed_id, error);
     }
+    if (status == VARVE_OK) {
+        follower->suspect = 0;
+    }
     return status < 0 ? status : VARVE_CAUGHT_UP;
 }
 

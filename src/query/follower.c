@@ -9,6 +9,10 @@
 /* A batch ends after this many events, bytes of data, positions looked at or this time, whichever comes first. */
 enum { BATCH_EVENTS = 1000, BATCH_BYTES = 8 << 20, BATCH_POSITIONS = 16 << 10, BATCH_MS = 500 };
 
+/* Statements that take too long are ended, and are the event's failure when it is not the first time: a machine may
+ * have stood still. */
+enum { OVERTIME_TRIES = 3 };
+
 /* A batch on its way: the last event taken, and how much there is. */
 struct batch {
     size_t events;
@@ -93,6 +97,7 @@ static varve_status commit(struct follower *follower, struct batch *batch, varve
     if (batch->events > 0) {
         status = generation_commit(follower->generation, batch->position, batch->id, error);
         follower->applied += status == VARVE_OK ? batch->events : 0;
+        follower->overtime = status == VARVE_OK ? 0 : follower->overtime;
     }
     batch->events = batch->bytes = 0;
     return status;
@@ -115,6 +120,10 @@ static varve_status blame(const varve_event *event, const varve_error *cause, va
 /* An event failed by itself: it is set aside, or the projection stops here. */
 static varve_status give_up(struct follower *follower, const varve_event *event, varve_error *cause, varve_error *error)
 {
+    if (cause->status == VARVE_TIMEOUT && ++follower->overtime >= OVERTIME_TRIES) {
+        cause->status = VARVE_APPLICATION;
+        cause->flags = 0;
+    }
     if (park_suits(follower->generation, cause)) {
         varve_error refusal = { 0 };
         varve_status status = park_event(follower->generation, event, cause, &refusal);
@@ -163,7 +172,7 @@ static varve_status take(struct follower *follower, struct batch *batch, const v
         }
         return status;
     }
-    if (batch->events > 0 && (cause.flags & VARVE_ERROR_RETRIABLE) == 0) {
+    if (batch->events > 0 && ((cause.flags & VARVE_ERROR_RETRIABLE) == 0 || status == VARVE_TIMEOUT)) {
         /* Those before it are not to blame: once more from the checkpoint, and this one by itself. */
         follower->suspect = event->position;
         status = VARVE_BUSY;
@@ -207,8 +216,10 @@ static bool has_room(const struct follower *follower, const struct batch *batch)
 static bool slow_down(struct follower *follower, varve_status status, const varve_error *error)
 {
     bool by_event = status == VARVE_CONFLICT || status == VARVE_APPLICATION || status == VARVE_INVALID ||
-                    status == VARVE_DENIED || status == VARVE_TOO_LARGE || status == VARVE_CORRUPT;
-    if (!follower->generation->swift || !by_event || (error != NULL && (error->flags & VARVE_ERROR_RETRIABLE) != 0)) {
+                    status == VARVE_DENIED || status == VARVE_TOO_LARGE || status == VARVE_CORRUPT ||
+                    status == VARVE_TIMEOUT;
+    bool passes = error != NULL && (error->flags & VARVE_ERROR_RETRIABLE) != 0 && status != VARVE_TIMEOUT;
+    if (!follower->generation->swift || !by_event || passes) {
         return false;
     }
     generation_set_swift(follower->generation, false);

@@ -19,6 +19,7 @@ struct follower {
     uint64_t suspect;              /* this event failed among others: it is tried alone, after all before it; 0: none */
     uint32_t batch_ms;             /* a batch takes no longer; 0: half a second */
     uint64_t until;                /* goes no further than this position; 0: on and on */
+    unsigned overtime;             /* how often the next event's statements took too long */
     uint64_t failed;               /* the event that cannot be applied, when that is what the last failure was; 0 */
     varve_uuid failed_id;
     uint64_t applied; /* events committed since it began */

@@ -179,6 +179,23 @@ static varve_status write_checkpoint(struct generation *generation, const char *
     return status < 0 ? status : VARVE_OK;
 }
 
+/* A statement that never ends would hold its projection, and the end of the process, for ever. */
+static uint32_t limit_time(struct generation *generation)
+{
+    const struct generation_home *home = generation->home;
+    uint32_t limit_ms = home->event_ms == 0 ? GENERATION_EVENT_MS : home->event_ms;
+    home->place.sql->set_time_limit(generation->session, limit_ms);
+    return limit_ms;
+}
+
+static varve_status commit(struct generation *generation, varve_error *error)
+{
+    const struct sql_driver *sql = generation->home->place.sql;
+    varve_status status = sql->commit(generation->session, error);
+    sql->set_time_limit(generation->session, 0);
+    return status;
+}
+
 /* Fills a new file in one transaction, so that a crash leaves all of it or nothing. */
 static varve_status fill(struct generation *generation, varve_error *error)
 {
@@ -204,7 +221,7 @@ static varve_status fill(struct generation *generation, varve_error *error)
         status = projection_create(home->file, sql, generation->session, error);
     }
     if (status == VARVE_OK) {
-        status = sql->commit(generation->session, error);
+        status = commit(generation, error);
     }
     if (status < 0 && generation->session != NULL) {
         sql->rollback(generation->session);
@@ -261,7 +278,7 @@ static varve_status open_parked(struct generation *generation, varve_error *erro
         status = aside_open(&generation->parked, sql, generation->session, error);
     }
     if (status == VARVE_OK) {
-        status = sql->commit(generation->session, error);
+        status = commit(generation, error);
     }
     if (status < 0) {
         generation_rollback(generation);
@@ -358,6 +375,7 @@ varve_status generation_begin(struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
     const struct place *place = &home->place;
+    limit_time(generation);
     varve_status status = place->sql->begin(generation->session, error);
     if (status == VARVE_OK && place->owner.len > 0) {
         status = place->kind->fence(place, generation->session, &generation->fence, home->file->name, error);
@@ -372,15 +390,21 @@ varve_status generation_apply(struct generation *generation, const varve_event *
 {
     const varve_event *events = NULL;
     size_t count = 0;
+    uint32_t limit_ms = limit_time(generation);
     varve_status status = upcast_event(&generation->upcast, event, &events, &count, error);
     for (size_t i = 0; i < count && status >= 0; i++)
         status = projection_apply(generation->projection, &events[i], error);
+    if (status == VARVE_TIMEOUT && error != NULL) {
+        const varve_error cause = *error;
+        varve_error_set(error, status, "what it changes took longer than %u ms: %s", (unsigned)limit_ms, cause.message);
+    }
     return note(generation, status, error);
 }
 
 void generation_rollback(struct generation *generation)
 {
     generation->home->place.sql->rollback(generation->session);
+    generation->home->place.sql->set_time_limit(generation->session, 0);
 }
 
 static varve_status commit_as(struct generation *generation, const char *incarnation, uint64_t position, varve_uuid id,
@@ -388,7 +412,7 @@ static varve_status commit_as(struct generation *generation, const char *incarna
 {
     varve_status status = write_checkpoint(generation, incarnation, position, id, error);
     if (status == VARVE_OK) {
-        status = generation->home->place.sql->commit(generation->session, error);
+        status = commit(generation, error);
     }
     if (status < 0) {
         generation_rollback(generation);

@@ -16,12 +16,15 @@
 #include "query/place.h"
 #include "query/projection.h"
 
+enum { GENERATION_EVENT_MS = 10000 };
+
 /* Where a projection's generations are, and what they are made for. Borrowed by each of them. */
 struct generation_home {
     struct place place;
     const struct sqlfile *file;
     const char *incarnation;           /* of the log, as its positions are understood now */
     const struct upcasters *upcasters; /* NULL: none */
+    uint32_t event_ms;                 /* an event's statements take no longer; 0: GENERATION_EVENT_MS */
 
     /* Made by generation_home_complete: */
     const varve_str *types; /* that events which concern the projection can have in the log */
@@ -73,7 +76,8 @@ void generation_remove(struct generation *generation);
 varve_status generation_begin(struct generation *generation, varve_error *error);
 /* From the next event on; without effect where the database tells failures at once anyway. Made ones are swift. */
 void generation_set_swift(struct generation *generation, bool swift);
-/* As projection_apply, for all that the event is today: nothing of it is committed without the rest. APPLICATION. */
+/* As projection_apply, for all that the event is today: nothing of it is committed without the rest. APPLICATION;
+ * TIMEOUT. */
 varve_status generation_apply(struct generation *generation, const varve_event *event, varve_error *error);
 /* Commits with the checkpoint at this event. On failure everything since the beginning is rolled back. */
 varve_status generation_commit(struct generation *generation, uint64_t position, varve_uuid id, varve_error *error);

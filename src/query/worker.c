@@ -55,6 +55,7 @@ struct worker {
     struct side serving;
     struct side building;
     struct retry change; /* beginning a rebuild, and the switch that ends it */
+    bool unsettled;      /* the switch may have come through: until that is known nothing else goes on */
     uint64_t next_number;
     uint64_t flushed_ns; /* when the checkpoint last moved lazily */
     uint64_t reported;   /* `served` as last announced */
@@ -69,14 +70,6 @@ struct worker {
     uint64_t failed; /* the event that it is faulted at; 0: none */
     struct worker_texts texts;
 };
-
-static void wake(struct worker *worker)
-{
-    uint64_t one = 1;
-    /* A full counter is as awake as it gets. */
-    ssize_t written = write(worker->wake, &one, sizeof one);
-    (void)written;
-}
 
 static void set_problem(struct worker *worker, const char *what, const varve_error *error)
 {
@@ -185,7 +178,7 @@ static void begin_building(struct worker *worker)
     }
 }
 
-/* Puts the new generation in the place of the one that serves; what prevents it may pass. */
+/* Puts the new generation in the place of the one that serves; what prevents it may pass. Once more does no harm. */
 static bool switch_over(struct worker *worker)
 {
     varve_error error = { 0 };
@@ -194,6 +187,7 @@ static bool switch_over(struct worker *worker)
     if (status == VARVE_LOCKED) {
         tenure_lose(&worker->tenure);
     }
+    worker->unsettled = status == VARVE_IO;
     if (status < 0) {
         set_problem(worker, "the switch failed: ", &error);
         retry_put_off(&worker->change);
@@ -217,7 +211,11 @@ static bool switch_over(struct worker *worker)
 static void drop_building(struct worker *worker)
 {
     follower_stop(&worker->building.follower);
-    generation_remove(worker->building.follower.generation);
+    if (worker->unsettled) {
+        generation_close(worker->building.follower.generation); /* whoever opens the models next knows */
+    } else {
+        generation_remove(worker->building.follower.generation);
+    }
     worker->building = (struct side){ 0 };
     worker->change = (struct retry){ 0 };
 }
@@ -263,7 +261,7 @@ static bool advance(struct worker *worker, struct side *side, bool flush, const 
 static bool advance_serving(struct worker *worker)
 {
     struct side *side = &worker->serving;
-    if (!follows(side)) {
+    if (!follows(side) || worker->unsettled) {
         return false;
     }
     uint64_t now = clock_ns();
@@ -280,11 +278,11 @@ static bool advance_building(struct worker *worker)
     if (side->follower.generation == NULL) {
         return false;
     }
-    bool more = advance(worker, side, true, "the rebuild failed: ");
+    bool more = !worker->unsettled && advance(worker, side, true, "the rebuild failed: ");
     const struct checkpoint *old = &worker->serving.follower.generation->checkpoint;
-    if (!side->faulted && !more && side->retry.resume_ns == 0 && side->follower.caught_up &&
-        worker->change.resume_ns == 0 &&
-        (!old->ours || side->follower.generation->checkpoint.position >= old->position)) {
+    bool is_ready = !side->faulted && !more && side->retry.resume_ns == 0 && side->follower.caught_up &&
+                    (!old->ours || side->follower.generation->checkpoint.position >= old->position);
+    if ((is_ready || worker->unsettled) && worker->change.resume_ns == 0) {
         more = switch_over(worker);
     }
     if (side->faulted) {
@@ -300,7 +298,6 @@ static bool advance_building(struct worker *worker)
 static bool check_history(struct worker *worker)
 {
     struct side *side = &worker->serving;
-    struct generation *generation = side->follower.generation;
     char incarnation[VARVE_UUID_TEXT_BYTES];
     varve_error error = { 0 };
     bool fits = false;
@@ -312,6 +309,11 @@ static bool check_history(struct worker *worker)
     if (!retry_is_due(&worker->history)) {
         return false;
     }
+    if (worker->unsettled && !switch_over(worker)) {
+        retry_put_off(&worker->history);
+        return false;
+    }
+    struct generation *generation = side->follower.generation;
     memcpy(worker->incarnation, incarnation, sizeof incarnation);
     follower_stop(&side->follower);
     bool rebuilding = worker->building.follower.generation != NULL;
@@ -455,6 +457,7 @@ static void step_down(struct worker *worker)
     worker->serving = worker->building = (struct side){ 0 };
     worker->serving.follower.store = worker->store;
     worker->change = worker->history = (struct retry){ 0 };
+    worker->unsettled = false;
     pthread_mutex_lock(&worker->lock);
     worker->is_building = worker->rebuild = false;
     pthread_mutex_unlock(&worker->lock);
@@ -703,14 +706,13 @@ static void settle(struct worker *worker)
 
 void worker_stop(struct worker *worker)
 {
-    if (worker != NULL && worker->started) {
-        atomic_store(&worker->stopping, true);
-        wake(worker);
-        pthread_join(worker->thread, NULL);
-        worker->started = false;
-        errands_close(&worker->errands);
-        settle(worker);
-    }
+    if (worker == NULL || !worker->started) return;
+    atomic_store(&worker->stopping, true);
+    worker_nudge(worker);
+    pthread_join(worker->thread, NULL);
+    worker->started = false;
+    errands_close(&worker->errands);
+    settle(worker);
 }
 
 void worker_close(struct worker *worker)
@@ -726,9 +728,7 @@ void worker_close(struct worker *worker)
     generation_close(worker->serving.follower.generation);
     observer_close(&worker->observer, &worker->home);
     tenure_fini(&worker->tenure);
-    if (worker->wake >= 0) {
-        close(worker->wake);
-    }
+    if (worker->wake >= 0) close(worker->wake);
     errands_fini(&worker->errands);
     pthread_mutex_destroy(&worker->lock);
     arena_fini(&worker->memory);
@@ -742,7 +742,10 @@ uint64_t worker_position(struct worker *worker)
 
 void worker_nudge(struct worker *worker)
 {
-    wake(worker);
+    uint64_t one = 1;
+    /* A full counter is as awake as it gets. */
+    ssize_t written = write(worker->wake, &one, sizeof one);
+    (void)written;
 }
 
 varve_status worker_rebuild(struct worker *worker, varve_error *error)
@@ -757,7 +760,7 @@ varve_status worker_rebuild(struct worker *worker, varve_error *error)
         worker->rebuild = worker->rebuild || !worker->is_building;
     }
     pthread_mutex_unlock(&worker->lock);
-    wake(worker);
+    worker_nudge(worker);
     return status;
 }
 
@@ -768,7 +771,7 @@ varve_status worker_operate(struct worker *worker, enum errand_kind kind, const 
     if (!errands_add(&worker->errands, &errand)) {
         return varve_error_set(error, VARVE_UNAVAILABLE, "the engine is stopping");
     }
-    wake(worker);
+    worker_nudge(worker);
     errands_wait(&worker->errands, &errand);
     if (errand.status < 0 && error != NULL) {
         *error = errand.error;

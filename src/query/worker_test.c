@@ -18,10 +18,10 @@ struct counting {
     struct arena memory; /* the home's */
 };
 
-static void open_place(struct fixture *fixture, struct counting *place)
+static void open_place_of(struct fixture *fixture, struct counting *place, const char *projection)
 {
     snprintf(place->location, sizeof place->location, "%s", models_place(fixture));
-    varve_status status = sqlfile_parse(&place->file, SQLFILE_PROJECTION, "counts.sql", varve_str_of(count_projection),
+    varve_status status = sqlfile_parse(&place->file, SQLFILE_PROJECTION, "counts.sql", varve_str_of(projection),
                                         fixture->sql->name, &fixture->error);
     assert_int_equal(status, VARVE_OK);
     place->home = (struct generation_home){
@@ -34,6 +34,11 @@ static void open_place(struct fixture *fixture, struct counting *place)
         fail_msg("%s", fixture->error.message);
     }
     assert_int_equal(generation_home_complete(&place->home, &place->memory, &fixture->error), VARVE_OK);
+}
+
+static void open_place(struct fixture *fixture, struct counting *place)
+{
+    open_place_of(fixture, place, count_projection);
 }
 
 static void close_place(struct counting *place)
@@ -183,6 +188,104 @@ static void a_log_that_cannot_be_followed_for_a_while_is_tried_again(void **stat
     close_place(&place);
 }
 
+static const char bounded_projection[] =
+    COUNT_HEAD("1") "CREATE TABLE counts (stream TEXT PRIMARY KEY, n INTEGER NOT NULL, total INTEGER CHECK (total < "
+                    "1000));\n" COUNT_ON;
+
+/* A place whose switch to the second generation comes through and is told as a failure; and in between there comes an
+ * event that cannot be applied. */
+static struct {
+    const struct place_kind *kind;
+    struct fixture *fixture;
+    int switches;
+} lossy;
+
+static varve_status publish_and_lose_the_answer(const struct place *place, varve_str name, uint64_t number,
+                                                varve_error *error)
+{
+    varve_status status = lossy.kind->publish(place, name, number, error);
+    if (status < 0 || ++lossy.switches != 2) {
+        return status;
+    }
+    append(lossy.fixture, "a-1", "Added", "{\"amount\":1000}");
+    return varve_error_set(error, VARVE_IO, "the answer is lost");
+}
+
+/* Whether a new generation serves by now is found out before it can fail, and be removed as one that does not. */
+static void a_switch_of_unknown_outcome_is_settled(void **state)
+{
+    struct fixture *fixture = *state;
+    struct counting place = { 0 };
+    struct worker *worker = NULL;
+    const struct worker_options options = { .events = { nothing, nothing_of, nobody, NULL } };
+    varve_projection_status seen = { 0 };
+    struct worker_texts texts;
+    uint64_t number = 0;
+    open_place_of(fixture, &place, bounded_projection);
+    struct place_kind kind = *place.home.place.kind;
+    lossy.kind = place.home.place.kind;
+    lossy.fixture = fixture;
+    lossy.switches = 0;
+    kind.publish = publish_and_lose_the_answer;
+    place.home.place.kind = &kind;
+    uint64_t position = append_many(fixture, 10);
+    assert_int_equal(worker_open(&worker, fixture->store, &place.home, &options, &fixture->error), VARVE_OK);
+    assert_int_equal(worker_start(worker, &fixture->error), VARVE_OK);
+    assert_int_equal(worker_rebuild(worker, &fixture->error), VARVE_OK);
+    do {
+        usleep(1000);
+        worker_get_status(worker, &seen, &texts);
+    } while (seen.state != VARVE_PROJECTION_FAULTED || seen.rebuilding);
+    assert_int_equal(seen.failed_position, position + 1);
+    worker_close(worker);
+    assert_int_equal(lossy.switches, 3);
+    assert_int_equal(kind.serving(&place.home.place, NULL, NULL, place.file->name, &number, NULL), VARVE_OK);
+    assert_int_equal(number, 2);
+    assert_int_equal(kind.check(&place.home.place, place.file->name, number, &fixture->error), VARVE_OK);
+    close_place(&place);
+}
+
+/* A statement that does not end is the event's failure, and those before it are not to blame; it can be skipped. */
+static void a_statement_that_does_not_end_is_ended(void **state)
+{
+    static const char projection[] = COUNT_HEAD("1") COUNT_TABLE COUNT_ON
+        "-- @on Endless\nINSERT INTO counts WITH RECURSIVE x (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x)"
+        " SELECT CAST(:stream AS TEXT), count(*), 0 FROM x;\n";
+    struct fixture *fixture = *state;
+    struct counting place = { 0 };
+    open_place_of(fixture, &place, projection);
+    place.home.event_ms = 200;
+    append_many(fixture, 10);
+    uint64_t position = append(fixture, "b-1", "Endless", "{}");
+    append_many(fixture, 10);
+    struct follower follower = { .store = fixture->store };
+    assert_int_equal(generation_create(&follower.generation, &place.home, 1, &fixture->error), VARVE_OK);
+    varve_status status = VARVE_OK;
+    int tries = 0;
+    while (status == VARVE_OK || (fixture->error.flags & VARVE_ERROR_RETRIABLE) != 0) {
+        fixture->error.flags = 0;
+        status = follower_advance(&follower, true, &fixture->error);
+        tries += status < 0;
+    }
+    assert_int_equal(status, VARVE_APPLICATION);
+    assert_in_range(tries, 3, 5);
+    assert_int_equal(follower.failed, position);
+    assert_int_equal(follower.generation->checkpoint.position, position - 1);
+    assert_non_null(strstr(fixture->error.message, "longer than 200 ms"));
+
+    const varve_projection_action action = { .position = position };
+    struct errand errand = { .kind = ERRAND_SKIP, .action = &action };
+    assert_int_equal(errand_perform(&errand, &follower, true), VARVE_CAUGHT_UP);
+    assert_int_equal(follower.suspect, 0);
+    while (follower_advance(&follower, true, &fixture->error) == VARVE_OK) {
+    }
+    assert_int_equal(follower.generation->checkpoint.position, position + 10);
+    assert_int_equal(follower.generation->swift, (fixture->sql->capabilities & SQL_DEFERS) != 0);
+    follower_stop(&follower);
+    generation_remove(follower.generation);
+    close_place(&place);
+}
+
 #ifdef VARVE_WITH_POSTGRES
 static void claim_for(struct counting *place, const char *owner, uint64_t epoch)
 {
@@ -248,6 +351,8 @@ int main(void)
         CASE(a_long_way_to_the_next_event_is_gone_in_steps),
         CASE(a_batch_of_rare_events_ends_early),
         CASE(a_log_that_cannot_be_followed_for_a_while_is_tried_again),
+        CASE(a_switch_of_unknown_outcome_is_settled),
+        CASE(a_statement_that_does_not_end_is_ended),
 #ifdef VARVE_WITH_POSTGRES
         CASE_WITHOUT(whose_claim_is_over_changes_nothing, SQL_IN_A_FILE),
 #endif

@@ -121,7 +121,8 @@ static void disconnect(struct sql_session *session)
 static varve_status connect_session(struct sql_session *session, varve_error *error)
 {
     static const char *const settings[] = {
-        [SQL_READ_WRITE] = "SET synchronous_commit = off; SET idle_in_transaction_session_timeout = '60s'",
+        [SQL_READ_WRITE] = "SET synchronous_commit = off; SET idle_in_transaction_session_timeout = '60s';"
+                           " SET lock_timeout = '5s'",
         [SQL_READ_ONLY] = "SET default_transaction_read_only = on",
         [SQL_SCRATCH] = "SET synchronous_commit = off",
     };

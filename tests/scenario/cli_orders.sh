@@ -116,7 +116,8 @@ post()
 post application/json commands/RegisterCustomer '{"stream":"customer-9","data":{"name":"Gus","email":"Bo@example.com"}}'
 [ "$(cat code)" = 409 ] || fail "status $(cat code)"
 out_has ':projection-refused"'
-post application/x-ndjson commands '{"type":"RegisterCustomer","stream":"customer-9","data":{"name":"Gus","email":"Bo@example.com"}}'
+post application/x-ndjson commands \
+    '{"type":"RegisterCustomer","stream":"customer-9","data":{"name":"Gus","email":"Bo@example.com"}}'
 [ "$(cat code)" = 200 ] || fail "status $(cat code)"
 out_has 'projection-refused'
 stop
