@@ -111,7 +111,10 @@ static void keep_types(const struct loading *loading, size_t count)
     lua_State *lua = loading->lua;
     char **types = loading->projection->types = calloc(count + 1, sizeof(char *));
 
-    if (types == NULL) luaL_error(lua, "out of memory");
+    if (types == NULL) {
+        luaL_error(lua, "out of memory"); /* does not return, which its declaration does not say */
+        return;
+    }
     for (lua_pushnil(lua); lua_next(lua, -2) != 0; lua_pop(lua, 1)) {
         *types = strdup(lua_tostring(lua, -2));
         if (*types++ == NULL) luaL_error(lua, "out of memory");

@@ -60,7 +60,8 @@ struct place_kind {
      */
     varve_status (*serving)(const struct place *place, struct sql_session *session, struct sql_statement **lookup,
                             varve_str name, uint64_t *number, varve_error *error);
-    /* Makes this generation the one that serves, atomically. What prevents it may pass; LOCKED. */
+    /* Makes this generation the one that serves, atomically. What prevents it may pass; LOCKED. IO: it may have come
+     * through, which once more will settle. */
     varve_status (*publish)(const struct place *place, varve_str name, uint64_t number, varve_error *error);
 
     /* Removes what is left of other generations than `serving` and in nobody's use; the highest number seen. */

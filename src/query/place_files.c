@@ -111,7 +111,7 @@ static varve_status publish(const struct place *place, varve_str name, uint64_t 
         status = no_memory(error);
     } else if ((unlink(beside.ptr) < 0 && errno != ENOENT) || symlink(target.ptr, beside.ptr) < 0 ||
                rename(beside.ptr, link.ptr) < 0) {
-        status = varve_error_set(error, VARVE_IO, "%s: %s", link.ptr, strerror(errno));
+        status = varve_error_set(error, VARVE_UNAVAILABLE, "%s: %s", link.ptr, strerror(errno));
     }
     varve_buf_fini(&link);
     varve_buf_fini(&beside);

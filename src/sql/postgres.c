@@ -120,9 +120,10 @@ static void disconnect(struct sql_session *session)
 
 static varve_status connect_session(struct sql_session *session, varve_error *error)
 {
+    static const char writing[] = "SET synchronous_commit = off; SET idle_in_transaction_session_timeout = '60s';"
+                                  " SET lock_timeout = '5s'";
     static const char *const settings[] = {
-        [SQL_READ_WRITE] = "SET synchronous_commit = off; SET idle_in_transaction_session_timeout = '60s';"
-                           " SET lock_timeout = '5s'",
+        [SQL_READ_WRITE] = writing,
         [SQL_READ_ONLY] = "SET default_transaction_read_only = on",
         [SQL_SCRATCH] = "SET synchronous_commit = off",
     };
