@@ -159,7 +159,7 @@ static void a_log_that_cannot_be_followed_for_a_while_is_tried_again(void **stat
     struct worker *worker = NULL;
     atomic_int retries = 0;
     const struct worker_options options = {
-        .events = { nothing, nothing_of, nobody, NULL },
+        .events = { .advanced = nothing, .switched = nothing_of, .awaited = nobody },
         .log = { count_retries, &retries },
     };
     varve_projection_status seen = { 0 };
@@ -217,7 +217,8 @@ static void a_switch_of_unknown_outcome_is_settled(void **state)
     struct fixture *fixture = *state;
     struct counting place = { 0 };
     struct worker *worker = NULL;
-    const struct worker_options options = { .events = { nothing, nothing_of, nobody, NULL } };
+    const struct worker_options options = { .events = {
+                                                .advanced = nothing, .switched = nothing_of, .awaited = nobody } };
     varve_projection_status seen = { 0 };
     struct worker_texts texts;
     uint64_t number = 0;

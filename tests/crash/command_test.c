@@ -147,7 +147,7 @@ static void run_and_die(void *ctx)
     varve_engine *engine = open_engine(death->fixture);
     const varve_command command = take_five(death->fixture);
     varve_error error = { 0 };
-    victim_choose_point(death->point);
+    victim_choose_point((int)death->point);
     if (varve_execute_async(engine, &command, answered, NULL, &error) < 0) abort();
     if (death->point == UNDER_WAY) victim_die_in(death->delay_us);
     victim_wait();

@@ -137,7 +137,7 @@ static void run_and_die(void *ctx)
     const struct death *death = ctx;
     const struct fixture *fixture = death->fixture;
     varve_engine *engine = open_engine(fixture);
-    victim_choose_point(death->point);
+    victim_choose_point((int)death->point);
     for (unsigned i = 0; i < death->count; i++) {
         if (schedule(fixture, engine, death->type, i) < 0) abort();
         fixture->remains->acknowledged++;
