@@ -5,7 +5,7 @@
  * event takes effect exactly once, because the statements that it leads to commit together with the checkpoint.
  *
  * Threads: a projector's functions run on the engine's workers, each worker with a `worker` of its own; a rebuild has
- * one more, beside the one that serves. A varve_model belongs to the call of `apply` that it was given to.
+ * one more, beside the one that serves, and each partition has one. A varve_model belongs to the call of `apply` that it was given to.
  */
 #ifndef VARVE_PROJECTOR_H
 #define VARVE_PROJECTOR_H
@@ -18,6 +18,7 @@ extern "C" {
 
 typedef struct varve_engine varve_engine;
 
+#define VARVE_PARTITIONS_MAX       16u
 #define VARVE_MODEL_STATEMENTS_MAX 64u /* that a worker keeps prepared; of more the one not used for longest goes */
 
 /* A read model while an event changes it; alive for one call of `apply`. */
@@ -86,6 +87,9 @@ typedef struct varve_projector {
     const char *file;         /* what errors call the place of `create`; NULL: the name */
     uint32_t line;            /* of `file`, on which `create` begins; 0 means 1 */
     bool parks;               /* `-- @on_error park`: an event that fails for good is set aside (projection.h) */
+    uint32_t partitions;      /* `-- @partitions N`: from 2 to VARVE_PARTITIONS_MAX it says that each row belongs to one
+                                 stream, and where several connections can write a model, so many threads call `apply`
+                                 at once, each for streams of its own; 0 and 1: one does */
 
     /* Optional: a worker's own copy of the ctx, as in varve_decider. Without it `worker` is the ctx itself. */
     varve_status (*worker_open)(void *ctx, void **worker, varve_error *error);

@@ -5,6 +5,7 @@
  *   { name = "sales_per_day", version = 1,
  *     create = [[ CREATE TABLE … ]],                       as behind `-- @create` in a SQL file
  *     on_error = "park",                                   or "stop", as `-- @on_error`; may be left out
+ *     partitions = 4,                                      as `-- @partitions`; may be left out
  *     on = { OrderPlaced = function(event, db) … end } }   by event type; what they return is not looked at
  */
 #include "lua/projection.h"
@@ -85,6 +86,19 @@ static bool take_parks(const struct loading *loading)
     return parks;
 }
 
+static uint32_t take_partitions(const struct loading *loading)
+{
+    lua_State *lua = loading->lua;
+    bool given = lua_getfield(lua, loading->table, "partitions") != LUA_TNIL;
+    lua_Integer count = lua_tointeger(lua, -1);
+
+    if (given && (!lua_isinteger(lua, -1) || count < 2 || count > (lua_Integer)VARVE_PARTITIONS_MAX))
+        fail(loading, "partitions",
+             lua_pushfstring(lua, "partitions must be an integer from 2 to %d", (int)VARVE_PARTITIONS_MAX));
+    lua_pop(lua, 1);
+    return given ? (uint32_t)count : 0;
+}
+
 /* The table of functions, on top of the stack afterwards; returns how many there are. */
 static size_t check_on(const struct loading *loading)
 {
@@ -123,7 +137,7 @@ static void keep_types(const struct loading *loading, size_t count)
 
 static void check_names(const struct loading *loading)
 {
-    static const char *const names[] = { "name", "version", "create", "on_error", "on", NULL };
+    static const char *const names[] = { "name", "version", "create", "on_error", "partitions", "on", NULL };
     lua_State *lua = loading->lua;
 
     for (lua_pushnil(lua); lua_next(lua, loading->table) != 0; lua_pop(lua, 1)) {
@@ -133,7 +147,9 @@ static void check_names(const struct loading *loading)
         if (*name == NULL) {
             const char *unknown = lua_tostring(lua, -2);
             fail(loading, unknown,
-                 lua_pushfstring(lua, "a projection has no field '%s' (they are name, version, create, on_error, on)",
+                 lua_pushfstring(lua,
+                                 "a projection has no field '%s' (they are name, version, create, on_error, "
+                                 "partitions, on)",
                                  unknown));
         }
     }
@@ -166,6 +182,7 @@ static int run_load(lua_State *lua)
         projection->table.name = projection->name = take_text(&loading, "name", "name must be a text");
         projection->table.version = take_version(&loading);
         projection->table.parks = take_parks(&loading);
+        projection->table.partitions = take_partitions(&loading);
         projection->table.create = projection->create =
             take_text(&loading, "create", "create must be a text, the statements that make the tables");
         projection->table.file = projection->file;

@@ -19,6 +19,7 @@ struct parser {
     bool ours;           /* what follows is for our dialect */
     bool version;        /* was given */
     bool on_error, mode; /* were there */
+    uint32_t partitions; /* the line of @partitions; 0: not there */
     uint32_t line;       /* of the text's beginning */
     varve_error *error;
 };
@@ -291,6 +292,34 @@ static varve_status read_mode(struct parser *parser, uint32_t line, varve_str re
     return VARVE_OK;
 }
 
+static varve_status check_partitions(struct parser *parser, uint32_t line)
+{
+    const struct sqlfile *file = parser->file;
+    return file->partitions >= 2 && file->partitions <= VARVE_PARTITIONS_MAX
+               ? VARVE_OK
+               : sqlfile_fail(file, line, VARVE_INVALID, parser->error, "partitions are a number from 2 to %u",
+                              VARVE_PARTITIONS_MAX);
+}
+
+static varve_status read_partitions(struct parser *parser, uint32_t line, varve_str rest)
+{
+    if (parser->partitions != 0 || parser->section != NULL) {
+        return sqlfile_fail(parser->file, line, VARVE_INVALID, parser->error,
+                            "@partitions stands once, before the sections");
+    }
+    size_t used = 0;
+    parser->partitions = line;
+    parser->file->partitions = 0;
+    for (size_t i = 0; i < rest.len && i < 3 && rest.ptr[i] >= '0' && rest.ptr[i] <= '9'; i++) {
+        parser->file->partitions = parser->file->partitions * 10 + (uint32_t)(rest.ptr[i] - '0');
+        used++;
+    }
+    if (used < rest.len) {
+        parser->file->partitions = 0;
+    }
+    return check_partitions(parser, line);
+}
+
 static varve_status read_projection_directive(struct parser *parser, uint32_t line, varve_str word, varve_str rest)
 {
     struct sqlfile *file = parser->file;
@@ -311,6 +340,9 @@ static varve_status read_projection_directive(struct parser *parser, uint32_t li
     }
     if (varve_str_is(word, "@on_error")) {
         return read_on_error(parser, line, rest);
+    }
+    if (varve_str_is(word, "@partitions")) {
+        return read_partitions(parser, line, rest);
     }
     return VARVE_NOT_FOUND;
 }
@@ -424,6 +456,10 @@ static varve_status check_complete(const struct parser *parser)
             return sqlfile_fail(file, file->line, VARVE_INVALID, parser->error,
                                 "an inline projection refuses the append: it cannot park its events");
         }
+        if (missing == NULL && file->is_inline && file->partitions > 1) {
+            return sqlfile_fail(file, parser->partitions, VARVE_INVALID, parser->error,
+                                "an inline projection has no @partitions: its rows change in the append");
+        }
         if (missing == NULL && file->create->statements == NULL) {
             missing = "a statement for @create";
             line = file->create->line;
@@ -482,7 +518,11 @@ static varve_status read_text(struct parser *parser, const char *file, varve_str
 static varve_status new_file(struct parser *parser, const char *file)
 {
     parser->file = calloc(1, sizeof *parser->file);
-    return parser->file == NULL ? varve_error_set(parser->error, VARVE_NOMEM, "no memory to read %s", file) : VARVE_OK;
+    if (parser->file == NULL) {
+        return varve_error_set(parser->error, VARVE_NOMEM, "no memory to read %s", file);
+    }
+    parser->file->partitions = 1;
+    return VARVE_OK;
 }
 
 varve_status sqlfile_parse(struct sqlfile **parsed, enum sqlfile_kind kind, const char *file, varve_str text,
@@ -556,6 +596,7 @@ varve_status sqlfile_of_code(struct sqlfile **parsed, const varve_projector *cod
     file->name = varve_str_of(name);
     file->version = code->version;
     file->parks = code->parks;
+    file->partitions = code->partitions == 0 ? 1 : code->partitions;
     file->code = code;
     file->code_ctx = ctx;
     if (code->create == NULL || code->apply == NULL || (code->worker_open == NULL) != (code->worker_close == NULL)) {
@@ -565,6 +606,9 @@ varve_status sqlfile_of_code(struct sqlfile **parsed, const varve_projector *cod
         status = sqlfile_fail(file, file->line, VARVE_INVALID, error, "version wants a number from 1 on");
     } else {
         status = check_name(&parser, file->line, "projection", file->name);
+    }
+    if (status == VARVE_OK && file->partitions > 1) {
+        status = check_partitions(&parser, file->line);
     }
     if (status == VARVE_OK) {
         status = take_types(&parser, code->types);

@@ -204,6 +204,26 @@ static void assert_refused(enum sqlfile_kind kind, const struct refusal *refusal
     }
 }
 
+static void partitions_are_one_unless_said(void **state)
+{
+    (void)state;
+    static const char head[] = "-- @projection p\n-- @version 1\n";
+    static const char rest[] = "-- @create\nCREATE TABLE t (a TEXT);\n-- @on A\nSELECT 1;\n";
+    static const struct {
+        const char *said;
+        uint32_t expected;
+    } all[] = { { "", 1 }, { "-- @partitions 2\n", 2 }, { "--   @partitions   16  \n", 16 } };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        char text[256];
+        struct sqlfile *file = NULL;
+        snprintf(text, sizeof text, "%s%s%s", head, all[i].said, rest);
+        assert_int_equal(sqlfile_parse(&file, SQLFILE_PROJECTION, "p.sql", varve_str_of(text), "sqlite", NULL),
+                         VARVE_OK);
+        assert_int_equal(file->partitions, all[i].expected);
+        sqlfile_free(file);
+    }
+}
+
 static void a_bad_projection_is_refused_with_its_line(void **state)
 {
     (void)state;
@@ -242,6 +262,16 @@ static void a_bad_projection_is_refused_with_its_line(void **state)
         { "-- @projection p\n-- @mode fast\n", VARVE_INVALID, 2, "wants async or inline" },
         { HEAD "-- @on_error park\n", VARVE_INVALID, 5, "before the sections" },
         { "-- @projection p\n-- @on_error maybe\n-- @create\n", VARVE_INVALID, 2, "wants stop or park" },
+        { HEAD "-- @partitions 4\n", VARVE_INVALID, 5, "before the sections" },
+        { "-- @projection p\n-- @partitions 4\n-- @partitions 4\n", VARVE_INVALID, 3, "once" },
+        { "-- @projection p\n-- @partitions\n", VARVE_INVALID, 2, "from 2 to 16" },
+        { "-- @projection p\n-- @partitions 1\n", VARVE_INVALID, 2, "from 2 to 16" },
+        { "-- @projection p\n-- @partitions 17\n", VARVE_INVALID, 2, "from 2 to 16" },
+        { "-- @projection p\n-- @partitions 4294967298\n", VARVE_INVALID, 2, "from 2 to 16" },
+        { "-- @projection p\n-- @partitions 4 of 5\n", VARVE_INVALID, 2, "from 2 to 16" },
+        { "-- @projection p\n-- @version 1\n-- @partitions 4\n-- @mode inline\n-- @create\n"
+          "CREATE TABLE t (a TEXT);\n-- @on A\nSELECT 1;",
+          VARVE_INVALID, 3, "an inline projection has no @partitions" },
         { HEAD "-- @reads p\n", VARVE_INVALID, 5, "unknown directive" },
         { "-- @projection p\n-- @version 1\n-- @sqlite\n", VARVE_INVALID, 3, "inside a section" },
         { "-- @projection p\n-- @version 1\n-- @create\nCREATE TABLE t AS SELECT :id", VARVE_INVALID, 4,
@@ -280,6 +310,7 @@ int main(void)
         cmocka_unit_test(text_that_is_no_placeholder_is_left_alone),
         cmocka_unit_test(a_block_is_for_one_dialect_up_to_the_next_directive),
         cmocka_unit_test(a_query_is_read),
+        cmocka_unit_test(partitions_are_one_unless_said),
         cmocka_unit_test(a_bad_projection_is_refused_with_its_line),
         cmocka_unit_test(a_bad_query_is_refused_with_its_line),
     };
