@@ -30,14 +30,17 @@ enum {
 
 #define SECOND_NS UINT64_C(1000000000)
 
-static const char projection_sql[] =
-    "-- @projection orders\n-- @version 1\n-- @create\n"
-    "CREATE TABLE orders (order_id TEXT PRIMARY KEY, customer_id TEXT NOT NULL, event_count INTEGER NOT NULL, "
-    "total_amount BIGINT NOT NULL);\n"
-    "-- @on OrderPlaced, OrderAmended, OrderPaid, OrderShipped\n"
-    "INSERT INTO orders (order_id, customer_id, event_count, total_amount) VALUES (:stream, :data.customer_id, 1, "
-    ":data.total_amount) ON CONFLICT (order_id) DO UPDATE SET customer_id = excluded.customer_id, "
-    "event_count = orders.event_count + 1, total_amount = orders.total_amount + excluded.total_amount;\n";
+#define PROJECTION(more)                                                                                            \
+    "-- @projection orders\n-- @version 1\n" more "-- @create\n"                                                    \
+    "CREATE TABLE orders (order_id TEXT PRIMARY KEY, customer_id TEXT NOT NULL, event_count INTEGER NOT NULL, "     \
+    "total_amount BIGINT NOT NULL);\n"                                                                              \
+    "-- @on OrderPlaced, OrderAmended, OrderPaid, OrderShipped\n"                                                   \
+    "INSERT INTO orders (order_id, customer_id, event_count, total_amount) VALUES (:stream, :data.customer_id, 1, " \
+    ":data.total_amount) ON CONFLICT (order_id) DO UPDATE SET customer_id = excluded.customer_id, "                 \
+    "event_count = orders.event_count + 1, total_amount = orders.total_amount + excluded.total_amount;\n"
+
+static const char projection_sql[] = PROJECTION("");
+static const char in_partitions[] = PROJECTION("-- @partitions 2\n");
 
 static const char query_sql[] = "-- @query one_order\n-- @reads orders\n-- @param order_id text\n"
                                 "SELECT * FROM orders.orders WHERE order_id = :order_id\n";
@@ -234,7 +237,8 @@ static void print_percentiles(struct times *times)
     print_time((double)measure_percentile(times->ns, times->count, 0.99));
 }
 
-static varve_status run_store(struct bench *bench, bool postgres, varve_error *error)
+static varve_status run_store(struct bench *bench, const char *title, bool postgres, const char *projection,
+                              varve_error *error)
 {
     char uri[SERVER_URI_BYTES + PLACE_BYTES];
     struct using *using = calloc(1, sizeof *using);
@@ -246,8 +250,7 @@ static varve_status run_store(struct bench *bench, bool postgres, varve_error *e
     varve_status status = find_place(bench, postgres, uri, sizeof uri, error);
     if (status >= 0) status = write_log(bench, using, uri, error);
     if (status >= 0) status = varve_engine_open(&using->engine, &options, error);
-    if (status >= 0)
-        status = varve_engine_add_projection(using->engine, "orders.sql", varve_str_of(projection_sql), error);
+    if (status >= 0) status = varve_engine_add_projection(using->engine, "orders.sql", varve_str_of(projection), error);
     if (status >= 0) status = varve_engine_add_query(using->engine, "one_order.sql", varve_str_of(query_sql), error);
     if (status >= 0) using->store = varve_engine_store(using->engine);
     if (status >= 0) status = catch_up(using, error);
@@ -256,7 +259,7 @@ static varve_status run_store(struct bench *bench, bool postgres, varve_error *e
     if (status >= 0) status = measure_lag(using, error);
     varve_engine_close(using->engine);
     if (status >= 0) {
-        printf("%-10s", postgres ? "PostgreSQL" : "SQLite");
+        printf("%-24s", title);
         print_number((double)using->events / using->caught_up_s, "/s", 11);
         print_number((double)using->events / using->rebuilt_s, "/s", 11);
         printf(" %7.1f s", using->rebuilt_s);
@@ -275,10 +278,11 @@ static varve_status run_models(struct bench *bench, varve_error *error)
     printf(
         "\na read model in use: catching up, a rebuild beside 100 queries a second, a query's p50 and p99 without and\n"
         "with a rebuild, and how long after an append's answer the model has it, at 5,000 events a second\n\n");
-    printf("%-10s %11s %11s %9s %16s %17s %17s\n", "store", "catch-up", "rebuild", "", "query", "query, rebuild",
+    printf("%-24s %11s %11s %9s %16s %17s %17s\n", "store", "catch-up", "rebuild", "", "query", "query, rebuild",
            "lag");
-    varve_status status = run_store(bench, false, error);
-    return status >= 0 ? run_store(bench, true, error) : status;
+    varve_status status = run_store(bench, "SQLite", false, projection_sql, error);
+    if (status >= 0) status = run_store(bench, "PostgreSQL", true, projection_sql, error);
+    return status >= 0 ? run_store(bench, "PostgreSQL, 2 partitions", true, in_partitions, error) : status;
 }
 
 const struct report models_report = { "models", "a read model in use: catch-up, rebuild, queries, lag", run_models };

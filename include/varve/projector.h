@@ -5,7 +5,8 @@
  * event takes effect exactly once, because the statements that it leads to commit together with the checkpoint.
  *
  * Threads: a projector's functions run on the engine's workers, each worker with a `worker` of its own; a rebuild has
- * one more, beside the one that serves, and each partition has one. A varve_model belongs to the call of `apply` that it was given to.
+ * one more, beside the one that serves, and each partition has one. A varve_model belongs to the call of `apply` that
+ * it was given to.
  */
 #ifndef VARVE_PROJECTOR_H
 #define VARVE_PROJECTOR_H

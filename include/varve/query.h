@@ -42,7 +42,8 @@ VARVE_API const char *varve_projection_state_word(varve_projection_state state);
 typedef struct varve_projection_status {
     varve_str name;
     uint32_t version;
-    varve_str mode; /* "async" */
+    varve_str mode;      /* "async" */
+    uint32_t partitions; /* that it declares; 1: none */
     varve_projection_state state;
     uint64_t position; /* of the generation that serves */
     uint64_t head;
@@ -68,7 +69,8 @@ VARVE_API varve_status varve_projection_list(varve_engine *engine, varve_str nam
 
 /*
  * Appends {"name","version","mode","state","position","head","lag","parked","rebuild":{"done","total","rate",
- * "seconds_left","queued"}|null}; "owner", "problem" and "failed_position" are there when there is one.
+ * "seconds_left","queued"}|null}; "owner", "problem" and "failed_position" are there when there is one, "partitions"
+ * when there are several.
  */
 VARVE_API void varve_projection_write_json(const varve_projection_status *status, varve_buf *out);
 

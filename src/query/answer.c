@@ -144,6 +144,9 @@ void varve_projection_write_json(const varve_projection_status *status, varve_bu
     } else {
         varve_buf_str(out, VARVE_STR("null"));
     }
+    if (status->partitions > 1) {
+        varve_buf_printf(out, ",\"partitions\":%u", status->partitions);
+    }
     if (status->owner.len > 0) {
         varve_buf_str(out, VARVE_STR(",\"owner\":"));
         varve_buf_json_string(out, status->owner);

@@ -36,6 +36,7 @@ static varve_status prepare_all(struct aside *aside, struct sql_session *session
 varve_status aside_open(struct aside *aside, const struct sql_driver *sql, struct sql_session *session,
                         varve_error *error)
 {
+    uint64_t count = 0;
     *aside = (struct aside){ .sql = sql };
     varve_status status = sql->exec(session,
                                     "CREATE TABLE IF NOT EXISTS varve_parked (position BIGINT PRIMARY KEY,"
@@ -47,7 +48,8 @@ varve_status aside_open(struct aside *aside, const struct sql_driver *sql, struc
         status = prepare_all(aside, session, error);
     }
     if (status == VARVE_OK) {
-        status = aside_count(sql, session, NULL, &aside->count, error);
+        status = aside_count(sql, session, NULL, &count, error);
+        atomic_store(&aside->count, count);
     }
     return status;
 }

@@ -7,6 +7,7 @@
 #ifndef VARVE_QUERY_ASIDE_H
 #define VARVE_QUERY_ASIDE_H
 
+#include <stdatomic.h>
 #include <varve/projection.h>
 
 #include "sql/sql.h"
@@ -15,7 +16,7 @@
 struct aside {
     const struct sql_driver *sql;
     struct sql_statement *insert, *again, *remove, *find;
-    uint64_t count; /* loaded by aside_open; the caller, who knows what was committed, keeps it */
+    _Atomic uint64_t count; /* loaded by aside_open; the caller, who knows what was committed, keeps it */
 };
 
 /* Prepares everything in the session's database, and makes the table where it is missing, in the caller's transaction

@@ -23,9 +23,10 @@ struct check {
     struct arena memory; /* the home's */
     struct place_guard guard;
     struct follower follower;
-    struct sql_session *session; /* on the live one, in a transaction */
-    varve_buf tables;            /* an inline one's; empty: all that there are */
-    uint64_t reached;            /* all events up to here are in the fresh one */
+    struct sql_session *session;         /* on the live one, in a transaction */
+    varve_buf tables;                    /* an inline one's; empty: all that there are */
+    uint64_t reached;                    /* all events up to here are in the fresh one */
+    uint64_t ends[VARVE_PARTITIONS_MAX]; /* where the live one's parts are, once it stands still */
 };
 
 /* The home of fresh generations. Nobody else knows of them, so they need no fence. */
@@ -159,14 +160,16 @@ static varve_status read_live(struct check *check, struct sql_session *session, 
     return status;
 }
 
-/* Builds up to a position. */
-static varve_status build_until(struct check *check, uint64_t position, varve_error *error)
+/* Builds up to a position, or each part up to its end and all of them at least so far. */
+static varve_status build_until(struct check *check, uint64_t position, const uint64_t *ends, varve_error *error)
 {
     struct follower *follower = &check->follower;
     varve_status status = VARVE_OK;
+    bool there = ends == NULL && position <= check->reached;
     follower_stop(follower);
     follower->until = position;
-    while (status == VARVE_OK && position > check->reached) {
+    follower->untils = ends;
+    while (status == VARVE_OK && !there) {
         status = follower_advance(follower, false, error);
         if (status >= 0 && check->options->progress != NULL &&
             check->options->progress(check->options->ctx, follower_scanned(follower), position) > 0) {
@@ -174,6 +177,7 @@ static varve_status build_until(struct check *check, uint64_t position, varve_er
         }
         if (status == VARVE_DONE) {
             check->reached = position;
+            there = true;
             status = VARVE_OK;
         }
     }
@@ -204,7 +208,7 @@ static varve_status catch_up(struct check *check, varve_error *error)
         if (status != VARVE_OK || (round > 0 && checkpoint.position - check->reached <= GAP_MAX)) {
             break;
         }
-        status = build_until(check, checkpoint.position, error);
+        status = build_until(check, checkpoint.position, NULL, error);
     }
     return status;
 }
@@ -222,7 +226,12 @@ static varve_status hold_live(struct check *check, struct checkpoint *checkpoint
     if (status == VARVE_OK) {
         status = read_live(check, check->session, checkpoint, error);
     }
-    return status == VARVE_OK ? check_live(check, checkpoint, error) : status;
+    if (status == VARVE_OK) {
+        status = check_live(check, checkpoint, error);
+    }
+    return status == VARVE_OK && check->home.parts > 1
+               ? checkpoint_read_parts(sql, check->session, check->ends, check->home.parts, error)
+               : status;
 }
 
 static varve_status compare(struct check *check, varve_error *error)
@@ -235,7 +244,7 @@ static varve_status compare(struct check *check, varve_error *error)
         status = hold_live(check, &checkpoint, error); /* a rebuild has replaced it after it was opened */
     }
     if (status == VARVE_OK) {
-        status = build_until(check, checkpoint.position, error);
+        status = build_until(check, checkpoint.position, check->home.parts > 1 ? check->ends : NULL, error);
     }
     follower_stop(&check->follower);
     live.session = check->session;

@@ -79,10 +79,10 @@ static varve_status pass_over(struct follower *follower, varve_error *error)
 {
     varve_status status = generation_settle(follower->generation, error);
     if (status == VARVE_OK) {
-        status = generation_begin(follower->generation, error);
+        status = generation_begin(follower->failed_in, error);
     }
     if (status == VARVE_OK) {
-        status = generation_commit(follower->generation, follower->failed, follower->failed_id, error);
+        status = generation_commit(follower->failed_in, follower->failed, follower->failed_id, error);
     }
     if (status == VARVE_OK) {
         follower->suspect = 0;

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "query/park.h"
+#include "query/parts.h"
 #include "store/access.h"
 
 /* A batch ends after this many events, bytes of data, positions looked at or this time, whichever comes first. */
@@ -13,11 +14,11 @@ enum { BATCH_EVENTS = 1000, BATCH_BYTES = 8 << 20, BATCH_POSITIONS = 16 << 10, B
  * have stood still. */
 enum { OVERTIME_TRIES = 3 };
 
-/* A batch on its way: the last event taken, and how much there is. */
+/* A batch on its way: how much there is, and up to where. */
 struct batch {
     size_t events;
     size_t bytes;
-    uint64_t position;
+    uint64_t position; /* the last event looked at, taken or another part's; 0: none */
     varve_uuid id;
     uint64_t began;  /* where the log was last looked at before it … */
     uint64_t end_ns; /* … and when it is long enough */
@@ -46,10 +47,20 @@ void follower_stop(struct follower *follower)
 {
     varve_cursor_close(follower->cursor);
     follower->cursor = NULL;
+    parts_end(follower->parts);
+    follower->parts = NULL;
+}
+
+bool follower_is_begun(const struct follower *follower)
+{
+    return follower->cursor != NULL || follower->parts != NULL;
 }
 
 uint64_t follower_scanned(const struct follower *follower)
 {
+    if (follower->parts != NULL) {
+        return parts_scanned(follower->parts);
+    }
     uint64_t position = follower->generation->checkpoint.position;
     uint64_t scanned = follower->cursor == NULL ? 0 : varve_cursor_scanned(follower->cursor);
     return scanned > position ? scanned : position;
@@ -57,6 +68,9 @@ uint64_t follower_scanned(const struct follower *follower)
 
 int follower_fd(struct follower *follower)
 {
+    if (follower->parts != NULL) {
+        return parts_fd(follower->parts);
+    }
     return follower->cursor == NULL ? -1 : varve_cursor_fd(follower->cursor);
 }
 
@@ -79,7 +93,7 @@ static varve_status find_id(varve_store *store, uint64_t position, varve_uuid *i
     return status;
 }
 
-varve_status follower_fits(varve_store *store, const struct checkpoint *checkpoint, bool *fits, varve_error *error)
+static varve_status has(varve_store *store, const struct checkpoint *checkpoint, bool *fits, varve_error *error)
 {
     *fits = true;
     if (checkpoint->position == 0) {
@@ -89,6 +103,15 @@ varve_status follower_fits(varve_store *store, const struct checkpoint *checkpoi
     varve_status status = find_id(store, checkpoint->position, &id, error);
     *fits = status == VARVE_OK && memcmp(id.bytes, checkpoint->id.bytes, sizeof id.bytes) == 0;
     return status == VARVE_NOT_FOUND ? VARVE_OK : status;
+}
+
+varve_status follower_fits(varve_store *store, const struct generation *generation, bool *fits, varve_error *error)
+{
+    varve_status status = has(store, &generation->checkpoint, fits, error);
+    for (unsigned i = 0; status == VARVE_OK && *fits && i < generation->part_count; i++) {
+        status = has(store, &generation->parts[i]->checkpoint, fits, error);
+    }
+    return status;
 }
 
 static varve_status commit(struct follower *follower, struct batch *batch, varve_error *error)
@@ -140,8 +163,15 @@ static varve_status give_up(struct follower *follower, const varve_event *event,
     if ((cause->flags & VARVE_ERROR_RETRIABLE) == 0 && cause->status != VARVE_LOCKED) {
         follower->failed = event->position;
         follower->failed_id = event->id;
+        follower->failed_in = follower->generation;
     }
     return blame(event, cause, error);
+}
+
+static void look(struct batch *batch, const varve_event *event)
+{
+    batch->position = event->position;
+    batch->id = event->id;
 }
 
 static varve_status take(struct follower *follower, struct batch *batch, const varve_event *event, varve_error *error)
@@ -160,8 +190,7 @@ static varve_status take(struct follower *follower, struct batch *batch, const v
     if (status == VARVE_OK) {
         batch->events++;
         batch->bytes += event->data.len + event->metadata.len;
-        batch->position = event->position;
-        batch->id = event->id;
+        look(batch, event);
         return VARVE_OK;
     }
     generation_rollback(follower->generation);
@@ -228,10 +257,13 @@ static bool slow_down(struct follower *follower, varve_status status, const varv
 
 varve_status follower_advance(struct follower *follower, bool flush, varve_error *error)
 {
+    if (follower->generation->part_count > 0) {
+        return parts_advance(follower, flush, error);
+    }
     uint64_t batch_ms = follower->batch_ms == 0 ? BATCH_MS : follower->batch_ms;
     struct batch batch = { .end_ns = clock_ns() + batch_ms * 1000000 };
     varve_status status = VARVE_OK;
-    bool alone = false, committed = false;
+    bool alone = false, committed = false, others = false;
     uint64_t suspect = follower->suspect;
     follower->failed = 0;
     if (follower->cursor == NULL) {
@@ -245,12 +277,18 @@ varve_status follower_advance(struct follower *follower, bool flush, varve_error
         const varve_event *event = NULL;
         status = varve_cursor_next(follower->cursor, &event, error);
         if (status == VARVE_OK) {
-            alone = event->position == suspect;
-            status = take(follower, &batch, event, error);
+            if (generation_takes(follower->generation, event->stream)) {
+                alone = event->position == suspect;
+                status = take(follower, &batch, event, error);
+            } else {
+                look(&batch, event);
+                others = true;
+            }
         }
     }
     follower->caught_up = follower->caught_up || status == VARVE_CAUGHT_UP;
-    bool passed_over = status == VARVE_IDLE || status == VARVE_SKIPPED;
+    bool passed_over =
+        status == VARVE_IDLE || status == VARVE_SKIPPED || (status == VARVE_OK && batch.events == 0 && others);
     if (status >= 0) {
         bool any = batch.events > 0;
         varve_status ended = commit(follower, &batch, error);

@@ -4,16 +4,19 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/assert.h"
+#include "base/stored_hash.h"
+
 static varve_status no_memory(varve_error *error)
 {
     return varve_error_set(error, VARVE_NOMEM, "no memory for a read model");
 }
 
 /*
- * Code has no statements that could be held against a model's tables before they run: so its tables and types are a
- * part of what models are made by, in the upper half, where upcasters are too.
+ * What else models are made by, in the upper half, where upcasters are too: the tables and types of code, which has no
+ * statements that could be held against a model's tables before they run; and how many parts keep a checkpoint.
  */
-static uint64_t add_code_stamp(uint64_t version, uint64_t stamp)
+static uint64_t add_stamp(uint64_t version, uint64_t stamp)
 {
     uint64_t folded = ((stamp ^ stamp >> 32) + (version >> 32)) & INT32_MAX;
     return (folded == 0 ? 1 : folded) << 32 | (version & UINT32_MAX);
@@ -41,7 +44,11 @@ varve_status generation_home_complete(struct generation_home *home, struct arena
     }
     home->version = upcasters_stamp(upcasters, home->types, home->type_count, home->file->version);
     if (home->file->code != NULL) {
-        home->version = add_code_stamp(home->version, home->file->code_stamp);
+        home->version = add_stamp(home->version, home->file->code_stamp);
+    }
+    home->parts = home->place.kind->claim == NULL ? 1 : home->file->partitions;
+    if (home->parts > 1) {
+        home->version = add_stamp(home->version, home->parts);
     }
     return VARVE_OK;
 }
@@ -51,25 +58,39 @@ uint64_t generation_clean(const struct generation_home *home, uint64_t serving)
     return home->place.kind->clean(&home->place, home->file->name, serving) + 1;
 }
 
-varve_status checkpoint_prepare(struct sql_statement **statement, const struct sql_driver *sql,
-                                struct sql_session *session, const char *schema, varve_error *error)
+/* Of one part, or of all of them: then the row of the one that is least far. */
+static varve_status prepare_reading(struct sql_statement **statement, const struct sql_driver *sql,
+                                    struct sql_session *session, const char *schema, unsigned part, varve_error *error)
 {
-    varve_buf text = { 0 };
-    varve_buf_str(&text, VARVE_STR("SELECT version, incarnation, position, event_id FROM "));
+    varve_buf table = { 0 }, text = { 0 };
     if (schema != NULL) {
-        varve_buf_printf(&text, "\"%s\".", schema);
+        varve_buf_printf(&table, "\"%s\".", schema);
     }
-    varve_buf_str(&text, VARVE_STR("varve_checkpoint"));
+    varve_buf_str(&table, VARVE_STR("varve_checkpoint"));
+    varve_buf_printf(&text, "SELECT version, incarnation, position, event_id, (SELECT max(position) FROM %s) FROM %s",
+                     table.failed ? "" : table.ptr, table.failed ? "" : table.ptr);
+    if (part > 0) {
+        varve_buf_printf(&text, " WHERE part = %u", part);
+    }
+    varve_buf_str(&text, VARVE_STR(" ORDER BY position LIMIT 1"));
+    text.failed = text.failed || table.failed;
     varve_status status = text.failed ? varve_error_set(error, VARVE_NOMEM, "no memory to read a checkpoint")
                                       : sql->prepare(statement, session, varve_buf_view(&text), SQL_OURS, error);
     varve_buf_fini(&text);
+    varve_buf_fini(&table);
     return status;
+}
+
+varve_status checkpoint_prepare(struct sql_statement **statement, const struct sql_driver *sql,
+                                struct sql_session *session, const char *schema, varve_error *error)
+{
+    return prepare_reading(statement, sql, session, schema, 0, error);
 }
 
 varve_status checkpoint_read(struct sql_statement *statement, const struct sql_driver *sql, const char *incarnation,
                              struct checkpoint *checkpoint, varve_error *error)
 {
-    struct sql_value version, owner, position, id;
+    struct sql_value version, owner, position, id, furthest;
     *checkpoint = (struct checkpoint){ 0 };
     varve_status status = sql->step(statement, error);
     if (status == VARVE_DONE) {
@@ -79,14 +100,36 @@ varve_status checkpoint_read(struct sql_statement *statement, const struct sql_d
         sql->column(statement, 1, &owner);
         sql->column(statement, 2, &position);
         sql->column(statement, 3, &id);
+        sql->column(statement, 4, &furthest);
         checkpoint->version = (uint64_t)version.integer;
         checkpoint->ours = varve_str_is(owner.text, incarnation);
         checkpoint->position = position.integer > 0 ? (uint64_t)position.integer : 0;
+        checkpoint->furthest = furthest.integer > 0 ? (uint64_t)furthest.integer : 0;
         if (checkpoint->position > 0 && varve_uuid_parse(&checkpoint->id, id.text, NULL) < 0) {
             checkpoint->ours = false;
         }
     }
     sql->reset(statement);
+    return status;
+}
+
+varve_status checkpoint_read_parts(const struct sql_driver *sql, struct sql_session *session, uint64_t *positions,
+                                   unsigned count, varve_error *error)
+{
+    static const char question[] = "SELECT position FROM varve_checkpoint ORDER BY part";
+    struct sql_statement *read = NULL;
+    struct sql_value position = { 0 };
+    varve_status status = sql->prepare(&read, session, varve_str_of(question), SQL_OURS, error);
+    for (unsigned i = 0; status == VARVE_OK && i < count; i++) {
+        status = sql->step(read, error);
+        if (status == VARVE_OK) {
+            sql->column(read, 0, &position);
+            positions[i] = position.integer > 0 ? (uint64_t)position.integer : 0;
+        } else if (status == VARVE_DONE) {
+            status = varve_error_set(error, VARVE_CORRUPT, "the model lacks the checkpoint of a partition");
+        }
+    }
+    sql->finalize(read);
     return status;
 }
 
@@ -127,14 +170,21 @@ static varve_status open_session(const struct generation_home *home, uint64_t nu
     return status;
 }
 
-/* Prepares moving the checkpoint. */
+/* Prepares moving the checkpoint: that of a part, or of all there are. */
 static varve_status prepare(struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
-    return home->place.sql->prepare(
-        &generation->update, generation->session,
-        VARVE_STR("UPDATE varve_checkpoint SET incarnation = :incarnation, position = :position, event_id = :id"),
-        SQL_OURS, error);
+    varve_buf text = { 0 };
+    varve_buf_str(&text, VARVE_STR("UPDATE varve_checkpoint SET incarnation = :incarnation, position = :position,"
+                                   " event_id = :id"));
+    if (generation->part > 0) {
+        varve_buf_printf(&text, " WHERE part = %u", generation->part);
+    }
+    varve_status status = text.failed ? no_memory(error)
+                                      : home->place.sql->prepare(&generation->update, generation->session,
+                                                                 varve_buf_view(&text), SQL_OURS, error);
+    varve_buf_fini(&text);
+    return status;
 }
 
 /* Prepares the projection's statements. */
@@ -201,18 +251,23 @@ static varve_status fill(struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
     const struct sql_driver *sql = home->place.sql;
-    varve_buf row = { 0 };
-    varve_buf_printf(&row, "INSERT INTO varve_checkpoint VALUES ('%.*s', %" PRIu64 ", '%s', 0, '')",
-                     (int)home->file->name.len, home->file->name.ptr, home->version, home->incarnation);
-    varve_status status = row.failed ? no_memory(error) : generation_begin(generation, error);
+    varve_buf rows = { 0 };
+    varve_buf_str(&rows, VARVE_STR("INSERT INTO varve_checkpoint VALUES "));
+    for (unsigned i = 0; i < home->parts; i++) {
+        varve_buf_printf(&rows, "%s('%.*s', %" PRIu64 ", '%s', 0, '', %u)", i > 0 ? ", " : "",
+                         (int)home->file->name.len, home->file->name.ptr, home->version, home->incarnation,
+                         home->parts > 1 ? i + 1 : 0);
+    }
+    varve_status status = rows.failed ? no_memory(error) : generation_begin(generation, error);
     if (status == VARVE_OK) {
         status = sql->exec(generation->session,
                            "CREATE TABLE varve_checkpoint (projection TEXT NOT NULL, version BIGINT NOT NULL,"
-                           " incarnation TEXT NOT NULL, position BIGINT NOT NULL, event_id TEXT NOT NULL)",
+                           " incarnation TEXT NOT NULL, position BIGINT NOT NULL, event_id TEXT NOT NULL,"
+                           " part INTEGER NOT NULL)",
                            error);
     }
     if (status == VARVE_OK) {
-        status = sql->exec(generation->session, row.ptr, error);
+        status = sql->exec(generation->session, rows.ptr, error);
     }
     if (status == VARVE_OK) {
         status = aside_open(&generation->parked, sql, generation->session, error);
@@ -226,7 +281,7 @@ static varve_status fill(struct generation *generation, varve_error *error)
     if (status < 0 && generation->session != NULL) {
         sql->rollback(generation->session);
     }
-    varve_buf_fini(&row);
+    varve_buf_fini(&rows);
     return status;
 }
 
@@ -239,6 +294,72 @@ static struct generation *generation_new(const struct generation_home *home, uin
         generation->upcast.set = home->upcasters;
     }
     return generation;
+}
+
+/* The table of parked events of a model that has been there before; made where it is older than such tables. */
+static varve_status open_parked(struct generation *generation, varve_error *error)
+{
+    const struct sql_driver *sql = generation->home->place.sql;
+    varve_status status = generation_begin(generation, error);
+    if (status == VARVE_OK) {
+        status = aside_open(&generation->parked, sql, generation->session, error);
+    }
+    if (status == VARVE_OK) {
+        status = commit(generation, error);
+    }
+    if (status < 0) {
+        generation_rollback(generation);
+    }
+    return status;
+}
+
+/* Reads the checkpoint: of a part, or of all. */
+static varve_status read_checkpoint(struct generation *generation, unsigned part, struct checkpoint *checkpoint,
+                                    varve_error *error)
+{
+    const struct generation_home *home = generation->home;
+    struct sql_statement *read = NULL;
+    varve_status status = prepare_reading(&read, home->place.sql, generation->session, NULL, part, error);
+    if (status == VARVE_OK) {
+        status = checkpoint_read(read, home->place.sql, home->incarnation, checkpoint, error);
+    }
+    home->place.sql->finalize(read);
+    return status;
+}
+
+static varve_status open_part(struct generation *whole, unsigned number, varve_error *error)
+{
+    struct generation *part = whole->parts[number - 1] = generation_new(whole->home, whole->number);
+    if (part == NULL) {
+        return no_memory(error);
+    }
+    whole->part_count = number;
+    part->whole = whole;
+    part->part = number;
+    varve_status status = open_session(whole->home, whole->number, SQL_READ_WRITE, &part->session, error);
+    if (status == VARVE_OK) {
+        status = read_checkpoint(part, number, &part->checkpoint, error);
+    }
+    if (status == VARVE_OK) {
+        status = prepare(part, error);
+    }
+    if (status == VARVE_OK) {
+        status = open_projection(part, error);
+    }
+    return status == VARVE_OK ? open_parked(part, error) : status;
+}
+
+/* Where there are several. */
+static varve_status open_parts(struct generation *generation, varve_error *error)
+{
+    varve_status status = VARVE_OK;
+    for (unsigned i = 1; status == VARVE_OK && generation->home->parts > 1 && i <= generation->home->parts; i++) {
+        status = open_part(generation, i, error);
+    }
+    if (status == VARVE_OK) {
+        generation_gather(generation);
+    }
+    return status;
 }
 
 varve_status generation_create(struct generation **out, const struct generation_home *home, uint64_t number,
@@ -260,6 +381,9 @@ varve_status generation_create(struct generation **out, const struct generation_
     if (status == VARVE_OK) {
         status = open_projection(generation, error);
     }
+    if (status == VARVE_OK) {
+        status = open_parts(generation, error);
+    }
     status = unless_unopened(status, error);
     if (status < 0) {
         generation_remove(generation);
@@ -269,27 +393,9 @@ varve_status generation_create(struct generation **out, const struct generation_
     return status;
 }
 
-/* The table of parked events of a model that has been there before; made where it is older than such tables. */
-static varve_status open_parked(struct generation *generation, varve_error *error)
-{
-    const struct sql_driver *sql = generation->home->place.sql;
-    varve_status status = generation_begin(generation, error);
-    if (status == VARVE_OK) {
-        status = aside_open(&generation->parked, sql, generation->session, error);
-    }
-    if (status == VARVE_OK) {
-        status = commit(generation, error);
-    }
-    if (status < 0) {
-        generation_rollback(generation);
-    }
-    return status;
-}
-
 varve_status generation_open(struct generation **out, const struct generation_home *home, uint64_t number,
                              varve_error *error)
 {
-    struct sql_statement *read = NULL;
     *out = NULL;
     struct generation *generation = generation_new(home, number);
     if (generation == NULL) {
@@ -300,12 +406,8 @@ varve_status generation_open(struct generation **out, const struct generation_ho
         status = open_session(home, number, SQL_READ_WRITE, &generation->session, error);
     }
     if (status == VARVE_OK) {
-        status = checkpoint_prepare(&read, home->place.sql, generation->session, NULL, error);
+        status = read_checkpoint(generation, 0, &generation->checkpoint, error);
     }
-    if (status == VARVE_OK) {
-        status = checkpoint_read(read, home->place.sql, home->incarnation, &generation->checkpoint, error);
-    }
-    home->place.sql->finalize(read);
     if (status == VARVE_OK) {
         status = prepare(generation, error);
     }
@@ -322,6 +424,9 @@ varve_status generation_open(struct generation **out, const struct generation_ho
     }
     if (status == VARVE_OK && generation->projection != NULL) {
         status = open_parked(generation, error);
+        if (status == VARVE_OK) {
+            status = open_parts(generation, error);
+        }
     }
     status = unless_unopened(status, error);
     if (status < 0) {
@@ -336,6 +441,9 @@ varve_status generation_open(struct generation **out, const struct generation_ho
 static struct sql_session *take_apart(struct generation *generation)
 {
     struct sql_session *session = generation->session;
+    for (unsigned i = 0; i < generation->part_count; i++) {
+        generation_close(generation->parts[i]);
+    }
     projection_close(generation->projection);
     aside_fini(&generation->parked);
     upcast_fini(&generation->upcast);
@@ -378,7 +486,8 @@ varve_status generation_begin(struct generation *generation, varve_error *error)
     limit_time(generation);
     varve_status status = place->sql->begin(generation->session, error);
     if (status == VARVE_OK && place->owner.len > 0) {
-        status = place->kind->fence(place, generation->session, &generation->fence, home->file->name, error);
+        status = place->kind->fence(place, generation->session, &generation->fence, home->file->name,
+                                    generation->part > 0, error);
         if (status < 0) {
             generation_rollback(generation);
         }
@@ -418,7 +527,7 @@ static varve_status commit_as(struct generation *generation, const char *incarna
         generation_rollback(generation);
         return note(generation, status, error);
     }
-    generation->checkpoint.position = position;
+    generation->checkpoint.position = generation->checkpoint.furthest = position;
     generation->checkpoint.id = id;
     return VARVE_OK;
 }
@@ -426,8 +535,8 @@ static varve_status commit_as(struct generation *generation, const char *incarna
 varve_status generation_settle(struct generation *generation, varve_error *error)
 {
     const struct generation_home *home = generation->home;
-    struct sql_statement *read = NULL;
-    struct checkpoint checkpoint;
+    struct checkpoint checkpoints[VARVE_PARTITIONS_MAX + 1];
+    uint64_t parked = 0;
     if (!generation->uncertain) {
         return VARVE_OK;
     }
@@ -436,36 +545,96 @@ varve_status generation_settle(struct generation *generation, varve_error *error
     if (home->place.owner.len > 0 && (status = generation_begin(generation, error)) == VARVE_OK) {
         generation_rollback(generation);
     }
-    if (status == VARVE_OK) {
-        status = checkpoint_prepare(&read, home->place.sql, generation->session, NULL, error);
+    for (unsigned i = 0; status == VARVE_OK && i <= generation->part_count; i++) {
+        status = read_checkpoint(generation, i > 0 ? i : generation->part, &checkpoints[i], error);
     }
     if (status == VARVE_OK) {
-        status = checkpoint_read(read, home->place.sql, home->incarnation, &checkpoint, error);
-    }
-    home->place.sql->finalize(read);
-    if (status == VARVE_OK) {
-        status = aside_count(home->place.sql, generation->session, NULL, &generation->parked.count, error);
+        status = aside_count(home->place.sql, generation->session, NULL, &parked, error);
     }
     if (status == VARVE_OK) {
-        generation->checkpoint = checkpoint;
+        atomic_store(&generation->parked.count, parked);
+        generation->checkpoint = checkpoints[0];
         generation->uncertain = false;
+        for (unsigned i = 0; i < generation->part_count; i++) {
+            generation->parts[i]->checkpoint = checkpoints[i + 1];
+            generation->parts[i]->uncertain = false;
+        }
+        generation_gather(generation);
     }
     return unless_unopened(status, error);
 }
 
+bool generation_takes(const struct generation *generation, varve_str stream)
+{
+    return generation->part == 0 || stored_hash(stream) % generation->home->parts + 1 == generation->part;
+}
+
+void generation_gather(struct generation *generation)
+{
+    struct checkpoint *whole = &generation->checkpoint;
+    for (unsigned i = 0; i < generation->part_count; i++) {
+        const struct checkpoint *part = &generation->parts[i]->checkpoint;
+        uint64_t furthest = i == 0 || part->position > whole->furthest ? part->position : whole->furthest;
+        bool ours = part->ours && (i == 0 || whole->ours);
+        if (i == 0 || part->position < whole->position) {
+            *whole = *part;
+        }
+        whole->ours = ours;
+        whole->furthest = furthest;
+        generation->uncertain = generation->uncertain || generation->parts[i]->uncertain;
+    }
+}
+
+void generation_identify(const struct generation *generation, varve_buf *text)
+{
+    const struct place *place = &generation->home->place;
+    place->kind->identify(place, generation->session, text, NULL);
+    for (unsigned i = 0; i < generation->part_count; i++) {
+        place->kind->identify(place, generation->parts[i]->session, text, NULL);
+    }
+}
+
 varve_status generation_commit(struct generation *generation, uint64_t position, varve_uuid id, varve_error *error)
 {
+    ASSERT(generation->part_count == 0); /* its parts are not all at one event */
     return commit_as(generation, generation->home->incarnation, position, id, error);
+}
+
+varve_status generation_keep(struct generation *generation, varve_error *error)
+{
+    varve_status status = commit(generation, error);
+    if (status < 0) {
+        generation_rollback(generation);
+    }
+    return note(generation, status, error);
+}
+
+/* What the parts have, where all their checkpoints have become another's. */
+static void set_ours(struct generation *generation, bool ours)
+{
+    generation->checkpoint.ours = ours;
+    for (unsigned i = 0; i < generation->part_count; i++) {
+        generation->parts[i]->checkpoint.ours = ours;
+    }
 }
 
 varve_status generation_adopt(struct generation *generation, varve_error *error)
 {
-    const struct checkpoint checkpoint = generation->checkpoint;
-    varve_status status = generation_begin(generation, error);
+    varve_buf script = { 0 };
+    varve_buf_printf(&script, "UPDATE varve_checkpoint SET incarnation = '%s'", generation->home->incarnation);
+    varve_status status = script.failed ? no_memory(error) : generation_begin(generation, error);
     if (status == VARVE_OK) {
-        status = generation_commit(generation, checkpoint.position, checkpoint.id, error);
+        status = generation->home->place.sql->exec(generation->session, script.ptr, error);
+        if (status < 0) {
+            generation_rollback(generation);
+            status = note(generation, status, error);
+        }
     }
-    generation->checkpoint.ours = status == VARVE_OK;
+    if (status == VARVE_OK) {
+        status = generation_keep(generation, error);
+    }
+    set_ours(generation, status == VARVE_OK);
+    varve_buf_fini(&script);
     return status;
 }
 
@@ -474,7 +643,7 @@ varve_status generation_disown(struct generation *generation, varve_error *error
     varve_status status = generation_begin(generation, error);
     if (status == VARVE_OK) {
         status = commit_as(generation, "", 0, (varve_uuid){ { 0 } }, error);
-        generation->checkpoint.ours = false;
+        set_ours(generation, false);
     }
     return status;
 }
@@ -495,8 +664,8 @@ void generation_tell_misfit(const struct generation *generation, bool fits, cons
     }
     if ((uint32_t)made_by == home->file->version && made_by != home->version) {
         log_line(log, VARVE_LOG_INFO, "projection %.*s: %s changed: rebuilding", len, name,
-                 home->file->code == NULL ? "upcasters of its events"
-                                          : "its tables, its types or upcasters of its events");
+                 home->file->code == NULL ? "its partitions or upcasters of its events"
+                                          : "its tables, its types, its partitions or upcasters of its events");
     }
 }
 

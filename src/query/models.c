@@ -491,6 +491,7 @@ static void visit_model(const struct models *models, const struct model *model, 
         .name = model->file->name,
         .version = model->file->version,
         .mode = VARVE_STR("async"),
+        .partitions = model->file->partitions,
         .state = VARVE_PROJECTION_STOPPED,
         .head = head,
     };

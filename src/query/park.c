@@ -13,19 +13,9 @@ bool park_suits(const struct generation *generation, const varve_error *cause)
     return generation->home->file->parks && by_event && (cause->flags & VARVE_ERROR_RETRIABLE) == 0;
 }
 
-/* Commits without moving the checkpoint. */
-static varve_status commit_in_place(struct generation *generation, varve_error *error)
+static varve_status set_aside(struct generation *generation, const varve_event *event, const varve_error *cause,
+                              varve_error *error)
 {
-    const struct checkpoint checkpoint = generation->checkpoint;
-    return generation_commit(generation, checkpoint.position, checkpoint.id, error);
-}
-
-varve_status park_event(struct generation *generation, const varve_event *event, const varve_error *cause,
-                        varve_error *error)
-{
-    if (generation->parked.count >= VARVE_PROJECTION_PARKED_MAX) {
-        return varve_error_set(error, VARVE_DENIED, "%u events are parked already", VARVE_PROJECTION_PARKED_MAX);
-    }
     varve_status status = generation_begin(generation, error);
     if (status < 0) {
         return status;
@@ -35,9 +25,20 @@ varve_status park_event(struct generation *generation, const varve_event *event,
         generation_rollback(generation);
         return status;
     }
-    status = generation_commit(generation, event->position, event->id, error);
-    if (status == VARVE_OK) {
-        generation->parked.count++;
+    return generation_commit(generation, event->position, event->id, error);
+}
+
+/* The bound is for all of the model, and other parts may be at it at the same time. */
+varve_status park_event(struct generation *generation, const varve_event *event, const varve_error *cause,
+                        varve_error *error)
+{
+    struct generation *whole = generation->whole == NULL ? generation : generation->whole;
+    varve_status status =
+        atomic_fetch_add(&whole->parked.count, 1) < VARVE_PROJECTION_PARKED_MAX
+            ? set_aside(generation, event, cause, error)
+            : varve_error_set(error, VARVE_DENIED, "%u events are parked already", VARVE_PROJECTION_PARKED_MAX);
+    if (status < 0) {
+        atomic_fetch_sub(&whole->parked.count, 1);
     }
     return status;
 }
@@ -51,7 +52,7 @@ static void note_failure(struct generation *generation, uint64_t position, const
     if (aside_note(&generation->parked, position, problem, NULL) < 0) {
         generation_rollback(generation);
     } else {
-        commit_in_place(generation, NULL);
+        generation_keep(generation, NULL);
     }
 }
 
@@ -108,7 +109,7 @@ varve_status park_retry(struct generation *generation, varve_store *store, uint6
     if (status == VARVE_OK && (status = generation_begin(generation, &cause)) == VARVE_OK) {
         status = retry(generation, store, position, &cause);
         if (status == VARVE_OK) {
-            status = commit_in_place(generation, &cause);
+            status = generation_keep(generation, &cause);
         } else {
             generation_rollback(generation);
         }
@@ -142,7 +143,7 @@ varve_status park_skip(struct generation *generation, uint64_t position, varve_e
         generation_rollback(generation);
         return status;
     }
-    status = commit_in_place(generation, error);
+    status = generation_keep(generation, error);
     if (status == VARVE_OK) {
         generation->parked.count--;
     }
@@ -156,7 +157,8 @@ void park_tell(const struct log *log, const struct generation *generation, uint6
         log_line(log, VARVE_LOG_WARNING,
                  "projection %.*s: what cannot be applied is parked: %" PRIu64 " events of generation %" PRIu64
                  ", see `varve projection parked %.*s`",
-                 (int)name.len, name.ptr, generation->parked.count, generation->number, (int)name.len, name.ptr);
+                 (int)name.len, name.ptr, atomic_load(&generation->parked.count), generation->number, (int)name.len,
+                 name.ptr);
     }
 }
 

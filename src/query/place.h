@@ -12,7 +12,8 @@
  *
  * Where a place is shared every change is fenced: its transaction locks the projection's row in read_models, which must
  * name the owner and the epoch that the change is made by. Whoever takes over writes its own there first, and so waits
- * until nothing of the owner before is under way; what that one tries later is refused as VARVE_LOCKED.
+ * until nothing of the owner before is under way; what that one tries later is refused as VARVE_LOCKED. The partitions
+ * of one owner share the lock, and whatever else it changes excludes them.
  */
 #ifndef VARVE_QUERY_PLACE_H
 #define VARVE_QUERY_PLACE_H
@@ -101,10 +102,10 @@ struct place_kind {
     /* From now on the place's owner and epoch may change the projection's models. `before` has the texts of the owner
      * before, whose connections are ended: it may be frozen in a transaction. */
     varve_status (*claim)(const struct place *place, varve_str name, varve_str before, varve_error *error);
-    /* Fences the session's transaction. LOCKED: others have claimed the models. `*fence` is kept between calls, as the
-     * lookup above. */
+    /* Fences the session's transaction; a `shared` one goes with others that are. LOCKED: others have claimed the
+     * models. `*fence` is kept between calls, as the lookup above, for one kind of fence. */
     varve_status (*fence)(const struct place *place, struct sql_session *session, struct sql_statement **fence,
-                          varve_str name, varve_error *error);
+                          varve_str name, bool shared, varve_error *error);
 };
 
 /* The place of a driver's databases. */

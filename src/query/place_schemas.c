@@ -201,12 +201,15 @@ static varve_status prepare_in_home(const struct place *place, struct sql_sessio
 }
 
 /*
- * Not FOR SHARE: a connection of this process's own that was lost may have a COMMIT under way, and is waited for too.
+ * FOR SHARE only for partitions: a connection of this process's own that was lost may have a COMMIT under way, and what
+ * finds out how far the model is waits for that too.
  * A row that became another's after the snapshot is a conflict of transactions, so the next try tells.
  */
 static varve_status fence(const struct place *place, struct sql_session *session, struct sql_statement **statement,
-                          varve_str name, varve_error *error)
+                          varve_str name, bool shared, varve_error *error)
 {
+    static const char exclusive[] = " WHERE projection = :name AND owner = :owner AND epoch = :epoch FOR NO KEY UPDATE";
+    static const char sharing[] = " WHERE projection = :name AND owner = :owner AND epoch = :epoch FOR SHARE";
     const struct sql_value values[] = {
         { .kind = SQL_TEXT, .text = name },
         { .kind = SQL_TEXT, .text = place->owner },
@@ -214,9 +217,8 @@ static varve_status fence(const struct place *place, struct sql_session *session
     };
     varve_status status = VARVE_OK;
     if (*statement == NULL) {
-        status = prepare_in_home(place, session, "SELECT serving FROM ",
-                                 " WHERE projection = :name AND owner = :owner AND epoch = :epoch FOR NO KEY UPDATE",
-                                 statement, error);
+        status =
+            prepare_in_home(place, session, "SELECT serving FROM ", shared ? sharing : exclusive, statement, error);
     }
     if (status == VARVE_OK) {
         status = ask(place, *statement, values, 3, NULL, error);
@@ -237,7 +239,7 @@ static varve_status run_fenced(const struct place *place, struct sql_session *se
     struct sql_statement *lock = NULL;
     varve_status status = place->sql->begin(session, error);
     if (status == VARVE_OK && place->owner.len > 0) {
-        status = fence(place, session, &lock, name, error);
+        status = fence(place, session, &lock, name, false, error);
     }
     if (status == VARVE_OK) {
         status = place->sql->exec(session, script, error);

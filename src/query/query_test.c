@@ -434,13 +434,14 @@ static void an_answer_and_a_status_are_written_as_json(void **state)
     status.rebuild_seconds_left = 4;
     status.rebuild_queued = true;
     status.parked = 2;
+    status.partitions = 4;
     status.failed_position = 8;
     status.problem = VARVE_STR("bad");
     varve_buf_reset(&out);
     varve_projection_write_json(&status, &out);
     assert_non_null(strstr(out.ptr, "\"parked\":2,\"rebuild\":{\"done\":3,\"total\":9,\"rate\":1.5,"
                                     "\"seconds_left\":4.0,\"queued\":true},"
-                                    "\"failed_position\":8,\"problem\":\"bad\"}"));
+                                    "\"partitions\":4,\"failed_position\":8,\"problem\":\"bad\"}"));
     varve_buf_fini(&out);
 }
 

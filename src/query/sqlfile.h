@@ -82,8 +82,8 @@ struct sqlfile {
     uint32_t line; /* of the name */
     /* A projection … */
     uint32_t version;
-    bool is_inline; /* @mode inline: its tables are in the log's database, changed by appends themselves */
-    bool parks;     /* @on_error park: an event that fails for good is set aside */
+    bool is_inline;      /* @mode inline: its tables are in the log's database, changed by appends themselves */
+    bool parks;          /* @on_error park: an event that fails for good is set aside */
     uint32_t partitions; /* @partitions N: its rows belong to single streams, which N may follow at once; 1: not said */
     struct sqlfile_section *create;
     struct sqlfile_section *handlers; /* of code: one, with types and no statements */

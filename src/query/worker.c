@@ -132,7 +132,7 @@ static void report(struct worker *worker)
         worker->state = VARVE_PROJECTION_FAULTED;
     }
     worker->failed = worker->serving.faulted ? worker->serving.follower.failed : 0;
-    atomic_store(&worker->parked, generation->parked.count);
+    atomic_store(&worker->parked, atomic_load(&generation->parked.count));
     snprintf(worker->texts.owner, sizeof worker->texts.owner, "%s", worker->tenure.owner);
     pthread_mutex_unlock(&worker->lock);
     announce(worker, position);
@@ -281,7 +281,7 @@ static bool advance_building(struct worker *worker)
     bool more = !worker->unsettled && advance(worker, side, true, "the rebuild failed: ");
     const struct checkpoint *old = &worker->serving.follower.generation->checkpoint;
     bool is_ready = !side->faulted && !more && side->retry.resume_ns == 0 && side->follower.caught_up &&
-                    (!old->ours || side->follower.generation->checkpoint.position >= old->position);
+                    (!old->ours || side->follower.generation->checkpoint.position >= old->furthest);
     if ((is_ready || worker->unsettled) && worker->change.resume_ns == 0) {
         more = switch_over(worker);
     }
@@ -324,7 +324,7 @@ static bool check_history(struct worker *worker)
     generation->uncertain = true;
     varve_status status = generation_settle(generation, &error);
     if (status == VARVE_OK) {
-        status = follower_fits(worker->store, &generation->checkpoint, &fits, &error);
+        status = follower_fits(worker->store, generation, &fits, &error);
     }
     if (status == VARVE_OK) {
         status = fits ? generation_adopt(generation, &error) : generation_disown(generation, &error);
@@ -419,7 +419,7 @@ static varve_status open_serving(struct worker *worker, uint64_t number, varve_e
     }
     worker->serving.follower.generation = generation;
     bool fits = generation->checkpoint.ours;
-    status = fits ? follower_fits(worker->store, &generation->checkpoint, &fits, error) : VARVE_OK;
+    status = fits ? follower_fits(worker->store, generation, &fits, error) : VARVE_OK;
     if (status == VARVE_OK) {
         generation_tell_misfit(generation, fits, &worker->log);
         status = fits ? VARVE_OK : generation_disown(generation, error);
@@ -466,13 +466,12 @@ static void step_down(struct worker *worker)
 /* Takes the lease or keeps it; opens the models where it was taken. */
 static varve_status take_or_keep(struct worker *worker, varve_error *error)
 {
-    const struct place *place = &worker->home.place;
     const struct generation *writing[] = { worker->serving.follower.generation, worker->building.follower.generation };
     varve_buf backend = { 0 };
     bool fresh = false, before = writing[0] != NULL;
     for (size_t i = 0; i < 2; i++) {
         if (writing[i] != NULL) {
-            place->kind->identify(place, writing[i]->session, &backend, NULL);
+            generation_identify(writing[i], &backend);
         }
     }
     varve_status status = backend.failed ? varve_error_set(error, VARVE_NOMEM, "no memory for a lease")
@@ -674,7 +673,7 @@ varve_status worker_open(struct worker **out, varve_store *store, const struct g
         const struct checkpoint *checkpoint = &worker->serving.follower.generation->checkpoint;
         worker->reported = checkpoint->ours ? checkpoint->position : 0;
         atomic_store(&worker->served, worker->reported);
-        atomic_store(&worker->parked, worker->serving.follower.generation->parked.count);
+        atomic_store(&worker->parked, atomic_load(&worker->serving.follower.generation->parked.count));
     } else if (status != VARVE_LOCKED) {
         worker_close(worker);
         worker = NULL;
@@ -698,7 +697,7 @@ varve_status worker_start(struct worker *worker, varve_error *error)
 /* Leaves the checkpoint where the log was last looked at, so that the next start need not look again. */
 static void settle(struct worker *worker)
 {
-    if (owns(worker) && follows(&worker->serving) && worker->serving.follower.cursor != NULL) {
+    if (owns(worker) && follows(&worker->serving) && follower_is_begun(&worker->serving.follower)) {
         varve_error ignored = { 0 };
         follower_advance(&worker->serving.follower, true, &ignored);
     }
