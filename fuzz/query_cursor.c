@@ -40,13 +40,13 @@ static void write_cursor(const struct sql_value *values, size_t count, uint64_t 
     if (status < 0) {
         ASSERT(status == VARVE_TOO_LARGE);
     } else {
-        status = cursor_read(&cursor, varve_buf_view(&text), salt, count, &error);
+        status = cursor_read(&cursor, varve_buf_view(&text), salt, count, true, &error);
         ASSERT(status == VARVE_OK && cursor.count == count && cursor.seen == seen);
         ASSERT(varve_str_eq(cursor_key(&cursor), varve_buf_view(&key)));
         cursor_fini(&cursor);
         char *letter = &text.ptr[(seen + count) % text.len];
         *letter = *letter == 'A' ? 'B' : 'A';
-        status = cursor_read(&cursor, varve_buf_view(&text), salt, count, &error);
+        status = cursor_read(&cursor, varve_buf_view(&text), salt, count, true, &error);
         fuzz_refused(status, &error);
     }
     varve_buf_fini(&key);
@@ -58,7 +58,7 @@ static void check_cursor(varve_str text, uint32_t salt)
     struct cursor cursor = { 0 };
     varve_buf again = { 0 };
     varve_error error = { 0 };
-    varve_status status = cursor_read(&cursor, text, salt, VALUES_MAX, &error);
+    varve_status status = cursor_read(&cursor, text, salt, VALUES_MAX, true, &error);
 
     if (status < 0) {
         fuzz_refused(status, &error);

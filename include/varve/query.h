@@ -146,6 +146,12 @@ typedef void (*varve_query_ready)(void *ctx, varve_status status);
 VARVE_API varve_status varve_query_wait(varve_engine *engine, varve_str name, uint64_t after_position, uint32_t wait_ms,
                                         varve_query_ready ready, void *ctx, varve_error *error);
 
+/*
+ * Have the models that the query reads reached the position? VARVE_TIMEOUT: not yet; the error says which one is
+ * behind, and why it may stay there. VARVE_NOT_FOUND: no such query. May block on the database, briefly.
+ */
+VARVE_API varve_status varve_query_reached(varve_engine *engine, varve_str name, uint64_t position, varve_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -42,7 +42,7 @@ static varve_status ask_once(const struct call *call, varve_engine *engine, cons
 
 /*
  * Asks until the read models have reached the position: as long as they are getting on, however far
- * they have to go.
+ * they have to go. A query that is slow where they have reached it is not asked again.
  */
 static varve_status ask_patiently(const struct call *call, varve_engine *engine, varve_query_request *request,
                                   varve_buf *json, varve_error *error)
@@ -56,6 +56,7 @@ static varve_status ask_patiently(const struct call *call, varve_engine *engine,
         struct movement movement = { 0 };
         status = ask_once(call, engine, request, json, error);
         if (status != VARVE_TIMEOUT ||
+            varve_query_reached(engine, request->name, request->after_position, NULL) == VARVE_OK ||
             varve_projection_list(engine, (varve_str){ 0 }, add_projection, &movement, NULL) < 0) {
             break;
         }

@@ -413,6 +413,12 @@ varve_status varve_query_wait(varve_engine *engine, varve_str name, uint64_t aft
     return status < 0 ? status : models_wait(engine->models, name, after_position, wait_ms, ready, ctx, error);
 }
 
+varve_status varve_query_reached(varve_engine *engine, varve_str name, uint64_t position, varve_error *error)
+{
+    varve_status status = refuse_stopped(engine, error);
+    return status < 0 ? status : models_reached(engine->models, name, position, error);
+}
+
 /* ---- current shapes, for whoever reads the log ---- */
 
 struct varve_shapes {

@@ -53,10 +53,24 @@ static struct word next_outside(const char **at, const char *end)
     return word;
 }
 
+/* Where an operand is wanted a word is a name, also one that begins a clause elsewhere (OFFSET, on SQLite). */
+static bool wants_operand(struct word last)
+{
+    static const char *const openers[] = { "SELECT", "DISTINCT", "ALL",  "WHERE", "BY",   "AND",  "OR",
+                                           "NOT",    "HAVING",   "CASE", "WHEN",  "THEN", "ELSE", NULL };
+    static const char signs[] = ",.=<>+-*/%|";
+    bool sign = false;
+    for (const char *at = signs; *at != '\0'; at++) {
+        sign = sign || word_sign(last, *at);
+    }
+    return sign || (last.kind == WORD_PLAIN && any_of(last, openers));
+}
+
 static bool is_keyword(const struct reading *reading)
 {
     /* A word behind these is a name, whatever it is. */
-    return reading->word.kind == WORD_PLAIN && !word_sign(reading->last, '.') && !word_is(reading->last, "AS");
+    return reading->word.kind == WORD_PLAIN && !word_sign(reading->last, '.') && !word_is(reading->last, "AS") &&
+           !(word_is(reading->word, "OFFSET") && wants_operand(reading->last));
 }
 
 static void refuse(struct reading *reading, const char *why)
@@ -209,6 +223,25 @@ size_t clauses_ordinal(varve_str expression)
         number = number * 10 + (size_t)(expression.ptr[i] - '0');
     }
     return number;
+}
+
+varve_str clauses_collation(varve_str *expression)
+{
+    struct word before = { WORD_END, { 0 } }, last = before, word = before;
+    const char *at = expression->ptr, *end = at == NULL ? NULL : at + expression->len;
+    while (at != NULL && (word = next_outside(&at, end)).kind != WORD_END && word.kind != WORD_UNCLOSED) {
+        before = last;
+        last = word;
+    }
+    if (!word_is(before, "COLLATE") || before.text.ptr == expression->ptr) {
+        return (varve_str){ 0 };
+    }
+    varve_str collation = { before.text.ptr, (size_t)(last.text.ptr + last.text.len - before.text.ptr) };
+    expression->len = (size_t)(before.text.ptr - expression->ptr);
+    while (strchr(" \t\r\n", expression->ptr[expression->len - 1]) != NULL) {
+        expression->len--;
+    }
+    return collation;
 }
 
 varve_str clauses_name(varve_str expression, bool *quoted)

@@ -39,5 +39,7 @@ void clauses_read(struct clauses *clauses, varve_str text);
 size_t clauses_ordinal(varve_str expression);
 /* The name of a term that is nothing but a name, without its quotes; empty when it is more. */
 varve_str clauses_name(varve_str expression, bool *quoted);
+/* Takes `COLLATE name` off the end of a term and returns it; empty when there is none. */
+varve_str clauses_collation(varve_str *expression);
 
 #endif

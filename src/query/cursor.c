@@ -151,19 +151,20 @@ static bool is_valid(const struct sql_value *value)
                      (value->text.len == 0 || memchr(value->text.ptr, '\0', value->text.len) == NULL));
 }
 
-static bool read_values(struct cursor *cursor, varve_str key, size_t most)
+static bool read_values(struct cursor *cursor, varve_str key, size_t most, bool clean)
 {
     bool good = key.len > 0;
     while (good && key.len > 0) {
         good = cursor->count < most && cursor_take(&key, &cursor->values[cursor->count]) &&
-               is_valid(&cursor->values[cursor->count]);
+               (!clean || is_valid(&cursor->values[cursor->count]));
         cursor->count++;
     }
     /* Only whole rows are counted. */
     return good && cursor->seen <= INT32_MAX && (cursor->seen == 0 || cursor->count == most);
 }
 
-varve_status cursor_read(struct cursor *cursor, varve_str text, uint32_t salt, size_t most, varve_error *error)
+varve_status cursor_read(struct cursor *cursor, varve_str text, uint32_t salt, size_t most, bool clean,
+                         varve_error *error)
 {
     *cursor = (struct cursor){ 0 };
     if (text.len == 0) {
@@ -186,7 +187,7 @@ varve_status cursor_read(struct cursor *cursor, varve_str text, uint32_t salt, s
         cursor_fini(cursor);
         return varve_error_set(error, VARVE_NOMEM, "no memory for a cursor");
     }
-    if (!good || !read_values(cursor, cursor_key(cursor), most)) {
+    if (!good || !read_values(cursor, cursor_key(cursor), most, clean)) {
         cursor_fini(cursor);
         return varve_error_set(error, VARVE_INVALID, "the cursor is not one of this query with these parameters");
     }

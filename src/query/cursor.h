@@ -28,9 +28,11 @@ varve_status cursor_write(varve_str key, uint64_t seen, uint32_t salt, varve_buf
 
 /*
  * Reads what cursor_write has written. VARVE_INVALID when it was not written for this salt, or holds more than `most`
- * values. The empty text is the first page's: no values.
+ * values, or, where they have to be `clean`, a text that is no UTF-8 or has a NUL in it. The empty text is the first
+ * page's: no values.
  */
-varve_status cursor_read(struct cursor *cursor, varve_str text, uint32_t salt, size_t most, varve_error *error);
+varve_status cursor_read(struct cursor *cursor, varve_str text, uint32_t salt, size_t most, bool clean,
+                         varve_error *error);
 /* The values of a cursor that was read and has some, as bytes. */
 varve_str cursor_key(const struct cursor *cursor);
 void cursor_fini(struct cursor *cursor);

@@ -32,6 +32,7 @@ struct models {
     char *location, *log_location;
     char token[17];              /* of this query side's scratch databases */
     char owner[TENURE_NAME_MAX]; /* HOST/PROCESS/TOKEN, where models are shared */
+    struct reader_pool pool;
     struct reader_home home;
     struct model *models; /* in order of name, once started */
     size_t model_count;
@@ -76,7 +77,8 @@ varve_status models_open(struct models **out, varve_store *store, const struct m
     checking_init(&models->checking, models);
     models->options = *options;
     models->options.location = models->location;
-    models->home = (struct reader_home){ place_of(options->sql, models->location), store };
+    reader_pool_init(&models->pool);
+    models->home = (struct reader_home){ place_of(options->sql, models->location), store, &models->pool };
     models->home.place.log = models->log_location;
     const varve_uuid random = varve_uuid_new();
     for (size_t i = 0; i < 8; i++) {
@@ -445,6 +447,7 @@ void models_close(struct models *models)
     for (size_t i = 0; i < models->model_count; i++) {
         sqlfile_free(models->models[i].file);
     }
+    reader_pool_fini(&models->pool);
     free(models->queries);
     free(models->models);
     free(models->log_location);
@@ -690,6 +693,13 @@ static varve_status say_late(const struct models *models, const struct query *qu
                            (int)file->name.len, file->name.ptr, (unsigned long long)position);
 }
 
+varve_status models_reached(struct models *models, varve_str name, uint64_t position, varve_error *error)
+{
+    struct query *query = find_query(models, name);
+    if (query == NULL) return no_such_query(name, error);
+    return reached(models, query, position) ? VARVE_OK : say_late(models, query, position, error);
+}
+
 /* A caller who waits in place. */
 struct wait {
     sem_t over;
@@ -753,9 +763,7 @@ static varve_status wait_in_slices(struct models *models, struct query *query, c
 static varve_status wait_until(struct models *models, struct query *query, const varve_query_request *request,
                                uint64_t deadline_ns, const atomic_bool *stopping, varve_error *error)
 {
-    if (request->after_position == 0) {
-        return VARVE_OK;
-    }
+    if (request->after_position == 0) return VARVE_OK;
     uint64_t end = clock_ns() + (request->wait_ms == 0 ? QUERY_WAIT_MS : request->wait_ms) * UINT64_C(1000000);
     varve_status status = query_check_request(query, request, error);
     return status < 0 ? status
@@ -767,9 +775,7 @@ varve_status models_explain(struct models *models, const varve_query_request *re
 {
     static const atomic_bool never;
     struct query *query = find_query(models, request->name);
-    if (query == NULL) {
-        return no_such_query(request->name, error);
-    }
+    if (query == NULL) return no_such_query(request->name, error);
     varve_status status = wait_until(models, query, request, UINT64_MAX, &never, error);
     return status < 0 ? status : query_explain(query, request, QUERY_TIME_MS, out, error);
 }
@@ -778,9 +784,7 @@ varve_status models_query_until(struct models *models, const varve_query_request
                                 const atomic_bool *stopping, varve_answer *answer, varve_error *error)
 {
     struct query *query = find_query(models, request->name);
-    if (query == NULL) {
-        return no_such_query(request->name, error);
-    }
+    if (query == NULL) return no_such_query(request->name, error);
     varve_status status = wait_until(models, query, request, deadline_ns, stopping, error);
     return status < 0 ? status : query_ask(query, request, left_ms(deadline_ns, QUERY_TIME_MS), answer, error);
 }

@@ -62,6 +62,7 @@ varve_status models_query_until(struct models *models, const varve_query_request
                                 const atomic_bool *stopping, varve_answer *answer, varve_error *error);
 varve_status models_wait(struct models *models, varve_str query, uint64_t after_position, uint32_t wait_ms,
                          varve_query_ready ready, void *ctx, varve_error *error);
+varve_status models_reached(struct models *models, varve_str query, uint64_t position, varve_error *error);
 /* Stops the workers at a committed checkpoint and answers who waits with VARVE_UNAVAILABLE. NULL is allowed. */
 void models_close(struct models *models);
 

@@ -38,8 +38,8 @@ static bool is_called(const struct sql_driver *sql, const char *column, varve_st
     return true;
 }
 
-/* The column of the answer that a term names, from 1; 0 when it is an expression. */
-static size_t column_of(const struct sql_driver *sql, const struct sql_statement *statement, varve_str expression)
+/* The column of the answer that a name or number means, from 1; 0 when it is an expression. */
+static size_t find_column(const struct sql_driver *sql, const struct sql_statement *statement, varve_str expression)
 {
     size_t count = (size_t)sql->column_count(statement);
     size_t ordinal = clauses_ordinal(expression);
@@ -56,10 +56,23 @@ static size_t column_of(const struct sql_driver *sql, const struct sql_statement
     return 0;
 }
 
+/* As find_column; where a column of the answer can be meant with a collation behind it, that is taken off. */
+static size_t column_of(const struct sql_driver *sql, const struct sql_statement *statement, varve_str expression,
+                        varve_str *collation)
+{
+    size_t column = find_column(sql, statement, expression);
+    *collation = (varve_str){ 0 };
+    if (column == 0 && (sql->capabilities & SQL_FOLDS_NAMES) == 0) {
+        *collation = clauses_collation(&expression);
+        column = collation->len > 0 ? find_column(sql, statement, expression) : 0;
+    }
+    return column;
+}
+
 static bool has_term(const struct paging *paging, size_t column)
 {
     for (size_t i = 0; i < paging->term_count; i++) {
-        if (paging->terms[i].column == column) {
+        if (paging->terms[i].column == column && paging->terms[i].collation.len == 0) {
             return true;
         }
     }
@@ -89,10 +102,12 @@ static varve_status read_terms(struct paging *paging, const struct sqlfile *file
     }
     for (size_t i = 0; i < clauses->term_count; i++) {
         const struct clauses_term *term = &clauses->terms[i];
-        size_t column = column_of(sql, statement, term->expression);
+        varve_str collation;
+        size_t column = column_of(sql, statement, term->expression, &collation);
         if (column > 0) {
             if (!has_term(paging, column - 1)) {
                 add_term(paging, sql, term, column - 1);
+                paging->terms[paging->term_count - 1].collation = collation;
             }
         } else if (clauses->select_end > 0) {
             varve_buf_printf(hidden, ", %.*s", (int)term->expression.len, term->expression.ptr);
@@ -161,6 +176,9 @@ static void write_rows(struct paging *paging, const struct sql_driver *sql, cons
 static void add_column(const struct paging_term *term, varve_buf *text)
 {
     varve_buf_printf(text, term->as_text ? "CAST(c%zu AS TEXT)" : "c%zu", term->column + 1);
+    if (term->collation.len > 0) {
+        varve_buf_printf(text, " %.*s", (int)term->collation.len, term->collation.ptr);
+    }
 }
 
 static void write_end(const struct paging *paging, varve_buf *text)
@@ -176,7 +194,7 @@ static void write_end(const struct paging *paging, varve_buf *text)
     varve_buf_str(text, VARVE_STR("\nLIMIT :varve_limit"));
 }
 
-/* Types such as json have no order: their text has. */
+/* Types such as json have no order, and an anonymous record cannot be given: their text has, and can. */
 static varve_status find_unordered(struct paging *paging, const struct sql_driver *sql, struct sql_session *session,
                                    varve_error *error)
 {
@@ -186,7 +204,8 @@ static varve_status find_unordered(struct paging *paging, const struct sql_drive
         struct sql_statement *probe = NULL;
         varve_buf_reset(&text);
         varve_buf_str(&text, varve_buf_view(&paging->rows));
-        varve_buf_printf(&text, "\nORDER BY c%zu", paging->terms[i].column + 1);
+        size_t column = paging->terms[i].column + 1;
+        varve_buf_printf(&text, "\nWHERE c%zu = :varve_k1\nORDER BY c%zu", column, column);
         status = text.failed ? varve_error_set(error, VARVE_NOMEM, "no memory for a query")
                              : sql->prepare(&probe, session, varve_buf_view(&text), SQL_QUESTION, error);
         paging->terms[i].as_text = status == VARVE_INVALID;
@@ -308,8 +327,8 @@ bool paging_next_part(const struct paging *paging, const struct sql_value *key, 
 
 bool paging_compares(const struct sql_value *key, const struct paging_part *part, size_t value)
 {
-    return key[value].kind != SQL_NULL &&
-           (value < part->equal || (value == part->equal && part->which == PAGING_RANGE));
+    return (value < part->equal || (value == part->equal && part->which == PAGING_RANGE)) &&
+           key[value].kind != SQL_NULL;
 }
 
 void paging_write_part(const struct paging *paging, const struct sql_value *key, const struct paging_part *part,

@@ -21,7 +21,8 @@ struct paging_term {
     bool descending;
     enum clauses_nulls nulls; /* as the author wrote it */
     bool nulls_first;         /* as it comes out */
-    bool as_text;             /* its type has no order of its own */
+    bool as_text;             /* its type has no order of its own, or a value of it cannot be given back */
+    varve_str collation;      /* "COLLATE NAME", of the file; or empty: the column's own */
 };
 
 /* Read-only once made; any threads. Starts zeroed, ends with paging_fini. */

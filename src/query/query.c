@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "query/query.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,7 +11,7 @@
 #include "query/request.h"
 #include "query/statement.h"
 
-enum { IDLE_READERS_MAX = 4, OPEN_ATTEMPTS = 8, ANSWER_BYTES_MAX = 16 << 20 };
+enum { OPEN_ATTEMPTS = 8, ANSWER_BYTES_MAX = 16 << 20 };
 
 struct query {
     struct sqlfile *file;
@@ -20,9 +19,6 @@ struct query {
     struct paging paging;
     varve_buf text; /* the statement of the first page */
     uint32_t salt;  /* of cursors: a checksum over it */
-    pthread_mutex_t lock;
-    struct reader *idle;
-    size_t idle_count;
 };
 
 static const struct sqlfile_statement *statement_of(const struct query *query)
@@ -40,7 +36,6 @@ varve_status query_new(struct query **out, struct sqlfile *file, const struct re
     }
     query->file = file;
     query->home = home;
-    pthread_mutex_init(&query->lock, NULL);
     *out = query;
     return VARVE_OK;
 }
@@ -49,7 +44,6 @@ void query_free(struct query *query)
 {
     if (query != NULL) {
         query_forget(query);
-        pthread_mutex_destroy(&query->lock);
         varve_buf_fini(&query->text);
         paging_fini(&query->paging);
         sqlfile_free(query->file);
@@ -113,16 +107,7 @@ varve_status query_check(struct query *query, struct sql_session *session, varve
 
 void query_forget(struct query *query)
 {
-    pthread_mutex_lock(&query->lock);
-    struct reader *idle = query->idle;
-    query->idle = NULL;
-    query->idle_count = 0;
-    pthread_mutex_unlock(&query->lock);
-    while (idle != NULL) {
-        struct reader *reader = idle;
-        idle = idle->next;
-        reader_close(reader);
-    }
+    reader_pool_forget(query->home->pool, query->file);
 }
 
 /* A reader with its transaction begun, which may take `limit_ms`. */
@@ -130,17 +115,16 @@ static varve_status take_reader(struct query *query, uint32_t limit_ms, struct r
                                 varve_error *error)
 {
     varve_status status = VARVE_DONE;
+    bool in_a_file = (query->home->place.sql->capabilities & SQL_IN_A_FILE) != 0;
     *out = NULL;
     for (int attempt = 0; attempt < OPEN_ATTEMPTS; attempt++) {
-        pthread_mutex_lock(&query->lock);
-        struct reader *reader = query->idle;
-        if (reader != NULL) {
-            query->idle = reader->next;
-            query->idle_count--;
-        }
-        pthread_mutex_unlock(&query->lock);
+        struct reader *reader = reader_pool_take(query->home->pool, query->file);
         status = reader != NULL ? VARVE_OK
                                 : reader_open(&reader, query->home, query->file, varve_buf_view(&query->text), error);
+        if (reader == NULL && status == VARVE_IO && !in_a_file && error != NULL) {
+            const varve_error cause = *error; /* a server that is away, or has no connection left: that may pass */
+            status = varve_error_set(error, VARVE_UNAVAILABLE, "%s", cause.message);
+        }
         if (status == VARVE_OK) {
             status = reader_begin(reader, limit_ms, position, error);
         }
@@ -153,24 +137,16 @@ static varve_status take_reader(struct query *query, uint32_t limit_ms, struct r
         if (status != VARVE_DONE && status != VARVE_NOT_FOUND) {
             return status;
         }
+        query_forget(query);
     }
     return varve_error_set(error, VARVE_UNAVAILABLE, "the models of query %.*s cannot be opened",
                            (int)query->file->name.len, query->file->name.ptr);
 }
 
-static void give_back(struct query *query, struct reader *reader)
+static void give_back(const struct query *query, struct reader *reader)
 {
     reader_end(reader);
-    bool current = reader_is_current(reader);
-    pthread_mutex_lock(&query->lock);
-    if (current && query->idle_count < IDLE_READERS_MAX) {
-        reader->next = query->idle;
-        query->idle = reader;
-        query->idle_count++;
-        reader = NULL;
-    }
-    pthread_mutex_unlock(&query->lock);
-    reader_close(reader);
+    reader_pool_give(query->home->pool, reader);
 }
 
 varve_status query_position(struct query *query, uint64_t *position, varve_error *error)
@@ -239,7 +215,9 @@ static varve_status read_request(const struct query *query, const varve_query_re
         return status;
     }
     page->salt = query->salt ^ request_salt(query->file, request);
-    return cursor_read(&page->cursor, request->cursor, page->salt, query->paging.term_count, error);
+    /* Where values keep their kinds, any bytes may have been a text of the last row's. */
+    bool clean = (query->home->place.sql->capabilities & SQL_KEEPS_KINDS) == 0;
+    return cursor_read(&page->cursor, request->cursor, page->salt, query->paging.term_count, clean, error);
 }
 
 varve_status query_check_request(const struct query *query, const varve_query_request *request, varve_error *error)

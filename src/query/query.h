@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A named query: its file, its parameters, its pages and its pool of readers. Any threads.
+ * A named query: its file, its parameters and its pages. Any threads.
  *
  * A page begins behind the values of the last row of the page before (paging.h): rows that come or go elsewhere shift
  * nothing, and a page deep in the rows is as quick as the first where an index gives them in order. Each page is one
@@ -44,7 +44,7 @@ varve_status query_explain(struct query *query, const varve_query_request *reque
 /* The smallest checkpoint of the models it reads, from their files. */
 varve_status query_position(struct query *query, uint64_t *position, varve_error *error);
 
-/* Closes idle readers, when a model that it reads is served by another generation. */
+/* Closes its idle readers, when a model that it reads is served by another generation. */
 void query_forget(struct query *query);
 
 #endif

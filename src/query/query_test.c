@@ -445,6 +445,66 @@ static void an_answer_and_a_status_are_written_as_json(void **state)
     varve_buf_fini(&out);
 }
 
+/* What is given fits the parameter's type, whatever the statement compares it with. */
+static void what_is_of_the_declared_type_never_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *type, *given, *rows;
+    } cases[] = {
+        { "integer", "9223372036854775807", "[{\"n\":1}]" },
+        { "integer", "-9223372036854775808", "[{\"n\":0}]" },
+        { "number", "0.5", "[{\"n\":0}]" },
+        { "number", "1.5", "[{\"n\":1}]" },
+        { "number", "1e30", "[{\"n\":1}]" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char query[200];
+        snprintf(query, sizeof query,
+                 "-- @query q\n-- @reads counts\n-- @param stream %s\nSELECT count(*) AS n FROM counts"
+                 " WHERE n <= :stream",
+                 cases[i].type);
+        open_with(fixture, count_projection, query);
+        uint64_t position = i == 0 ? append(fixture, "a-1", "Added", "{\"amount\":1}") : 1;
+        assert_string_equal(ask(fixture, "q", cases[i].given, position), cases[i].rows);
+        stop(fixture);
+    }
+}
+
+/* The server's own words name no parameter that an author knows. */
+static void a_type_that_nothing_decides_is_asked_for(void **state)
+{
+    struct fixture *fixture = *state;
+    varve_error error = { 0 };
+    assert_int_equal(open_models(fixture, &fixture->models, fixture->store, false), VARVE_OK);
+    assert_int_equal(models_add_projection(fixture->models, "p.sql", varve_str_of(count_projection), &error), VARVE_OK);
+    assert_int_equal(models_add_query(fixture->models, "q.sql",
+                                      VARVE_STR("-- @query q\n-- @reads counts\n-- @param least integer\n"
+                                                "-- @param what text = null\nSELECT n FROM counts\n"
+                                                "WHERE n > :least AND :what IS NULL"),
+                                      &error),
+                     VARVE_OK);
+    assert_int_equal(models_start(fixture->models, &error), VARVE_INVALID);
+    assert_non_null(strstr(error.message, "q.sql:6: "));
+    assert_non_null(strstr(error.message, "type of :what, "));
+    assert_null(strstr(error.message, "$2"));
+}
+
+/* A list is given as JSON, and a table-valued function makes rows of it. */
+static void a_list_is_given_as_json(void **state)
+{
+    struct fixture *fixture = *state;
+    open_with(fixture, count_projection,
+              in_files(fixture)
+                  ? "-- @query q\n-- @reads counts\n-- @param stream text\nSELECT stream, n FROM counts"
+                    " WHERE stream IN (SELECT value FROM json_each(:stream)) ORDER BY stream"
+                  : "-- @query q\n-- @reads counts\n-- @param stream text\nSELECT stream, n FROM counts"
+                    " WHERE stream IN (SELECT json_array_elements_text(:stream::text::json)) ORDER BY stream");
+    uint64_t position = append_many(fixture, 10);
+    assert_string_equal(ask(fixture, "q", "[\"a-3\",\"a-7\",\"none\"]", position),
+                        "[{\"stream\":\"a-3\",\"n\":1},{\"stream\":\"a-7\",\"n\":1}]");
+}
+
 int main(void)
 {
     static const struct model_case tests[] = {
@@ -460,6 +520,11 @@ int main(void)
         CASE(sql_in_values_is_text),
         CASE(parameters_have_defaults_and_times),
         CASE(sql_in_every_parameter),
+        CASE(what_is_of_the_declared_type_never_fails),
+#ifdef VARVE_WITH_POSTGRES
+        CASE_WITH(a_type_that_nothing_decides_is_asked_for, SQL_FOLDS_NAMES),
+#endif
+        CASE(a_list_is_given_as_json),
         CASE(a_query_without_end_is_ended),
         CASE(a_wait_that_cannot_succeed_says_who_is_behind),
         CASE(a_query_that_fails_while_it_runs_is_the_applications),

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "store/access.h"
 
+enum { IDLE_MAX = 16 };
+
 static varve_status find_serving(struct reader *reader, size_t i, uint64_t *number, varve_error *error)
 {
     const struct place *place = &reader->home->place;
@@ -95,6 +97,9 @@ varve_status reader_open(struct reader **out, const struct reader_home *home, co
     }
     reader->home = home;
     reader->file = file;
+    pthread_mutex_lock(&home->pool->lock);
+    reader->forgotten = home->pool->forgotten;
+    pthread_mutex_unlock(&home->pool->lock);
     varve_status status = open_session(reader, error);
     for (size_t i = 0; status == VARVE_OK && i < file->read_count; i++) {
         status = attach(reader, i, error);
@@ -139,6 +144,83 @@ void reader_close(struct reader *reader)
         free(reader);
     }
 }
+
+/* ---- idle readers ---- */
+
+void reader_pool_init(struct reader_pool *pool)
+{
+    *pool = (struct reader_pool){ 0 };
+    pthread_mutex_init(&pool->lock, NULL);
+}
+
+void reader_pool_fini(struct reader_pool *pool)
+{
+    pthread_mutex_destroy(&pool->lock);
+}
+
+struct reader *reader_pool_take(struct reader_pool *pool, const struct sqlfile *file)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct reader **at = &pool->idle;
+    while (*at != NULL && (*at)->file != file) {
+        at = &(*at)->next;
+    }
+    struct reader *reader = *at;
+    if (reader != NULL) {
+        *at = reader->next;
+        pool->count--;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return reader;
+}
+
+void reader_pool_give(struct reader_pool *pool, struct reader *reader)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (reader->forgotten == pool->forgotten) {
+        reader->next = pool->idle;
+        pool->idle = reader;
+        reader = NULL;
+        if (++pool->count > IDLE_MAX) {
+            struct reader **at = &pool->idle;
+            while ((*at)->next != NULL) {
+                at = &(*at)->next;
+            }
+            reader = *at;
+            *at = NULL;
+            pool->count--;
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+    reader_close(reader);
+}
+
+void reader_pool_forget(struct reader_pool *pool, const struct sqlfile *file)
+{
+    struct reader *dropped = NULL;
+    pthread_mutex_lock(&pool->lock);
+    pool->forgotten++; /* what other queries have in use is opened again too: switches are rare */
+    for (struct reader **at = &pool->idle; *at != NULL;) {
+        struct reader *reader = *at;
+        if (reader->file == file) {
+            *at = reader->next;
+            reader->next = dropped;
+            dropped = reader;
+            pool->count--;
+        } else {
+            reader->forgotten = pool->forgotten;
+            at = &reader->next;
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+    while (dropped != NULL) {
+        struct reader *reader = dropped;
+        dropped = reader->next;
+        reader_close(reader);
+    }
+}
+
+/* ---- what it reads ---- */
 
 bool reader_is_current(struct reader *reader)
 {

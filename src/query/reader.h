@@ -10,14 +10,26 @@
 #ifndef VARVE_QUERY_READER_H
 #define VARVE_QUERY_READER_H
 
+#include <pthread.h>
+
 #include "query/generation.h"
 
 typedef struct varve_store varve_store;
+
+/* The idle readers of all queries, the one that was used last first: a bounded number, since each is a connection or
+ * some open files. Any threads. */
+struct reader_pool {
+    pthread_mutex_t lock;
+    struct reader *idle;
+    size_t count;
+    uint64_t forgotten; /* how often readers have been dropped because their models serve no more */
+};
 
 /* Where models are and what a query is asked of. Borrowed by readers. */
 struct reader_home {
     struct place place;
     varve_store *store; /* whose history positions belong to */
+    struct reader_pool *pool;
 };
 
 /* The statement of a part of pages (paging.h), prepared; a reader keeps the latest few. */
@@ -30,6 +42,7 @@ struct reader_part {
 
 struct reader {
     struct reader *next; /* the pool's */
+    uint64_t forgotten;  /* the pool's, when it was opened */
     const struct reader_home *home;
     const struct sqlfile *file;
     struct sql_session *session;
@@ -51,6 +64,17 @@ varve_status reader_open(struct reader **reader, const struct reader_home *home,
                          varve_str text, varve_error *error);
 /* NULL is allowed. */
 void reader_close(struct reader *reader);
+
+void reader_pool_init(struct reader_pool *pool);
+/* Everything was forgotten. */
+void reader_pool_fini(struct reader_pool *pool);
+/* An idle reader of this query, or NULL. */
+struct reader *reader_pool_take(struct reader_pool *pool, const struct sqlfile *file);
+/* Keeps the reader, whose transaction has ended, unless its models serve no more by now; closes the one that was idle
+ * longest when there are too many. */
+void reader_pool_give(struct reader_pool *pool, struct reader *reader);
+/* Closes the idle readers of this query, and later those that are in use: their models serve no more. */
+void reader_pool_forget(struct reader_pool *pool, const struct sqlfile *file);
 
 /* Do the generations that it reads still serve? */
 bool reader_is_current(struct reader *reader);

@@ -32,6 +32,7 @@ static bool read_number(varve_str text, bool whole, struct sql_value *value)
     } else {
         value->kind = SQL_REAL;
         value->real = json_double(&scanner);
+        value->text = text;
     }
     return json_next(&scanner) == JSON_END;
 }

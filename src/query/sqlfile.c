@@ -2,6 +2,7 @@
 /* The directives of SQL files, and what makes a file complete; see sqlfile.h. */
 #include "query/sqlfile.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/stored_hash.h"
@@ -39,10 +40,41 @@ varve_status sqlfile_fail(const struct sqlfile *parsed, uint32_t line, varve_sta
     return status;
 }
 
+/* PostgreSQL cannot tell a parameter's type, and names it by a number: the author knows it by another name. */
+static varve_status ask_for_type(const struct sqlfile *parsed, const struct sqlfile_statement *statement, size_t number,
+                                 varve_error *error)
+{
+    const struct sqlfile_placeholder *place = statement->placeholders;
+    const struct sqlfile_param *param = parsed->params;
+    char written[24];
+    for (size_t i = 1; i < number; i++) {
+        place = place->next;
+    }
+    for (size_t i = 0; place->source == SQLFILE_PARAM && i < place->param; i++) {
+        param = param->next;
+    }
+    varve_str name = place->source == SQLFILE_PARAM ? param->name : varve_str_of(sqltext_source(place->source));
+    const char *dot = place->path.len > 0 && *place->path.ptr != '[' ? "." : "";
+    int len = snprintf(written, sizeof written, ":p%zu", number);
+    const char *at = memmem(statement->text.ptr, statement->text.len, written, (size_t)len);
+    uint32_t line = statement->line;
+    for (const char *c = statement->text.ptr; at != NULL && c < at; c++) {
+        line += *c == '\n';
+    }
+    return sqlfile_fail(parsed, line, VARVE_INVALID, error,
+                        "nothing tells the type of :%.*s%s%.*s, or it is of two: write it behind, as in ::text",
+                        (int)name.len, name.ptr, dot, (int)place->path.len, place->path.ptr);
+}
+
 varve_status sqlfile_refused(const struct sqlfile *parsed, const struct sqlfile_statement *statement,
                              const varve_error *refusal, varve_error *error)
 {
     uint32_t line = statement->line;
+    const char *parameter = strstr(refusal->message, "parameter $");
+    size_t number = parameter == NULL ? 0 : strtoul(parameter + strlen("parameter $"), NULL, 10);
+    if (number > 0 && number <= statement->placeholder_count) {
+        return ask_for_type(parsed, statement, number, error);
+    }
     for (int64_t i = 0; i < refusal->detail && i < (int64_t)statement->text.len; i++) {
         line += statement->text.ptr[i] == '\n';
     }
@@ -488,6 +520,7 @@ static varve_status parse(struct parser *parser, varve_str text)
         status = open_section(parser, parser->line, parser->kind == SQLFILE_TABLES ? &file->create : &file->question);
     }
     sqltext_start(&parser->text, file, parser->kind, text);
+    parser->text.typed = parser->kind == SQLFILE_QUERY && strcmp(parser->dialect, "postgres") == 0;
     parser->text.line = parser->line;
     while (status == VARVE_OK) {
         struct sqlfile_statement statement = { 0 };

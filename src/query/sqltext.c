@@ -199,20 +199,26 @@ static bool find_param(struct sqltext *text, varve_str name, struct sqlfile_plac
     return true;
 }
 
+static const char *const sources[] = {
+    [SQLFILE_STREAM] = "stream",
+    [SQLFILE_AGGREGATE_ID] = "aggregate_id",
+    [SQLFILE_VERSION] = "version",
+    [SQLFILE_POSITION] = "position",
+    [SQLFILE_TYPE] = "type",
+    [SQLFILE_ID] = "id",
+    [SQLFILE_OCCURRED_AT] = "occurred_at",
+    [SQLFILE_RECORDED_AT] = "recorded_at",
+    [SQLFILE_DATA] = "data",
+    [SQLFILE_METADATA] = "metadata",
+};
+
+const char *sqltext_source(enum sqlfile_source source)
+{
+    return sources[source];
+}
+
 static bool find_source(struct sqltext *text, varve_str name, struct sqlfile_placeholder *place)
 {
-    static const char *const sources[] = {
-        [SQLFILE_STREAM] = "stream",
-        [SQLFILE_AGGREGATE_ID] = "aggregate_id",
-        [SQLFILE_VERSION] = "version",
-        [SQLFILE_POSITION] = "position",
-        [SQLFILE_TYPE] = "type",
-        [SQLFILE_ID] = "id",
-        [SQLFILE_OCCURRED_AT] = "occurred_at",
-        [SQLFILE_RECORDED_AT] = "recorded_at",
-        [SQLFILE_DATA] = "data",
-        [SQLFILE_METADATA] = "metadata",
-    };
     if (text->kind == SQLFILE_QUERY || text->kind == SQLFILE_STATEMENT) {
         return find_param(text, name, place);
     }
@@ -243,6 +249,23 @@ static size_t number_of(struct sqltext *text, const struct sqlfile_placeholder *
     **end = *place;
     text->statement.placeholder_count++;
     return number;
+}
+
+/*
+ * Where a value is what the statement's types make of it, a parameter of a query is of the type that it is declared
+ * with: a number beyond an integer column is then a number that no row has, and not a failure. NULL: the first use
+ * decides.
+ */
+static const char *type_of(const struct sqltext *text, size_t number_of_param)
+{
+    const struct sqlfile_param *param = text->file->params;
+    if (!text->typed) {
+        return NULL;
+    }
+    while (number_of_param-- > 0) {
+        param = param->next;
+    }
+    return param->type == SQLFILE_INTEGER ? "bigint" : param->type == SQLFILE_NUMBER ? "numeric" : NULL;
 }
 
 static varve_status read_placeholder(struct sqltext *text, varve_error *error)
@@ -281,7 +304,8 @@ static varve_status read_placeholder(struct sqltext *text, varve_error *error)
     if (number == 0) {
         return varve_error_set(error, VARVE_NOMEM, "no memory to read %s", text->file->file);
     }
-    varve_buf_printf(&text->sql, ":p%zu", number);
+    const char *type = type_of(text, place.param);
+    varve_buf_printf(&text->sql, type == NULL ? ":p%zu" : "CAST(:p%zu AS %s)", number, type);
     text->at += len;
     return VARVE_OK;
 }

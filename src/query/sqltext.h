@@ -10,6 +10,7 @@ struct sqltext {
     struct sqlfile *file;
     enum sqlfile_kind kind;
     const char *start, *at, *end;
+    bool typed;    /* a query's parameters are cast to their types; set by the caller, after the start */
     uint32_t line; /* of `at`; after a directive was returned: the directive's */
 
     struct sqlfile_statement statement; /* being read */
@@ -30,6 +31,9 @@ void sqltext_start(struct sqltext *text, struct sqlfile *file, enum sqlfile_kind
 varve_status sqltext_next(struct sqltext *text, struct sqlfile_statement *statement, varve_str *directive,
                           varve_error *error);
 void sqltext_fini(struct sqltext *text);
+
+/* Of what an event gives a statement, the name that stands behind the colon. */
+const char *sqltext_source(enum sqlfile_source source);
 
 /* Space, tab, carriage return or line feed. */
 bool sqltext_is_blank(char c);

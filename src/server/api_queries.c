@@ -61,17 +61,34 @@ static void ask(struct job *job)
     }
 }
 
-/* On an engine thread: the models have reached the position, or will not in time. */
+/* On a worker, since it may block: which model is behind. Where it has got there meanwhile, the question is asked. */
+static void tell_late(struct job *job)
+{
+    struct request *request = request_of_job(job);
+    varve_query_param params[TARGET_PARAMS_MAX];
+    varve_query_request query;
+    varve_error error = { 0 };
+    varve_status status = read_request(&request->target, params, &query, &error);
+    if (status >= 0) status = varve_query_reached(request->backend->engine, query.name, query.after_position, &error);
+    if (status < 0) {
+        request_fail(request, status, &error);
+    } else {
+        ask(job);
+    }
+}
+
+/* On an engine thread: the models have reached the position, or have not in time. */
 static void on_ready(void *ctx, varve_status status)
 {
     struct request *request = ctx;
     varve_error error = { 0 };
-    if (status < 0) {
-        varve_error_set(&error, status, "the read models have not reached after_position in time");
+    if (status < 0 && status != VARVE_TIMEOUT) {
+        varve_error_set(&error, status, "the engine is stopping");
         request_fail(request, status, &error);
-    } else {
-        workers_submit(request->backend->workers, &request->job);
+        return;
     }
+    if (status == VARVE_TIMEOUT) request->job.run = tell_late;
+    workers_submit(request->backend->workers, &request->job);
 }
 
 void api_query(struct request *request)

@@ -91,7 +91,11 @@ static varve_status make_parameters(struct sql_statement *statement, varve_error
         statement->formats == NULL)
         return refuse(error, VARVE_NOMEM, "no memory for a statement");
     statement->parameter_count = count;
-    for (int i = 0; i < count; i++) statement->parameters[i].type = PQparamtype(statement->description, i);
+    for (int i = 0; i < count; i++) {
+        statement->parameters[i].type = PQparamtype(statement->description, i);
+        if (!postgres_value_bindable(statement->parameters[i].type))
+            return refuse(error, VARVE_INVALID, "a parameter cannot be an anonymous record");
+    }
     return VARVE_OK;
 }
 

@@ -28,6 +28,8 @@ enum {
     TIMESTAMP = 1114,
     TIMESTAMPTZ = 1184,
     NUMERIC = 1700,
+    RECORD = 2249,
+    RECORDS = 2287,
     UUID = 2950,
     JSONB = 3802,
 };
@@ -46,6 +48,11 @@ static bool is_number(Oid type)
 {
     return type == INT2 || type == INT4 || type == INT8 || type == FLOAT4 || type == FLOAT8 || type == NUMERIC ||
            type == OID;
+}
+
+bool postgres_value_bindable(Oid type)
+{
+    return type != RECORD && type != RECORDS;
 }
 
 /* Text for a parameter: as it is for texts, in bytes that need no end; as a terminated copy for the rest. */

@@ -17,6 +17,9 @@ struct postgres_parameter {
     int format; /* 0: terminated text; 1: bytes */
 };
 
+/* False for the types of which no value can be given: anonymous records. */
+bool postgres_value_bindable(Oid type);
+
 /*
  * Binds a value as the type wants it: a boolean is 1 or 0 for a number, true or false for text and JSON; a text for a
  * JSON parameter becomes a JSON string. Texts for text are borrowed, everything else is copied. TOO_LARGE, NOMEM,

@@ -30,6 +30,11 @@ cat >shop/queries/sales.sql <<'SQL'
 -- @reads sales
 SELECT sku, amount FROM sales.sales ORDER BY sku
 SQL
+cat >shop/queries/endless.sql <<'SQL'
+-- @query endless
+-- @reads sales
+WITH RECURSIVE x (n) AS (SELECT 1 UNION ALL SELECT n % 7 + 1 FROM x) SELECT count(*) AS n FROM x
+SQL
 
 
 # live PLACE…: the place is `--store URI --app DIR`, or `--server URL`.
@@ -90,6 +95,17 @@ stopped()
     expect 3 projection rebuild nobody "$@"
 }
 
+# late PLACE…: a query that has no end is asked once, and a model that will not get there is named.
+late()
+{
+    began=$(date +%s)
+    expect 5 query endless "$@"
+    err_has 'query endless ran longer than 10000 ms'
+    took=$(($(date +%s) - began))
+    expect 5 query sales --after-position 1000000 "$@"
+    err_has 'projection sales is live at position 3, before 1000000'
+}
+
 # check PLACE…: beside whoever runs the models; the place is a store.
 check()
 {
@@ -107,6 +123,8 @@ check()
 place="--store $(store here) --app shop"
 live $place
 stopped $place
+late $place
+took_here=$took
 check $place
 
 # Changed behind its back: seven sold is no longer what the log says.
@@ -142,6 +160,8 @@ expect 0 projection list -o table --server "$url"
 err_has 'strict stopped at position 2'
 err_has 'varve projection skip strict 2'
 stopped --server "$url"
+late --server "$url"
+[ "$took_here" -lt $((took * 5)) ] || fail 'a query that has no end was asked again and again'
 check --store "$(store there)" --app shop
 check --server "$url"
 spoil there
