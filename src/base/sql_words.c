@@ -47,14 +47,23 @@ static bool skip_blanks(const char **at, const char *end)
         if (p < end && is_blank(*p)) {
             *at = p + 1;
         } else if (end - p >= 2 && p[0] == '-' && p[1] == '-') {
-            const char *stop = memchr(p, '\n', (size_t)(end - p));
-            *at = stop == NULL ? end : stop;
+            while (p < end && *p != '\n' && *p != '\r') p++;
+            *at = p;
         } else if (end - p < 2 || p[0] != '/' || p[1] != '*') {
             return true;
         } else if (!skip_comment(at, end)) {
             return false;
         }
     }
+}
+
+/* Behind a line break E'…' goes on in the next '…': that one, or NULL. */
+static const char *continuation(const char *p, const char *end)
+{
+    const char *at = p;
+    if (!skip_blanks(&at, end) || at == end || *at != '\'') return NULL;
+    size_t len = (size_t)(at - p);
+    return memchr(p, '\n', len) != NULL || memchr(p, '\r', len) != NULL ? at : NULL;
 }
 
 /* Behind the quoted text at `p`; a doubled quote stands for itself. NULL when it does not end. */
@@ -69,7 +78,9 @@ static const char *behind_quoted(const char *p, const char *end, bool escapes)
         } else if (end - p > 1 && p[1] == quote) {
             p += 2;
         } else {
-            return p + 1;
+            const char *more = escapes ? continuation(p + 1, end) : NULL;
+            if (more == NULL) return p + 1;
+            p = more + 1;
         }
     }
     return NULL;
@@ -91,6 +102,13 @@ static const char *behind_dollars(const char *p, const char *end)
 static const char *behind_word(const char *p, const char *end)
 {
     while (p < end && (is_letter(*p) || is_digit(*p) || *p == '$')) p++;
+    return p;
+}
+
+/* And a unit, which the server refuses; a dollar is the next thing's. */
+static const char *behind_number(const char *p, const char *end)
+{
+    while (p < end && (is_letter(*p) || is_digit(*p))) p++;
     return p;
 }
 
@@ -118,7 +136,7 @@ struct word word_next(const char **at, const char *end)
         behind = behind_word(start, end);
     } else if (is_digit(*start)) {
         word.kind = WORD_OPAQUE;
-        behind = behind_word(start, end);
+        behind = behind_number(start, end);
     } else if (*start == ':' && next == ':') {
         word.kind = WORD_OPAQUE;
         behind = start + 2;

@@ -191,6 +191,13 @@ static varve_status read_list(struct parser *parser, varve_str rest, varve_str *
     return VARVE_OK;
 }
 
+/* Is what follows, written in this dialect, for ours? */
+static void speak(struct parser *parser, varve_str dialect)
+{
+    parser->ours = varve_str_is(dialect, parser->dialect);
+    sqltext_speak(&parser->text, dialect);
+}
+
 static varve_status open_section(struct parser *parser, uint32_t line, struct sqlfile_section **list)
 {
     while (*list != NULL) {
@@ -201,7 +208,7 @@ static varve_status open_section(struct parser *parser, uint32_t line, struct sq
         return no_memory(parser);
     }
     parser->section->line = line;
-    parser->ours = true;
+    speak(parser, varve_str_of(parser->dialect));
     return VARVE_OK;
 }
 
@@ -381,7 +388,7 @@ static varve_status read_projection_directive(struct parser *parser, uint32_t li
 
 static varve_status read_query_directive(struct parser *parser, uint32_t line, varve_str word, varve_str rest)
 {
-    parser->ours = true;
+    speak(parser, varve_str_of(parser->dialect));
     if (varve_str_is(word, "@reads")) {
         return read_reads(parser, line, rest);
     }
@@ -422,7 +429,7 @@ static varve_status read_directive(struct parser *parser, uint32_t line, varve_s
         }
         word.ptr++;
         word.len--;
-        parser->ours = varve_str_is(word, parser->dialect);
+        speak(parser, word);
         return VARVE_OK;
     }
     varve_status status = projection ? read_projection_directive(parser, line, word, rest)
@@ -519,7 +526,7 @@ static varve_status parse(struct parser *parser, varve_str text)
     if (parser->kind != SQLFILE_PROJECTION) {
         status = open_section(parser, parser->line, parser->kind == SQLFILE_TABLES ? &file->create : &file->question);
     }
-    sqltext_start(&parser->text, file, parser->kind, text);
+    sqltext_start(&parser->text, file, parser->kind, parser->dialect, text);
     parser->text.typed = parser->kind == SQLFILE_QUERY && strcmp(parser->dialect, "postgres") == 0;
     parser->text.line = parser->line;
     while (status == VARVE_OK) {

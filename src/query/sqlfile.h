@@ -10,9 +10,9 @@
  * applied by code has no file: its tables are a text like that of an @create section, each statement that it runs is
  * one text, and both may have parts for one dialect.
  *
- * Placeholders become the parameters :p1, :p2 … of the statement, in order of first use. Quoted
- * text, dollar quotes, E'' strings and `::` casts are left as they are; comments, nested ones
- * too, are taken out, since the dialects disagree about them. Line breaks stay where they were.
+ * Placeholders become the parameters :p1, :p2 … of the statement, in order of first use. What
+ * is quoted, and `::` casts, are left as they are; comments are taken out. What is quoted, where a comment ends and
+ * where a statement does is a matter of the dialect. Line breaks stay where they were.
  */
 #ifndef VARVE_QUERY_SQLFILE_H
 #define VARVE_QUERY_SQLFILE_H

@@ -104,44 +104,98 @@ static void placeholders_are_numbered_by_first_use(void **state)
     sqlfile_free(file);
 }
 
+struct reading {
+    const char *written, *read;
+};
+
+/* As the first of two statements. */
+static void assert_read(const char *dialect, const struct reading *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char text[512];
+        snprintf(text, sizeof text, HEAD "-- @on E\n%s;\nSELECT 'next';", cases[i].written);
+        struct sqlfile *file = parse_for(SQLFILE_PROJECTION, text, dialect);
+        assert_text(statement(file, 0, 0), cases[i].read);
+        assert_text(statement(file, 0, 1), "SELECT 'next'");
+        sqlfile_free(file);
+    }
+}
+
 /* What stands in quotes is left alone, casts too; comments go, their line breaks stay. */
 static void text_that_is_no_placeholder_is_left_alone(void **state)
 {
     (void)state;
-    static const struct {
-        const char *written, *read;
-    } cases[] = {
+    static const struct reading cases[] = {
         { "SELECT ':nobody', 'it''s :nobody'", "SELECT ':nobody', 'it''s :nobody'" },
         { "SELECT \":nobody\"\":nobody\"", "SELECT \":nobody\"\":nobody\"" },
-        { "SELECT `:nobody`", "SELECT `:nobody`" },
-        { "SELECT E'\\':nobody', :id", "SELECT E'\\':nobody', :p1" },
-        { "SELECT e'\\\\', :id", "SELECT e'\\\\', :p1" },
         { "SELECT type'\\', :id", "SELECT type'\\', :p1" },
-        { "SELECT $$:nobody; '$$, :id", "SELECT $$:nobody; '$$, :p1" },
-        { "SELECT $a$:nobody $b$ $a$, :id", "SELECT $a$:nobody $b$ $a$, :p1" },
         { "SELECT a$b$c, :id, d$b$", "SELECT a$b$c, :p1, d$b$" },
         { "SELECT :data.amount::numeric, 'x'::text", "SELECT :p1::numeric, 'x'::text" },
         { "SELECT a := 1", "SELECT a := 1" },
-        { "SELECT :data[1], :data.a[b]", "SELECT :p1, :p2[b]" },
-        { "SELECT 1 /* :nobody /* ; */ :nobody */ + 2", "SELECT 1   + 2" },
         { "SELECT 1 /* \n */ + 2", "SELECT 1 \n  + 2" },
         { "SELECT 1 -- :nobody; it's\n + 2", "SELECT 1 \n + 2" },
         { "SELECT 1 -- @on X\n + 2", "SELECT 1 \n + 2" },
         { "SELECT '\n-- @on X\n'", "SELECT '\n-- @on X\n'" },
         { "SELECT /*\n-- @on X\n*/ 2", "SELECT \n\n  2" },
+        { ";\f; SELECT\f1 ", "SELECT\f1" },
+        { "CREATE TABLE trigger (a)", "CREATE TABLE trigger (a)" },
+    };
+    assert_read("sqlite", cases, sizeof cases / sizeof *cases);
+    assert_read("postgres", cases, sizeof cases / sizeof *cases);
+}
+
+static void sqlite_is_read_as_sqlite_reads_it(void **state)
+{
+    (void)state;
+    static const struct reading cases[] = {
+        { "SELECT `:nobody``;`", "SELECT `:nobody``;`" },
+        { "SELECT [it's; :nobody [ ], :id", "SELECT [it's; :nobody [ ], :p1" },
+        { "CREATE TABLE t (a e'\\', b)", "CREATE TABLE t (a e'\\', b)" },
+        { "SELECT :data[1], :data.a", "SELECT :p1, :p2" },
+        { "SELECT 1 /* :nobody /* ; */ + 2", "SELECT 1   + 2" },
         { "CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM a; DELETE FROM b; END",
           "CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM a; DELETE FROM b; END" },
         { "create temp trigger x begin select case when 1 then 2 end; end",
           "create temp trigger x begin select case when 1 then 2 end; end" },
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char text[512];
-        snprintf(text, sizeof text, HEAD "-- @on E\n%s;\nSELECT 'next';", cases[i].written);
-        struct sqlfile *file = parse_projection(text);
-        assert_text(statement(file, 0, 0), cases[i].read);
-        assert_text(statement(file, 0, 1), "SELECT 'next'");
-        sqlfile_free(file);
-    }
+    assert_read("sqlite", cases, sizeof cases / sizeof *cases);
+}
+
+static void postgres_is_read_as_postgres_reads_it(void **state)
+{
+    (void)state;
+    static const struct reading cases[] = {
+        { "SELECT E'\\':nobody', :id", "SELECT E'\\':nobody', :p1" },
+        { "SELECT e'\\\\', :id", "SELECT e'\\\\', :p1" },
+        { "SELECT E'a' -- x\n'\\':nobody;', :id", "SELECT E'a' \n'\\':nobody;', :p1" },
+        { "SELECT E'a', '\\', :id", "SELECT E'a', '\\', :p1" },
+        { "SELECT $$:nobody; '$$, :id", "SELECT $$:nobody; '$$, :p1" },
+        { "SELECT $a$:nobody $b$ $a$, :id", "SELECT $a$:nobody $b$ $a$, :p1" },
+        { "SELECT 1$a$;$a$", "SELECT 1$a$;$a$" },
+        { "SELECT a`:id", "SELECT a`:p1" },
+        { "SELECT :data[1], :data.a[b]", "SELECT :p1, :p2[b]" },
+        { "SELECT 1 /* :nobody /* ; */ :nobody */ + 2", "SELECT 1   + 2" },
+        { "SELECT 1 -- it's\r + :id", "SELECT 1 \r + :p1" },
+        { "CREATE TRIGGER x AFTER INSERT ON t EXECUTE FUNCTION f()",
+          "CREATE TRIGGER x AFTER INSERT ON t EXECUTE FUNCTION f()" },
+    };
+    assert_read("postgres", cases, sizeof cases / sizeof *cases);
+}
+
+/* Whichever dialect the file is read for. */
+static void a_block_is_read_by_the_rules_of_its_dialect(void **state)
+{
+    (void)state;
+    static const char text[] = HEAD "-- @on E\n-- @postgres\nSELECT E'\\'', $$'$$, 1 /* /* */ ' */;\n"
+                                    "-- @sqlite\nSELECT [it's] /* /* */;\n-- @on F\nSELECT 3;";
+    struct sqlfile *file = parse_projection(text);
+    assert_text(statement(file, 0, 0), "SELECT [it's]");
+    assert_text(statement(file, 1, 0), "SELECT 3");
+    sqlfile_free(file);
+    file = parse_for(SQLFILE_PROJECTION, text, "postgres");
+    assert_text(statement(file, 0, 0), "SELECT E'\\'', $$'$$, 1");
+    assert_text(statement(file, 1, 0), "SELECT 3");
+    sqlfile_free(file);
 }
 
 static void a_block_is_for_one_dialect_up_to_the_next_directive(void **state)
@@ -254,8 +308,10 @@ static void a_bad_projection_is_refused_with_its_line(void **state)
         { HEAD "-- @on A\nSELECT :stream$a;", VARVE_INVALID, 6, "parameter :stream runs into" },
         { HEAD "-- @on A\nSELECT 'x;\n\n", VARVE_INVALID, 6, "a string is not closed" },
         { HEAD "-- @on A\nSELECT \"x;\n", VARVE_INVALID, 6, "name is not closed" },
-        { HEAD "-- @on A\nSELECT $a$ $$;\n", VARVE_INVALID, 6, "dollar" },
-        { HEAD "-- @on A\nSELECT 1; /* /* */\n", VARVE_INVALID, 6, "comment" },
+        { HEAD "-- @on A\n-- @postgres\nSELECT $a$ $$;\n", VARVE_INVALID, 7, "dollar" },
+        { HEAD "-- @on A\n-- @postgres\nSELECT 1; /* /* */\n", VARVE_INVALID, 7, "comment" },
+        { HEAD "-- @on A\nSELECT 1; /* *\n", VARVE_INVALID, 6, "comment" },
+        { HEAD "-- @on A\nSELECT [a;\n", VARVE_INVALID, 6, "name is not closed" },
         { HEAD "-- @onn A\nSELECT 1;", VARVE_INVALID, 5, "unknown directive @onn" },
         { HEAD "-- @mode inline\n", VARVE_INVALID, 5, "before the sections" },
         { "-- @projection p\n-- @mode inline\n-- @mode inline\n", VARVE_INVALID, 3, "once" },
@@ -308,6 +364,9 @@ int main(void)
         cmocka_unit_test(a_projection_is_read_with_its_lines),
         cmocka_unit_test(placeholders_are_numbered_by_first_use),
         cmocka_unit_test(text_that_is_no_placeholder_is_left_alone),
+        cmocka_unit_test(sqlite_is_read_as_sqlite_reads_it),
+        cmocka_unit_test(postgres_is_read_as_postgres_reads_it),
+        cmocka_unit_test(a_block_is_read_by_the_rules_of_its_dialect),
         cmocka_unit_test(a_block_is_for_one_dialect_up_to_the_next_directive),
         cmocka_unit_test(a_query_is_read),
         cmocka_unit_test(partitions_are_one_unless_said),

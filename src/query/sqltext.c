@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A lexer for as much of SQL as it takes to find statements and placeholders in both dialects. */
+/* A lexer for as much of either dialect as it takes to find statements and placeholders. */
 #include "query/sqltext.h"
 
 #include <strings.h>
@@ -8,7 +8,7 @@
 
 bool sqltext_is_blank(char c)
 {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    return c == ' ' || c == '\t' || c == '\f' || c == '\r' || c == '\n';
 }
 
 static bool is_letter(char c)
@@ -26,11 +26,18 @@ static bool is_word(char c)
     return is_letter(c) || is_digit(c);
 }
 
-void sqltext_start(struct sqltext *text, struct sqlfile *file, enum sqlfile_kind kind, varve_str source)
+void sqltext_start(struct sqltext *text, struct sqlfile *file, enum sqlfile_kind kind, const char *dialect,
+                   varve_str source)
 {
     const char *end = source.ptr + source.len;
     *text = (struct sqltext){ .file = file, .kind = kind, .start = source.ptr, .end = end, .line = 1 };
     text->at = text->start;
+    sqltext_speak(text, varve_str_of(dialect));
+}
+
+void sqltext_speak(struct sqltext *text, varve_str dialect)
+{
+    text->postgres = varve_str_is(dialect, "postgres");
 }
 
 void sqltext_fini(struct sqltext *text)
@@ -43,7 +50,18 @@ static char peek(const struct sqltext *text, size_t ahead)
     return (size_t)(text->end - text->at) > ahead ? text->at[ahead] : '\0';
 }
 
-/* Marks that the statement has begun, on this line. */
+static const enum sqltext_trigger behind_others[] = {
+    [SQLTEXT_BEGINS] = SQLTEXT_NO_TRIGGER,   [SQLTEXT_CREATES] = SQLTEXT_NO_TRIGGER,
+    [SQLTEXT_TRIGGER] = SQLTEXT_TRIGGER,     [SQLTEXT_TRIGGER_STEP] = SQLTEXT_TRIGGER,
+    [SQLTEXT_TRIGGER_END] = SQLTEXT_TRIGGER, [SQLTEXT_NO_TRIGGER] = SQLTEXT_NO_TRIGGER,
+};
+
+static bool in_trigger(const struct sqltext *text)
+{
+    return text->trigger == SQLTEXT_TRIGGER || text->trigger == SQLTEXT_TRIGGER_STEP;
+}
+
+/* Marks that the statement has begun, on this line, and is not at a word. */
 static void touch(struct sqltext *text)
 {
     if (!text->begun) {
@@ -51,7 +69,16 @@ static void touch(struct sqltext *text)
         text->statement.line = text->line;
         varve_buf_reset(&text->sql);
     }
-    text->ending = 0;
+    text->trigger = behind_others[text->trigger];
+    text->escapes = SQLTEXT_NO_ESCAPES;
+}
+
+/* A line break that the server sees may divide an E'…'. */
+static void break_escapes(struct sqltext *text, char c)
+{
+    if (text->escapes == SQLTEXT_ESCAPED && (c == '\n' || c == '\r')) {
+        text->escapes = SQLTEXT_ESCAPED_AND_BROKEN;
+    }
 }
 
 /* Copies `len` bytes into the statement and goes past them. */
@@ -69,20 +96,25 @@ static varve_status unclosed(const struct sqltext *text, uint32_t line, const ch
     return sqlfile_fail(text->file, line, VARVE_INVALID, error, "%s is not closed", what);
 }
 
-/* '…', "…" or `…`; a doubled quote stands for itself, and in E'…' a backslash takes the next character along. */
+/*
+ * '…', "…" or `…`, in which a doubled quote stands for itself, or […]; in E'…' a backslash takes the next character
+ * along.
+ */
 static varve_status read_quoted(struct sqltext *text, bool escapes, varve_error *error)
 {
-    char quote = *text->at;
+    bool bracket = *text->at == '[';
+    char quote = bracket ? ']' : *text->at;
     const char *p = text->at + 1;
     while (p < text->end) {
         if (escapes && *p == '\\' && text->end - p > 1) {
             p += 2;
         } else if (*p != quote) {
             p++;
-        } else if (text->end - p > 1 && p[1] == quote) {
+        } else if (!bracket && text->end - p > 1 && p[1] == quote) {
             p += 2;
         } else {
             copy(text, (size_t)(p + 1 - text->at));
+            text->escapes = escapes ? SQLTEXT_ESCAPED : SQLTEXT_NO_ESCAPES;
             return VARVE_OK;
         }
     }
@@ -111,7 +143,7 @@ static varve_status read_dollar_quoted(struct sqltext *text, size_t tag, varve_e
     return VARVE_OK;
 }
 
-/* Leaves out a comment that may hold others, but for its line breaks. */
+/* Leaves out a comment, but for its line breaks; PostgreSQL's may hold others. */
 static varve_status skip_comment(struct sqltext *text, varve_error *error)
 {
     uint32_t line = text->line;
@@ -120,7 +152,7 @@ static varve_status skip_comment(struct sqltext *text, varve_error *error)
         if (text->end - text->at < 2) {
             return unclosed(text, line, "a comment", error);
         }
-        if (text->at[0] == '/' && text->at[1] == '*') {
+        if (text->at[0] == '/' && text->at[1] == '*' && (depth == 0 || text->postgres)) {
             depth++;
             text->at += 2;
         } else if (text->at[0] == '*' && text->at[1] == '/') {
@@ -130,6 +162,7 @@ static varve_status skip_comment(struct sqltext *text, varve_error *error)
             text->line += *text->at == '\n';
             if (*text->at == '\n') {
                 varve_buf_add(&text->sql, "\n", 1);
+                break_escapes(text, '\n');
             }
             text->at++;
         }
@@ -138,28 +171,41 @@ static varve_status skip_comment(struct sqltext *text, varve_error *error)
     return VARVE_OK;
 }
 
-static void note_word(struct sqltext *text, size_t len, int ending)
+/* What the word comes to in this state. */
+static enum sqltext_trigger behind_word(enum sqltext_trigger state, varve_str word)
 {
-    const char *word = text->at;
-    text->words++;
-    if (text->words == 1) {
-        text->creates = len == 6 && strncasecmp(word, "create", len) == 0;
-    } else if (text->creates && text->words <= 3) {
-        text->trigger = text->trigger || (len == 7 && strncasecmp(word, "trigger", len) == 0);
+    static const struct {
+        enum sqltext_trigger from;
+        const char *word;
+        enum sqltext_trigger to;
+    } steps[] = {
+        { SQLTEXT_BEGINS, "create", SQLTEXT_CREATES },        { SQLTEXT_CREATES, "temp", SQLTEXT_CREATES },
+        { SQLTEXT_CREATES, "temporary", SQLTEXT_CREATES },    { SQLTEXT_CREATES, "trigger", SQLTEXT_TRIGGER },
+        { SQLTEXT_TRIGGER_STEP, "end", SQLTEXT_TRIGGER_END },
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        if (steps[i].from == state && word.len == strlen(steps[i].word) &&
+            strncasecmp(word.ptr, steps[i].word, word.len) == 0) {
+            return steps[i].to;
+        }
     }
-    text->ending = ending == 1 && len == 3 && strncasecmp(word, "end", len) == 0 ? 2 : 0;
+    return behind_others[state];
 }
 
 static varve_status read_word(struct sqltext *text, varve_error *error)
 {
     size_t len = 1;
-    int ending = text->ending;
+    enum sqltext_trigger state = text->trigger;
+    /* Of PostgreSQL's names, not of its numbers: behind one a dollar is the next thing. */
+    bool dollars = !text->postgres || is_letter(*text->at);
     touch(text);
-    while (is_word(peek(text, len)) || peek(text, len) == '$') {
+    while (is_word(peek(text, len)) || (dollars && peek(text, len) == '$')) {
         len++;
     }
-    bool escapes = len == 1 && (*text->at == 'e' || *text->at == 'E') && peek(text, 1) == '\'';
-    note_word(text, len, ending);
+    bool escapes = text->postgres && len == 1 && (*text->at == 'e' || *text->at == 'E') && peek(text, 1) == '\'';
+    if (!text->postgres) {
+        text->trigger = behind_word(state, (varve_str){ text->at, len });
+    }
     copy(text, len);
     return escapes ? read_quoted(text, true, error) : VARVE_OK;
 }
@@ -318,8 +364,10 @@ static varve_str read_line_comment(struct sqltext *text)
         before--;
     }
     bool alone = before == text->start || before[-1] == '\n';
-    const char *stop = memchr(text->at, '\n', (size_t)(text->end - text->at));
-    stop = stop == NULL ? text->end : stop;
+    const char *stop = text->at;
+    while (stop < text->end && *stop != '\n' && !(text->postgres && *stop == '\r')) {
+        stop++;
+    }
     const char *p = text->at + 2;
     while (p < stop && sqltext_is_blank(*p)) {
         p++;
@@ -342,9 +390,9 @@ static varve_status finish(struct sqltext *text, struct sqlfile_statement *state
     *statement = text->statement;
     bool copied = !text->sql.failed && arena_copy(&text->file->arena, varve_buf_view(&text->sql), &statement->text);
     text->statement = (struct sqlfile_statement){ 0 };
-    text->begun = text->creates = text->trigger = false;
-    text->words = 0;
-    text->ending = 0;
+    text->begun = false;
+    text->trigger = SQLTEXT_BEGINS;
+    text->escapes = SQLTEXT_NO_ESCAPES;
     return copied ? VARVE_OK : varve_error_set(error, VARVE_NOMEM, "no memory to read %s", text->file->file);
 }
 
@@ -352,8 +400,9 @@ static varve_status finish(struct sqltext *text, struct sqlfile_statement *state
 static varve_status read_piece(struct sqltext *text, varve_error *error)
 {
     char c = *text->at;
-    size_t tag = c == '$' ? dollar_tag(text) : 0;
+    size_t tag = c == '$' && text->postgres ? dollar_tag(text) : 0;
     if (sqltext_is_blank(c)) {
+        break_escapes(text, c);
         copy(text, 1);
         return VARVE_OK;
     }
@@ -366,9 +415,10 @@ static varve_status read_piece(struct sqltext *text, varve_error *error)
     if (c == ':' && is_letter(peek(text, 1))) {
         return read_placeholder(text, error);
     }
+    bool escapes = c == '\'' && text->escapes == SQLTEXT_ESCAPED_AND_BROKEN;
     touch(text);
-    if (c == '\'' || c == '"' || c == '`') {
-        return read_quoted(text, false, error);
+    if (c == '\'' || c == '"' || (!text->postgres && (c == '`' || c == '['))) {
+        return read_quoted(text, escapes, error);
     }
     if (tag > 0) {
         return read_dollar_quoted(text, tag, error);
@@ -396,9 +446,9 @@ varve_status sqltext_next(struct sqltext *text, struct sqlfile_statement *statem
         }
         if (*text->at != ';') {
             status = read_piece(text, error);
-        } else if (text->trigger && text->ending != 2) {
+        } else if (in_trigger(text)) {
             copy(text, 1);
-            text->ending = 1;
+            text->trigger = SQLTEXT_TRIGGER_STEP;
         } else {
             text->at++;
             if (text->begun) {

@@ -27,6 +27,8 @@ static void names_are_replaced_where_they_stand_for_something(void **state)
         { "SELECT :a, :b1, :a", "SELECT $1, $2, $1", 2 },
         { "SELECT ':a', \":a\", E'\\':a', $$:a$$, $x$ :a $$ $x$ -- :a\n/* :a /* */ :a */, :b",
           "SELECT ':a', \":a\", E'\\':a', $$:a$$, $x$ :a $$ $x$ -- :a\n/* :a /* */ :a */, $1", 1 },
+        { "SELECT E'a' -- x\r'\\':a', :b", "SELECT E'a' -- x\r'\\':a', $1", 1 },
+        { "SELECT 1$a$:a$a$, :b", "SELECT 1$a$:a$a$, $1", 1 },
         { "SELECT :a::text, x::int, y[1:2]", "SELECT $1::text, x::int, y[1:2]", 1 },
         { "SELECT x[low:high], y[1:high]", "SELECT x[low $1], y[1 $1]", 1 },
         { "SELECT 'it''s :a', :a;", "SELECT 'it''s :a', $1;", 1 },
