@@ -227,7 +227,7 @@ size_t clauses_ordinal(varve_str expression)
 
 varve_str clauses_collation(varve_str *expression)
 {
-    struct word before = { WORD_END, { 0 } }, last = before, word = before;
+    struct word before = { WORD_END, { 0 } }, last = before, word;
     const char *at = expression->ptr, *end = at == NULL ? NULL : at + expression->len;
     while (at != NULL && (word = next_outside(&at, end)).kind != WORD_END && word.kind != WORD_UNCLOSED) {
         before = last;
