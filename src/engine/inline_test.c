@@ -384,6 +384,24 @@ static void it_is_rebuilt_while_others_append(void **state)
     taken(house->engine, 50 + appender.count);
 }
 
+/* A constraint that waits for the end of the transaction is the model's all the same. */
+static void a_constraint_may_be_deferred(void **state)
+{
+    static const char deferring[] =
+        "-- @projection emails\n-- @version 1\n-- @mode inline\n-- @create sqlite\n"
+        "CREATE TABLE emails (email TEXT UNIQUE, customer TEXT);\n-- @create postgres\n"
+        "CREATE TABLE emails (email TEXT UNIQUE DEFERRABLE INITIALLY DEFERRED, customer TEXT);\n"
+        "-- @on Registered\nINSERT INTO emails VALUES (:data.email, :stream);\n";
+    struct house *house = *state;
+    varve_error error = { 0 };
+    start(house, deferring);
+    registered(house->engine, "customer-1", "a@x");
+    assert_int_equal(register_at(house->engine, "customer-2", "a@x", &error), VARVE_PROJECTION_REFUSED);
+    assert_non_null(strstr(error.message, "inline projection emails: "));
+    registered(house->engine, "customer-2", "b@x");
+    taken(house->engine, 2);
+}
+
 /* Columns that are computed, keys that are given, views, triggers where there are any. */
 static void its_tables_may_be_of_any_kind(void **state)
 {
@@ -638,6 +656,7 @@ int main(void)
         CASE(a_new_version_is_built_from_the_whole_log),
         CASE(it_is_rebuilt_while_others_append),
         CASE(nobody_sees_a_rebuild),
+        CASE(a_constraint_may_be_deferred),
         CASE(its_tables_may_be_of_any_kind),
         CASE(it_is_held_against_the_log),
         CASE(it_keeps_to_its_own_tables),

@@ -22,6 +22,7 @@ struct inlined {
     struct generation_home home;
     struct arena memory; /* the home's */
     char incarnation[VARVE_UUID_TEXT_BYTES];
+    bool defers; /* it may have constraints that are checked at the end of a transaction */
 
     /* The writer's thread: */
     struct projection *projection; /* on the session; NULL: to be opened when it is needed */
@@ -175,6 +176,16 @@ static varve_status apply_event(struct inlines *inlines, struct inlined *model, 
     return VARVE_OK;
 }
 
+/* Here a failure is the model's. In the commit it would be that of a log that cannot be written. */
+static varve_status check_deferred(struct inlines *inlines, const struct inlined *model, varve_error *error)
+{
+    varve_error cause = { 0 };
+    if (!model->defers) return VARVE_OK;
+    varve_status status =
+        inlines->hooks.sql->exec(inlines->session, inlines->options.place.kind->check_deferred, &cause);
+    return status < 0 ? blame(model, &cause, error) : VARVE_OK;
+}
+
 /* Events that were appended without the model, up to the head that the transaction began behind. */
 static varve_status catch_up(struct inlines *inlines, struct inlined *model, varve_error *error)
 {
@@ -194,7 +205,7 @@ static varve_status catch_up(struct inlines *inlines, struct inlined *model, var
         if (status < 0) blame_missed(event, &cause, error);
     }
     varve_cursor_close(cursor);
-    return status < 0 ? status : VARVE_OK;
+    return status < 0 ? status : check_deferred(inlines, model, error);
 }
 
 /* For the first event of the transaction: the model is ours to change, and up to date. */
@@ -289,6 +300,7 @@ static varve_status on_seal(void *ctx, varve_error *error)
         struct inlined *model = inlines->models[i];
         if (!model->is_entered) continue;
         status = put(inlines, model, error);
+        if (status >= 0) status = check_deferred(inlines, model, error);
         model->checked = model->position;
         model->is_entered = false;
     }
@@ -476,6 +488,15 @@ varve_status inlines_add(struct inlines *inlines, const struct sqlfile *file, va
     return VARVE_OK;
 }
 
+/* Whether its tables say so. */
+static bool defers(const struct inlined *model)
+{
+    const struct sqlfile_section *create = model->file->create;
+    const struct sqlfile_statement *statement = create == NULL ? NULL : create->statements;
+    while (statement != NULL && strcasestr(statement->text.ptr, "DEFERR") == NULL) statement = statement->next;
+    return statement != NULL;
+}
+
 static varve_status complete(struct inlines *inlines, struct inlined *model, varve_error *error)
 {
     model->home = (struct generation_home){
@@ -485,6 +506,7 @@ static varve_status complete(struct inlines *inlines, struct inlined *model, var
         .upcasters = inlines->options.upcasters,
     };
     model->upcast.set = inlines->options.upcasters;
+    model->defers = inlines->options.place.kind->check_deferred != NULL && defers(model);
     varve_status status = generation_home_complete(&model->home, &model->memory, error);
     if (status < 0) return status;
     varve_str *grown = reallocarray(inlines->types, inlines->type_count + model->home.type_count, sizeof *grown);

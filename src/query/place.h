@@ -89,6 +89,10 @@ struct place_kind {
      * attached by: until it ends none is exchanged, so tables and snapshot are of one time. NULL: they are anyway. */
     void (*hold)(const char *log, varve_buf *text);
 
+    /* A script that has constraints checked at once that otherwise wait for the end of the transaction, what is changed
+     * after it excepted. NULL: none does. */
+    const char *check_deferred;
+
     /* A question about the tables of a generation that are the author's. Its rows: the name, the columns as a text,
      * and a question that gives the table's rows in order of two texts, compared byte by byte: the key's (the row's
      * where there is none) and the row's, with the row's columns behind them. */

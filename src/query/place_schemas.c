@@ -581,6 +581,7 @@ const struct place_kind place_schemas = {
     .guard = guard,
     .unguard = unguard,
     .hold = hold,
+    .check_deferred = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED",
     .tables = tables,
     .identify = identify,
     .claim = claim,
