@@ -15,7 +15,13 @@
     "CREATE TABLE IF NOT EXISTS varve_inline (projection TEXT PRIMARY KEY, version BIGINT NOT NULL, position " \
     "BIGINT NOT NULL, tables TEXT NOT NULL)"
 
-enum { GUARD_WAIT_MS = 100, GUARD_TRIES = 600 };
+enum {
+    GUARD_WAIT_MS = 100,
+    GUARD_TRIES = 600,
+    BUILD_TRIES = 12,   /* of what may pass, with longer and longer waits */
+    REST_MS_MAX = 5000, /* the longest */
+    SLICE = 1000,       /* events that are caught up with in a transaction of their own */
+};
 
 struct inlined {
     const struct sqlfile *file;
@@ -37,6 +43,7 @@ struct inlined {
     /* Under the lock: */
     bool is_building;
     uint64_t built, began_ns;
+    uint64_t failed; /* the event of the log that it cannot take: it is faulted; 0 */
     char problem[256];
 };
 
@@ -88,8 +95,11 @@ static varve_status look(struct inlines *inlines, struct inlined *model, varve_e
     const struct sql_driver *sql = inlines->hooks.sql;
     const struct sql_value name = { .kind = SQL_TEXT, .text = model->file->name };
     struct sql_value value;
-    varve_status status = prepare(inlines, &inlines->look,
-                                  "SELECT version, position, tables FROM varve_inline WHERE projection = :name", error);
+    const char *limit = inlines->options.place.kind->limit;
+    char text[160];
+    snprintf(text, sizeof text, "SELECT version, position, tables%s%s FROM varve_inline WHERE projection = :name",
+             limit == NULL ? "" : ", ", limit == NULL ? "" : limit);
+    varve_status status = prepare(inlines, &inlines->look, text, error);
     if (status >= 0) status = sql->bind(inlines->look, 1, &name, error);
     if (status >= 0) status = sql->step(inlines->look, error);
     model->version = 0;
@@ -142,10 +152,11 @@ static bool concerns(const struct inlined *model, varve_str type)
 static varve_status blame(const struct inlined *model, const varve_error *cause, varve_error *error)
 {
     bool refused = cause->status == VARVE_CONFLICT || cause->status == VARVE_APPLICATION ||
-                   cause->status == VARVE_INVALID || cause->status == VARVE_DENIED || cause->status == VARVE_TOO_LARGE;
+                   cause->status == VARVE_INVALID || cause->status == VARVE_DENIED ||
+                   cause->status == VARVE_TOO_LARGE || cause->status == VARVE_TIMEOUT;
     varve_error_set(error, refused ? VARVE_PROJECTION_REFUSED : cause->status, "inline projection %.*s: %s",
                     (int)model->file->name.len, model->file->name.ptr, cause->message);
-    if (error != NULL) error->flags = cause->flags;
+    if (error != NULL && !refused) error->flags = cause->flags;
     return refused ? VARVE_PROJECTION_REFUSED : cause->status;
 }
 
@@ -160,10 +171,17 @@ static void blame_missed(const varve_event *event, const varve_error *cause, var
         *error = *cause;
 }
 
+/* Everybody who appends waits for an event's statements. */
+static void limit_time(const struct inlines *inlines, uint32_t limit_ms)
+{
+    if (inlines->options.place.kind->limit == NULL) inlines->hooks.sql->set_time_limit(inlines->session, limit_ms);
+}
+
 static varve_status apply_event(struct inlines *inlines, struct inlined *model, const varve_event *event,
                                 varve_error *error)
 {
     varve_error cause = { 0 };
+    limit_time(inlines, GENERATION_EVENT_MS);
     const varve_event *events = NULL;
     size_t count = 0;
     varve_status status = VARVE_OK;
@@ -171,6 +189,12 @@ static varve_status apply_event(struct inlines *inlines, struct inlined *model, 
         status = projection_open(&model->projection, model->file, inlines->hooks.sql, inlines->session, &cause);
     if (status >= 0) status = upcast_event(&model->upcast, event, &events, &count, &cause);
     for (size_t i = 0; i < count && status >= 0; i++) status = projection_apply(model->projection, &events[i], &cause);
+    limit_time(inlines, 0);
+    if (status == VARVE_TIMEOUT) {
+        const varve_error last = cause;
+        varve_error_set(&cause, status, "what it changes took longer than %d ms: %s", GENERATION_EVENT_MS,
+                        last.message);
+    }
     if (status < 0) return blame(model, &cause, error);
     model->position = event->position;
     return VARVE_OK;
@@ -186,26 +210,60 @@ static varve_status check_deferred(struct inlines *inlines, const struct inlined
     return status < 0 ? blame(model, &cause, error) : VARVE_OK;
 }
 
-/* Events that were appended without the model, up to the head that the transaction began behind. */
-static varve_status catch_up(struct inlines *inlines, struct inlined *model, varve_error *error)
+static void set_fault(struct inlines *inlines, struct inlined *model, uint64_t position, const char *problem)
+{
+    pthread_mutex_lock(&inlines->lock);
+    model->failed = position;
+    snprintf(model->problem, sizeof model->problem, "%s", problem);
+    pthread_mutex_unlock(&inlines->lock);
+}
+
+/* Events that were appended without the model, up to the head that the transaction began behind, or as many; then it is
+ * checked up to where it is. */
+static varve_status catch_up(struct inlines *inlines, struct inlined *model, uint64_t most, varve_error *error)
 {
     const varve_read_options missed = {
         .after_position = model->position > model->checked ? model->position : model->checked,
         .until_position = inlines->before,
+        .limit = most,
         .types = model->home.types,
         .type_count = model->home.type_count,
     };
     varve_cursor *cursor = NULL;
     const varve_event *event = NULL;
+    uint64_t taken = 0;
+    model->checked = inlines->before;
     if (missed.after_position >= inlines->before) return VARVE_OK;
     varve_status status = varve_cursor_open(&cursor, inlines->options.store, &missed, error);
     while (status >= 0 && (status = varve_cursor_next(cursor, &event, error)) == VARVE_OK) {
         varve_error cause = { 0 };
         status = apply_event(inlines, model, event, &cause);
-        if (status < 0) blame_missed(event, &cause, error);
+        if (status < 0) {
+            blame_missed(event, &cause, error);
+            set_fault(inlines, model, event->position, error == NULL ? "" : error->message);
+        }
+        taken++;
     }
     varve_cursor_close(cursor);
+    if (most > 0 && taken == most) model->checked = model->position;
     return status < 0 ? status : check_deferred(inlines, model, error);
+}
+
+static varve_status refuse_unbuilt(struct inlines *inlines, const struct inlined *model, varve_error *error)
+{
+    varve_str name = model->file->name;
+    pthread_mutex_lock(&inlines->lock);
+    if (model->failed > 0)
+        varve_error_set(error, VARVE_UNAVAILABLE,
+                        "inline projection %.*s cannot be built, so nothing that it would see can be appended: %s",
+                        (int)name.len, name.ptr, model->problem);
+    else
+        varve_error_set(error, VARVE_UNAVAILABLE,
+                        "inline projection %.*s was built by another version of the application, or is not built yet: "
+                        "nothing that it would see can be appended here",
+                        (int)name.len, name.ptr);
+    pthread_mutex_unlock(&inlines->lock);
+    return VARVE_UNAVAILABLE;
 }
 
 /* For the first event of the transaction: the model is ours to change, and up to date. */
@@ -213,12 +271,8 @@ static varve_status enter(struct inlines *inlines, struct inlined *model, varve_
 {
     bool is_alone = model->is_known && !is_shared(inlines);
     varve_status status = is_alone ? VARVE_OK : look(inlines, model, error);
-    if (status >= 0 && model->version != model->home.version)
-        status = varve_error_set(error, VARVE_UNAVAILABLE,
-                                 "inline projection %.*s was built by another version of the application, or is not "
-                                 "built yet: nothing that it would see can be appended here",
-                                 (int)model->file->name.len, model->file->name.ptr);
-    if (status >= 0 && !is_alone) status = catch_up(inlines, model, error);
+    if (status >= 0 && model->version != model->home.version) status = refuse_unbuilt(inlines, model, error);
+    if (status >= 0 && !is_alone) status = catch_up(inlines, model, 0, error);
     if (status == VARVE_PROJECTION_REFUSED) { /* it is not about what is appended now */
         status = VARVE_UNAVAILABLE;
         if (error != NULL) error->status = status;
@@ -315,6 +369,8 @@ struct build {
     struct inlines *inlines;
     struct inlined *model;
     struct follower follower;
+    uint64_t failed;   /* the event of the log that it cannot take; 0 */
+    bool is_asked_for; /* else it is only to be built where nobody else has meanwhile */
 };
 
 static void set_building(struct inlines *inlines, struct inlined *model)
@@ -337,6 +393,7 @@ static void end_building(struct inlines *inlines, struct inlined *model, const c
 {
     pthread_mutex_lock(&inlines->lock);
     model->is_building = false;
+    model->failed = *problem == '\0' ? 0 : model->failed;
     snprintf(model->problem, sizeof model->problem, "%s", problem);
     pthread_mutex_unlock(&inlines->lock);
 }
@@ -349,8 +406,10 @@ static varve_status follow(struct build *build, uint64_t until, varve_error *err
     varve_status status = VARVE_OK;
     while (status == VARVE_OK && !atomic_load(&build->inlines->stopping)) {
         status = follower_advance(&build->follower, true, error);
-        if (status < 0 && error != NULL && (error->flags & VARVE_ERROR_RETRIABLE) == 0 && build->follower.failed > 0)
+        if (status < 0 && (error->flags & VARVE_ERROR_RETRIABLE) == 0 && build->follower.failed > 0) {
             status = error->status = VARVE_PROJECTION_REFUSED;
+            build->failed = build->follower.failed;
+        }
         set_built(build->inlines, build->model, build->follower.generation->checkpoint.position);
     }
     if (status == VARVE_OK) return varve_error_set(error, VARVE_UNAVAILABLE, "the engine is stopping");
@@ -383,16 +442,54 @@ static varve_status take_over(void *ctx, struct sql_session *session, uint64_t h
     return sqlfile_fail(model->file, model->file->create->line, status, error, "%s", cause.message);
 }
 
+/* In a transaction of the writer's: has another process built it, before this one got the guard? */
+static varve_status look_again(void *ctx, struct sql_session *session, uint64_t head, varve_error *error)
+{
+    const struct build *build = ctx;
+    (void)session;
+    (void)head;
+    return look(build->inlines, build->model, error);
+}
+
+/* Waits longer each time; false when it is not to be tried again. */
+static bool rest(const struct inlines *inlines, unsigned tries)
+{
+    unsigned wait_ms = GUARD_WAIT_MS << (tries < 6 ? tries : 6);
+    wait_ms = wait_ms < REST_MS_MAX ? wait_ms : REST_MS_MAX;
+    for (unsigned waited = 0; waited < wait_ms && !atomic_load(&inlines->stopping); waited += GUARD_WAIT_MS)
+        nanosleep(&(struct timespec){ .tv_nsec = GUARD_WAIT_MS * 1000000L }, NULL);
+    return tries < BUILD_TRIES && !atomic_load(&inlines->stopping);
+}
+
+/* Follows the log and takes over, again where that may pass: what is built stays. */
+static varve_status follow_and_take_over(struct build *build, varve_error *error)
+{
+    struct inlines *inlines = build->inlines;
+    varve_status status = VARVE_OK;
+    bool may_pass = true;
+    for (unsigned tries = 0; may_pass; tries++) {
+        *error = (varve_error){ 0 };
+        status = follow(build, 0, error);
+        if (status >= 0) status = store_change_inline(inlines->options.store, take_over, build, error);
+        /* Of an unknown outcome the next append is told by the row. */
+        may_pass = status < 0 && (error->flags & VARVE_ERROR_RETRIABLE) != 0 &&
+                   (error->flags & VARVE_ERROR_UNKNOWN_OUTCOME) == 0 && rest(inlines, tries);
+    }
+    return status;
+}
+
 static varve_status build_under_guard(struct build *build, varve_error *error)
 {
     struct inlines *inlines = build->inlines;
     struct inlined *model = build->model;
     struct generation *generation = NULL;
+    varve_status status = VARVE_OK;
+    if (!build->is_asked_for) status = store_change_inline(inlines->options.store, look_again, build, error);
+    if (status < 0 || (!build->is_asked_for && model->version == model->home.version)) return status;
     model->home.incarnation = varve_store_incarnation(inlines->options.store, model->incarnation);
-    varve_status status = generation_create(&generation, &model->home, generation_clean(&model->home, 0), error);
+    status = generation_create(&generation, &model->home, generation_clean(&model->home, 0), error);
     build->follower = (struct follower){ .store = inlines->options.store, .generation = generation };
-    if (status >= 0) status = follow(build, 0, error);
-    if (status >= 0) status = store_change_inline(inlines->options.store, take_over, build, error);
+    if (status >= 0) status = follow_and_take_over(build, error);
     follower_stop(&build->follower);
     generation_remove(generation);
     build->follower.generation = NULL;
@@ -400,9 +497,9 @@ static varve_status build_under_guard(struct build *build, varve_error *error)
 }
 
 /* One process builds a model at a time. */
-static varve_status build_model(struct inlines *inlines, struct inlined *model, varve_error *error)
+static varve_status build_model(struct inlines *inlines, struct inlined *model, bool is_asked_for, varve_error *error)
 {
-    struct build build = { .inlines = inlines, .model = model };
+    struct build build = { .inlines = inlines, .model = model, .is_asked_for = is_asked_for };
     const struct place *place = &model->home.place;
     struct place_guard guard = { 0 };
     varve_error cause = { 0 };
@@ -415,6 +512,7 @@ static varve_status build_model(struct inlines *inlines, struct inlined *model, 
     if (status >= 0) status = build_under_guard(&build, &cause);
     place->kind->unguard(place, &guard);
     end_building(inlines, model, status < 0 ? cause.message : "");
+    if (build.failed > 0 && !is_asked_for) set_fault(inlines, model, build.failed, cause.message);
     varve_str name = model->file->name;
     if (status >= 0)
         log_line(&inlines->options.log, VARVE_LOG_INFO, "inline projection %.*s was built", (int)name.len, name.ptr);
@@ -437,22 +535,63 @@ static void clean(const struct inlined *model)
 
 /* ---- from outside ---- */
 
-/* Finds out what is there, and brings it up to the head. */
+static varve_status make_table(void *ctx, struct sql_session *session, uint64_t head, varve_error *error)
+{
+    const struct inlines *inlines = ctx;
+    (void)head;
+    return inlines->hooks.sql->exec(session, TABLE, error);
+}
+
+/* Finds out what is there of a model, and brings it nearer to the head, or to it. */
 static varve_status meet(void *ctx, struct sql_session *session, uint64_t head, varve_error *error)
 {
-    struct inlines *inlines = ctx;
-    varve_status status = inlines->hooks.sql->exec(session, TABLE, error);
+    const struct build *met = ctx;
+    struct inlines *inlines = met->inlines;
+    struct inlined *model = met->model;
+    (void)session;
     inlines->before = head;
-    for (size_t i = 0; i < inlines->count && status >= 0; i++) {
-        struct inlined *model = inlines->models[i];
-        status = look(inlines, model, error);
-        if (status < 0 || model->version != model->home.version) continue;
-        uint64_t position = model->position;
-        status = catch_up(inlines, model, error);
-        if (status >= 0 && model->position > position) status = put(inlines, model, error);
-        model->checked = head;
-    }
+    varve_status status = look(inlines, model, error);
+    if (status < 0 || model->version != model->home.version) return status;
+    uint64_t position = model->position;
+    status = catch_up(inlines, model, SLICE, error);
+    if (status >= 0 && model->position > position) status = put(inlines, model, error);
     return status;
+}
+
+/* What others have appended without the model may be much: a transaction for each part of it, so that appends go on. */
+static varve_status meet_whole(struct inlines *inlines, struct inlined *model, varve_error *error)
+{
+    struct build met = { .inlines = inlines, .model = model };
+    varve_status status = VARVE_OK;
+    do {
+        status = store_change_inline(inlines->options.store, meet, &met, error);
+    } while (status >= 0 && model->version == model->home.version && model->checked < inlines->before &&
+             !atomic_load(&inlines->stopping));
+    return status;
+}
+
+/* A model that cannot take an event of the log is no reason not to serve the others. */
+static varve_status bear(const struct inlines *inlines, const struct inlined *model, varve_status status,
+                         const varve_error *error)
+{
+    if (status != VARVE_PROJECTION_REFUSED) return status;
+    log_line(&inlines->options.log, VARVE_LOG_ERROR,
+             "inline projection %.*s is faulted, nothing that it would see can be appended: %s",
+             (int)model->file->name.len, model->file->name.ptr, error->message);
+    return VARVE_OK;
+}
+
+/* Has a model as this version of the application makes it. */
+static varve_status begin_with(struct inlines *inlines, struct inlined *model, varve_error *error)
+{
+    varve_status status = meet_whole(inlines, model, error);
+    if (status >= 0 && model->version == model->home.version) {
+        clean(model);
+    } else if (status >= 0) {
+        set_building(inlines, model);
+        status = build_model(inlines, model, false, error);
+    }
+    return bear(inlines, model, status, error);
 }
 
 varve_status inlines_open(struct inlines **out, const struct inlines_options *options, varve_error *error)
@@ -526,27 +665,22 @@ varve_status inlines_start(struct inlines *inlines, varve_error *error)
 {
     varve_store *store = inlines->options.store;
     varve_status status = VARVE_OK;
+    varve_error unheard = { 0 };
+    error = error == NULL ? &unheard : error;
     if (inlines->count == 0) return VARVE_OK;
     for (size_t i = 0; i < inlines->count && status >= 0; i++) status = complete(inlines, inlines->models[i], error);
     if (status >= 0) status = store_set_inline(store, &inlines->hooks, error);
     if (status < 0) return status;
     inlines->is_started = true;
-    status = store_change_inline(store, meet, inlines, error);
-    for (size_t i = 0; i < inlines->count && status >= 0; i++) {
-        if (inlines->models[i]->version == inlines->models[i]->home.version) {
-            clean(inlines->models[i]);
-        } else {
-            set_building(inlines, inlines->models[i]);
-            status = build_model(inlines, inlines->models[i], error);
-        }
-    }
+    status = store_change_inline(store, make_table, inlines, error);
+    for (size_t i = 0; i < inlines->count && status >= 0; i++) status = begin_with(inlines, inlines->models[i], error);
     return status;
 }
 
 static void *rebuild(void *ctx)
 {
     struct inlines *inlines = ctx;
-    (void)build_model(inlines, inlines->built, NULL);
+    (void)build_model(inlines, inlines->built, true, NULL);
     return NULL;
 }
 
@@ -601,8 +735,12 @@ void inlines_get_status(struct inlines *inlines, const struct sqlfile *file, var
     status->rebuild_done = model->built;
     double seconds = (double)(clock_ns() - model->began_ns) / 1e9;
     status->rebuild_rate = model->is_building && seconds > 0 ? (double)model->built / seconds : 0;
+    status->failed_position = model->failed;
     pthread_mutex_unlock(&inlines->lock);
-    status->state = inlines->is_started ? VARVE_PROJECTION_LIVE : VARVE_PROJECTION_STOPPED;
+    if (status->failed_position > 0) status->position = status->failed_position - 1;
+    status->state = !inlines->is_started          ? VARVE_PROJECTION_STOPPED
+                    : status->failed_position > 0 ? VARVE_PROJECTION_FAULTED
+                                                  : VARVE_PROJECTION_LIVE;
     status->problem = varve_str_of(problem);
 }
 

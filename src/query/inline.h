@@ -39,8 +39,8 @@ varve_status inlines_add(struct inlines *inlines, const struct sqlfile *file, va
 
 /*
  * Builds what is not there, or was made by another version, and has every append from then on change it. Without
- * projections nothing happens. VARVE_PROJECTION_REFUSED: an event of the log cannot be applied; otherwise as
- * generation_create and store_change_inline.
+ * projections nothing happens. One that cannot take an event of the log is faulted: it stays as it is, and appends that
+ * it would see are refused. Otherwise fails as generation_create and store_change_inline.
  */
 varve_status inlines_start(struct inlines *inlines, varve_error *error);
 

@@ -73,7 +73,8 @@ struct place_kind {
     /*
      * Has the tables, indexes, views and triggers of a generation of ours in the database of `session` from now on, in
      * its transaction, and those no longer that `before` names, as an earlier call appended them to `*names`. Of the
-     * generation nothing may be left. INVALID: there is something of that name, or what cannot be moved.
+     * generation nothing may be left. INVALID: there is something of that name, or what cannot be moved. CORRUPT: there
+     * is nothing to be had. BUSY: somebody reads what is to go, and was waited for a moment.
      */
     varve_status (*take_in)(const struct place *place, varve_str name, uint64_t number, struct sql_session *session,
                             varve_str before, varve_buf *names, varve_error *error);
@@ -88,6 +89,10 @@ struct place_kind {
     /* Appends the statement that a reading transaction over inline models begins with, for the name that their log is
      * attached by: until it ends none is exchanged, so tables and snapshot are of one time. NULL: they are anyway. */
     void (*hold)(const char *log, varve_buf *text);
+
+    /* What is selected beside something else to end each statement of the transaction that takes longer than 10 s; NULL:
+     * the session's own limit is for free. */
+    const char *limit;
 
     /* A script that has constraints checked at once that otherwise wait for the end of the transaction, what is changed
      * after it excepted. NULL: none does. */

@@ -554,9 +554,15 @@ static varve_status take_in(const struct place *place, varve_str name, uint64_t 
     if (status == VARVE_OK) {
         status = list_objects(place, session, varve_buf_view(&schema), names, error);
     }
+    if (status == VARVE_OK && names->len == 0) {
+        status = varve_error_set(error, VARVE_CORRUPT, "there is nothing in schema %s", schema.ptr);
+    }
     if (status == VARVE_OK) {
-        varve_buf_printf(&script, "LOCK TABLE \"%.*s\".varve_inline IN ACCESS EXCLUSIVE MODE;", (int)home.len,
-                         home.ptr); /* see `hold` */
+        /* See `hold`. Everybody who appends waits meanwhile, so not for long. */
+        varve_buf_printf(&script,
+                         "SET LOCAL lock_timeout = 2000;"
+                         "LOCK TABLE \"%.*s\".varve_inline IN ACCESS EXCLUSIVE MODE;",
+                         (int)home.len, home.ptr);
         write_drops(before, &script);
         write_moves(varve_buf_view(names), schema.ptr, home, &script);
         status = script.failed ? no_memory(error) : place->sql->exec(session, script.ptr, error);
@@ -581,6 +587,7 @@ const struct place_kind place_schemas = {
     .guard = guard,
     .unguard = unguard,
     .hold = hold,
+    .limit = "set_config('statement_timeout', '10s', true)",
     .check_deferred = "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED",
     .tables = tables,
     .identify = identify,
