@@ -236,6 +236,17 @@ static void a_query_is_read(void **state)
     sqlfile_free(file);
 }
 
+/* The cast that a parameter gets is a word, which the colon was not. */
+static void a_cast_does_not_run_into_what_is_before_it(void **state)
+{
+    (void)state;
+    struct sqlfile *file =
+        parse_for(SQLFILE_QUERY, "-- @query q\n-- @reads a\n-- @param n integer\nSELECT 1 LIMIT:n OFFSET(:n)",
+                  "postgres");
+    assert_text(file->question->statements, "SELECT 1 LIMIT CAST(:p1 AS bigint) OFFSET(CAST(:p1 AS bigint))");
+    sqlfile_free(file);
+}
+
 struct refusal {
     const char *text;
     varve_status status;
@@ -370,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_block_is_for_one_dialect_up_to_the_next_directive),
         cmocka_unit_test(a_query_is_read),
         cmocka_unit_test(partitions_are_one_unless_said),
+        cmocka_unit_test(a_cast_does_not_run_into_what_is_before_it),
         cmocka_unit_test(a_bad_projection_is_refused_with_its_line),
         cmocka_unit_test(a_bad_query_is_refused_with_its_line),
     };

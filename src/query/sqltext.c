@@ -351,6 +351,10 @@ static varve_status read_placeholder(struct sqltext *text, varve_error *error)
         return varve_error_set(error, VARVE_NOMEM, "no memory to read %s", text->file->file);
     }
     const char *type = type_of(text, place.param);
+    /* LIMIT:n has no blank, and wants one before a word. */
+    if (type != NULL && text->at > text->start && (is_word(text->at[-1]) || text->at[-1] == '$')) {
+        varve_buf_add(&text->sql, " ", 1);
+    }
     varve_buf_printf(&text->sql, type == NULL ? ":p%zu" : "CAST(:p%zu AS %s)", number, type);
     text->at += len;
     return VARVE_OK;
