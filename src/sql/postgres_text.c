@@ -161,6 +161,14 @@ static int number_of(struct postgres_text *text, varve_str name)
     return number;
 }
 
+/* $1, which would get the value of whichever parameter is sent as the first. */
+static bool is_numbered(const struct reading *reading)
+{
+    const char *behind = reading->word.text.ptr + 1;
+    return word_sign(reading->word, '$') && reading->next.kind == WORD_OPAQUE && reading->next.text.ptr == behind &&
+           *behind >= '0' && *behind <= '9';
+}
+
 /* The schema that the word stands for: one that is attached under this name and has what follows the dot. */
 static const char *schema_for(const struct reading *reading, const struct postgres_attached *attached, size_t count)
 {
@@ -181,6 +189,7 @@ varve_status postgres_text_read(struct postgres_text *text, varve_str source, en
 {
     struct reading reading;
     const char *copied = source.ptr;
+    struct reading numbered = { 0 }; /* there, when it has a start */
     bool any = false, ended = false, good = true;
     if (source.len > 0 && memchr(source.ptr, '\0', source.len) != NULL)
         return refuse(NULL, VARVE_INVALID, "the statement holds a NUL character", error);
@@ -195,6 +204,7 @@ varve_status postgres_text_read(struct postgres_text *text, varve_str source, en
         }
         if (ended) return refuse(&reading, VARVE_INVALID, "more than one statement", error);
         any = true;
+        if (is_numbered(&reading)) numbered = reading;
         bool parameter = reading.word.kind == WORD_PARAMETER;
         const char *schema = parameter ? NULL : schema_for(&reading, attached, attached_count);
         if (!parameter && schema == NULL) continue;
@@ -215,6 +225,8 @@ varve_status postgres_text_read(struct postgres_text *text, varve_str source, en
     if (!good || text->sql.failed || text->names.failed)
         return refuse(NULL, VARVE_NOMEM, "no memory for a statement", error);
     if (!any) return refuse(NULL, VARVE_INVALID, "there is no statement", error);
+    if (numbered.start != NULL && text->parameter_count > 0) /* alone it is an argument of a function that is made */
+        return refuse(&numbered, VARVE_INVALID, "parameters are written :name, and only so", error);
     return check_trust(source, trust, error);
 }
 

@@ -39,6 +39,7 @@ static void names_are_replaced_where_they_stand_for_something(void **state)
         { "SELECT orders.total, x.orders.lines, 'orders.lines' FROM orders.orders",
           "SELECT orders.total, x.orders.lines, 'orders.lines' FROM \"varve$orders$3\".orders", 0 },
         { "SELECT 1 FROM stock.orders", "SELECT 1 FROM stock.orders", 0 },
+        { "SELECT x$1, y$ 2, '$1', :a", "SELECT x$1, y$ 2, '$1', $1", 1 },
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -117,7 +118,8 @@ static void trust_is_a_matter_of_words(void **state)
 static void what_is_no_statement_is_refused(void **state)
 {
     static const char *const cases[] = {
-        "", " ;", "-- a", "SELECT 1; SELECT 2", "SELECT 'a", "SELECT \"a", "SELECT $x$ a $$", "SELECT /* /* */ 1",
+        "SELECT :a, $1",   "SELECT $2 + :a::int", "", " ;", "-- a", "SELECT 1; SELECT 2", "SELECT 'a", "SELECT \"a",
+        "SELECT $x$ a $$", "SELECT /* /* */ 1",
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
