@@ -220,6 +220,12 @@ static void values_go_both_ways(void **state)
         "    SELECT j ->> 'of' AS it FROM kept WHERE id = ':id' OR id = :id\n"
         "-- @postgres\n"
         "    SELECT j ->> 'of' AS it FROM kept WHERE id = ':id' OR id = :id]], { id = 'x' })\n"
+        "  local both = db.one([[\n"
+        "-- @postgres\n"
+        "    SELECT :b::text || '-' || :a::text AS it\n"
+        "-- @sqlite\n"
+        "    SELECT substr(:a, 1, 0) || :b || '-' || :a AS it]], { a = 'a', b = 'b' })\n"
+        "  assert(both.it == 'b-a')\n"
         "  assert(text.it == 'caf\303\251' and event.recorded_at > '2' and event.position == 1)\n"
         "  db.run('UPDATE kept SET j = NULL, b = NULL')\n"
         "end } }";

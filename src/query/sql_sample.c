@@ -366,7 +366,7 @@ void sql_sample_soup(struct sql_sample *sample, uint64_t seed)
                                          ":a",
                                          "::",
                                          "?",
-                                         "@x",
+                                         "#1",
                                          "1",
                                          "$a$",
                                          "$$",

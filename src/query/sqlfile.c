@@ -195,7 +195,7 @@ static varve_status read_list(struct parser *parser, varve_str rest, varve_str *
 static void speak(struct parser *parser, varve_str dialect)
 {
     parser->ours = varve_str_is(dialect, parser->dialect);
-    sqltext_speak(&parser->text, dialect);
+    sqltext_speak(&parser->text, dialect, parser->ours);
 }
 
 static varve_status open_section(struct parser *parser, uint32_t line, struct sqlfile_section **list)

@@ -236,6 +236,24 @@ static void a_query_is_read(void **state)
     sqlfile_free(file);
 }
 
+/* Code finds a parameter by its place among them. */
+static void a_statement_has_the_parameters_of_its_own_dialect(void **state)
+{
+    (void)state;
+    static const char text[] = "-- @postgres\nUPDATE t SET a = :b, c = :c WHERE id = :a\n"
+                               "-- @sqlite\nUPDATE t SET a = :a WHERE id = :b";
+    struct sqlfile *file = parse_for(SQLFILE_STATEMENT, text, "sqlite");
+    assert_text(file->question->statements, "UPDATE t SET a = :p1 WHERE id = :p2");
+    assert_int_equal(file->param_count, 2);
+    assert_true(varve_str_is(file->params->name, "a"));
+    assert_int_equal(file->question->statements->placeholders->param, 0);
+    sqlfile_free(file);
+    file = parse_for(SQLFILE_STATEMENT, text, "postgres");
+    assert_int_equal(file->param_count, 3);
+    assert_true(varve_str_is(file->params->name, "b"));
+    sqlfile_free(file);
+}
+
 /* The cast that a parameter gets is a word, which the colon was not. */
 static void a_cast_does_not_run_into_what_is_before_it(void **state)
 {
@@ -381,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_block_is_for_one_dialect_up_to_the_next_directive),
         cmocka_unit_test(a_query_is_read),
         cmocka_unit_test(partitions_are_one_unless_said),
+        cmocka_unit_test(a_statement_has_the_parameters_of_its_own_dialect),
         cmocka_unit_test(a_cast_does_not_run_into_what_is_before_it),
         cmocka_unit_test(a_bad_projection_is_refused_with_its_line),
         cmocka_unit_test(a_bad_query_is_refused_with_its_line),

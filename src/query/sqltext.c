@@ -32,11 +32,12 @@ void sqltext_start(struct sqltext *text, struct sqlfile *file, enum sqlfile_kind
     const char *end = source.ptr + source.len;
     *text = (struct sqltext){ .file = file, .kind = kind, .start = source.ptr, .end = end, .line = 1 };
     text->at = text->start;
-    sqltext_speak(text, varve_str_of(dialect));
+    sqltext_speak(text, varve_str_of(dialect), true);
 }
 
-void sqltext_speak(struct sqltext *text, varve_str dialect)
+void sqltext_speak(struct sqltext *text, varve_str dialect, bool heeded)
 {
+    text->unheeded = !heeded;
     text->postgres = varve_str_is(dialect, "postgres");
 }
 
@@ -236,6 +237,9 @@ static bool find_param(struct sqltext *text, varve_str name, struct sqlfile_plac
         if (varve_str_eq((*end)->name, name)) {
             return true;
         }
+    }
+    if (text->kind == SQLFILE_STATEMENT && text->unheeded) {
+        return true;
     }
     if (text->kind != SQLFILE_STATEMENT || (*end = arena_array(&text->file->arena, 1, sizeof **end)) == NULL) {
         return false;

@@ -23,6 +23,7 @@ struct sqltext {
     struct sqlfile *file;
     enum sqlfile_kind kind;
     bool postgres; /* its rules are in force; else SQLite's */
+    bool unheeded; /* what is read is for another dialect than the file's */
     const char *start, *at, *end;
     bool typed;    /* a query's parameters are cast to their types; set by the caller, after the start */
     uint32_t line; /* of `at`; after a directive was returned: the directive's */
@@ -36,11 +37,11 @@ struct sqltext {
 
 /*
  * `source` must outlive the reading; what is returned lives in the file's arena or in `source`. Reads by the rules of
- * `dialect`, and from a sqltext_speak on by those of another.
+ * `dialect`, and from a sqltext_speak on by those of another; what is not heeded declares no parameters.
  */
 void sqltext_start(struct sqltext *text, struct sqlfile *file, enum sqlfile_kind kind, const char *dialect,
                    varve_str source);
-void sqltext_speak(struct sqltext *text, varve_str dialect);
+void sqltext_speak(struct sqltext *text, varve_str dialect, bool heeded);
 
 /*
  * VARVE_OK: either `*directive` is not empty (from its '@' to the end of the line), or
