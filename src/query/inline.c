@@ -471,9 +471,10 @@ static varve_status follow_and_take_over(struct build *build, varve_error *error
         *error = (varve_error){ 0 };
         status = follow(build, 0, error);
         if (status >= 0) status = store_change_inline(inlines->options.store, take_over, build, error);
-        /* Of an unknown outcome the next append is told by the row. */
+        /* Of an unknown outcome the next append is told by the row; the room on a disk is what that append needs. */
         may_pass = status < 0 && (error->flags & VARVE_ERROR_RETRIABLE) != 0 &&
-                   (error->flags & VARVE_ERROR_UNKNOWN_OUTCOME) == 0 && rest(inlines, tries);
+                   (error->flags & VARVE_ERROR_UNKNOWN_OUTCOME) == 0 && status != VARVE_FULL &&
+                   status != VARVE_NOMEM && rest(inlines, tries);
     }
     return status;
 }

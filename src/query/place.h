@@ -90,8 +90,8 @@ struct place_kind {
      * attached by: until it ends none is exchanged, so tables and snapshot are of one time. NULL: they are anyway. */
     void (*hold)(const char *log, varve_buf *text);
 
-    /* What is selected beside something else to end each statement of the transaction that takes longer than 10 s; NULL:
-     * the session's own limit is for free. */
+    /* What is selected beside something else to end each statement of the transaction that takes longer than 10 s;
+     * NULL: the session's own limit is for free. */
     const char *limit;
 
     /* A script that has constraints checked at once that otherwise wait for the end of the transaction, what is changed
