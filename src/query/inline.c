@@ -454,7 +454,7 @@ static varve_status look_again(void *ctx, struct sql_session *session, uint64_t 
 /* Waits longer each time; false when it is not to be tried again. */
 static bool rest(const struct inlines *inlines, unsigned tries)
 {
-    unsigned wait_ms = GUARD_WAIT_MS << (tries < 6 ? tries : 6);
+    unsigned wait_ms = (unsigned)GUARD_WAIT_MS << (tries < 6 ? tries : 6);
     wait_ms = wait_ms < REST_MS_MAX ? wait_ms : REST_MS_MAX;
     for (unsigned waited = 0; waited < wait_ms && !atomic_load(&inlines->stopping); waited += GUARD_WAIT_MS)
         nanosleep(&(struct timespec){ .tv_nsec = GUARD_WAIT_MS * 1000000L }, NULL);
@@ -473,8 +473,8 @@ static varve_status follow_and_take_over(struct build *build, varve_error *error
         if (status >= 0) status = store_change_inline(inlines->options.store, take_over, build, error);
         /* Of an unknown outcome the next append is told by the row; the room on a disk is what that append needs. */
         may_pass = status < 0 && (error->flags & VARVE_ERROR_RETRIABLE) != 0 &&
-                   (error->flags & VARVE_ERROR_UNKNOWN_OUTCOME) == 0 && status != VARVE_FULL &&
-                   status != VARVE_NOMEM && rest(inlines, tries);
+                   (error->flags & VARVE_ERROR_UNKNOWN_OUTCOME) == 0 && status != VARVE_FULL && status != VARVE_NOMEM &&
+                   rest(inlines, tries);
     }
     return status;
 }
