@@ -95,7 +95,7 @@ bench-growth:
 	@cmake --build build --parallel $(JOBS) --target varve-bench
 	@cd build/bench && exec ./varve-bench --most $(MOST) growth
 
-## bench-peers  the same events and commands in Emmett, Message DB, eventsourcing, UmaDB (npm, PyPI) and varve, in turns
+## bench-peers  the same events, commands and models in Emmett, Message DB, eventsourcing, UmaDB and varve, in turns
 bench-peers:
 	@tools/deps peers
 	@$(MAKE) --no-print-directory release

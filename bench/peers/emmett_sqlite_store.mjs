@@ -6,7 +6,6 @@
 import { getSQLiteEventStore } from '@event-driven-io/emmett-sqlite'
 import { target } from './load.mjs'
 
-export const store = getSQLiteEventStore({ fileName: target })
 console.log = () => {} // it prints what it rolls back
 export const print = (line) => process.stdout.write(line + '\n')
 
@@ -19,7 +18,11 @@ async function persist(call, tries = 10) {
   }
 }
 
-await persist(() => store.readStream('nothing')) // makes the tables
+export async function open(more = {}) {
+  const store = getSQLiteEventStore({ fileName: target, ...more })
+  await persist(() => store.readStream('nothing')) // makes the tables
+  return store
+}
 
 let latest = Promise.resolve()
 

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures varve beside other event stores, in turns; `make bench-peers` has built and installed what is needed.
 
-usage: run.py BUILD [--quick] [--appends | --commands] [PEER…]
+usage: run.py BUILD [--quick] [--appends] [--commands] [--projections] [PEER…]
 
 BUILD is varve's build folder; what came from npm and PyPI is below BUILD/peers. Every append, and every command, is one
 event of about 250 bytes, and is answered when it is durable; before anything is measured, the flushes are counted.
+Without an option of theirs, all three tables are made.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ QUICK = "--quick" in sys.argv
 WORDS = [word for word in sys.argv[1:] if not word.startswith("--")]
 BUILD = pathlib.Path(WORDS[0] if WORDS else ROOT / "build").resolve()
 ONLY = WORDS[1:]
-TABLES = ("--appends", "--commands")
+TABLES = ("--appends", "--commands", "--projections")
 PYTHON = BUILD / "peers/venv/bin/python"
 os.environ.setdefault("VARVE_MODULES", str(BUILD / "lib/varve"))
 ROUNDS = 1 if QUICK else 5
@@ -37,6 +38,7 @@ COUNTS = {1: 100, 16: 600, 64: 1200} if QUICK else {1: 500, 16: 4000, 64: 10000}
 COMMANDS = {1: 50, 16: 200, 64: 400} if QUICK else {1: 200, 16: 1000, 64: 3000}
 HOT_COMMANDS = {1: 50, 16: 100, 64: 200} if QUICK else {1: 200, 16: 400, 64: 800}
 AGGREGATES = 1000
+FOLLOWED = 2000 if QUICK else 20000  # the events of the log that a projection follows
 TRIED = 50  # appends or commands that flushes are counted with
 STRACE = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync,msync,sync_file_range", "-o"]
 
@@ -205,6 +207,78 @@ class Side:
         return count_lines(trace) / TRIED
 
 
+class PostgresLog:
+    """A database with the log that projections follow, each time in a copy of it."""
+
+    def __init__(self, postgres, name):
+        self.postgres, self.name = postgres, name
+
+    def fill(self, command, callers, events):
+        uri = self.postgres.database(self.name)
+        # Filling is not what is measured; copies do not have the setting.
+        self.postgres.ask(f"ALTER DATABASE {self.name} SET synchronous_commit = off")
+        Side(command, uri).run(callers, FOLLOWED, events)
+        self.postgres.ask("VACUUM ANALYZE", self.name)  # not while something is measured
+
+    def copy(self):
+        self.postgres.ask(f"DROP DATABASE IF EXISTS {self.name}_copy")
+        self.postgres.ask(f"CREATE DATABASE {self.name}_copy TEMPLATE {self.name}")
+        self.postgres.ask("CHECKPOINT")
+        return self.postgres.uri(f"{self.name}_copy")
+
+
+class FileLog:
+    """The same in a file."""
+
+    postgres = None
+
+    def __init__(self, folder, name, prefix=""):
+        self.folder, self.name, self.prefix = folder, name, prefix
+
+    def fill(self, command, callers, events):
+        # In memory, where flushes are free.
+        place = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else self.folder))
+        try:
+            Side(command, f"{self.prefix}{place}/log.db").run(callers, FOLLOWED, events)
+            shutil.copytree(place, self.folder / self.name)
+        finally:
+            shutil.rmtree(place)
+
+    def copy(self):
+        to = self.folder / f"{self.name}-copy"
+        shutil.rmtree(to, ignore_errors=True)
+        shutil.copytree(self.folder / self.name, to)
+        os.sync()
+        return f"{self.prefix}{to}/log.db"
+
+
+class Follower:
+    """Something that follows a log by a projection until its model has all events, which it checks itself."""
+
+    def __init__(self, command, log, *settings):
+        self.command, self.log, self.settings = command, log, settings
+
+    def follow(self, target, trace=None):
+        prefix = STRACE + [str(trace)] if trace else []
+        said = check(prefix + self.command + [target, FOLLOWED, *self.settings])
+        return json.loads(said.strip().splitlines()[-1])
+
+    def run(self):
+        return self.follow(self.log.copy())
+
+    def flushes(self, folder):
+        """How many there are for an event."""
+        target, postgres = self.log.copy(), self.log.postgres
+        if postgres is not None:
+            before = postgres.flushes()
+            self.follow(target)
+            return (postgres.flushes() - before) / FOLLOWED
+        if shutil.which("strace") is None:
+            raise Missing("strace is not there, so that its flushes cannot be counted")
+        self.follow(target, folder / "trace")
+        return count_lines(folder / "trace") / FOLLOWED
+
+
 def node(folder, script):
     if not (BUILD / "peers" / folder / "node_modules").is_dir():
         why = BUILD / "peers" / folder / "why"
@@ -244,6 +318,33 @@ def make_commanded(name, folder, postgres):
     return Side(python("eventsourcing_command"), folder / "eventsourcing-commands.db")
 
 
+def make_followers(name, folder, postgres, events):
+    """The peer's consumer with batches as large as varve's and no pauses, and as it is by default; and varve."""
+    on_postgres = name == "emmett_postgresql"
+    kind = "postgresql" if on_postgres else "sqlite"
+    theirs = PostgresLog(postgres, "emmett_log") if on_postgres else FileLog(folder, "emmett-log")
+    ours = PostgresLog(postgres, "varve_log") if on_postgres else FileLog(folder, "varve-log", "sqlite:")
+    # By one caller: what appends at once may be out of order for its consumer, which would leave events out.
+    theirs.fill(node(kind, name), 1, events)
+    ours.fill([BUILD / "bench/varve-peer"], 16, events)
+    follow = node(kind, f"{name}_projection")
+    return {
+        name: Follower(follow, theirs, 1000, 0),
+        "as by default": Follower(follow, theirs),
+        "varve, SQL": Follower([BUILD / "bench/varve-peer", "projection"], ours),
+    }
+
+
+def make_inlined(name, folder, postgres):
+    """Appends under an inline projection; on stores that nothing else has seen."""
+    peer = [BUILD / "bench/varve-peer", "inline"]
+    if name == "emmett_postgresql":
+        theirs = Side(node("postgresql", f"{name}_inline"), postgres.database("emmett_inline"), postgres=postgres)
+        return {name: theirs, "varve, SQL": Side(peer, postgres.database("varve_inline"), postgres=postgres)}
+    theirs = Side(node("sqlite", f"{name}_inline"), folder / "emmett-inline.db")
+    return {name: theirs, "varve, SQL": Side(peer, f"sqlite:{folder}/varve-inline.db")}
+
+
 # What each is measured beside: on PostgreSQL varve is there too.
 PEERS = {
     "emmett_postgresql": "node",
@@ -253,6 +354,7 @@ PEERS = {
     "eventsourcing_sqlite": "python",
     "umadb": "python",
 }
+PROJECTED = ["emmett_postgresql", "emmett_sqlite"]
 COMMANDED = ["emmett_postgresql", "eventsourcing_postgresql", "emmett_sqlite", "eventsourcing_sqlite"]
 
 
@@ -320,14 +422,17 @@ def print_cell(name, sides, rounds, label, flushed, commands):
         rates = [each[side]["done"] / each[side]["seconds"] for each in rounds]
         peer = [each[name]["done"] / each[name]["seconds"] for each in rounds]
         ratios = [ours / theirs for ours, theirs in zip(rates, peer) if theirs > 0]
-        p50, p99 = (statistics.median(each[side][key] for each in rounds) for key in ("p50_ms", "p99_ms"))
+        p50, p99 = (
+            f"{statistics.median(each[side][key] for each in rounds):9.2f}" if key in rounds[0][side] else f"{'-':>9}"
+            for key in ("p50_ms", "p99_ms")
+        )
         ratio = f"{statistics.median(ratios):6.1f}x  {min(ratios):.1f}-{max(ratios):.1f}" if ratios else ""
         lost = statistics.median(1 - each[side]["done"] / each[side]["count"] for each in rounds)
         given_up = f" {lost:>8.0%}" if commands else ""
         say(
             f"{'  ' if side != name else ''}{side:<{26 if side == name else 24}} {label}"
-            f" {statistics.median(rates):>9,.0f} {p50:>9.2f} {p99:>9.2f} {flushed[side]:>8.2f}{given_up}"
-            f"  {'' if side == name else ratio}".rstrip()
+            f" {statistics.median(rates):>9,.0f} {p50} {p99} {flushed[side]:>8.2f}{given_up}"
+            f"  {ratio if side.startswith('varve') else ''}".rstrip()
         )
 
 
@@ -337,7 +442,7 @@ def measure(name, sides, cells, tried, folder, commands):
     for label, callers, count, lines_of in cells:
         rounds = []
         for number in range(ROUNDS):
-            print(f"bench-peers: {name},{label} callers, round {number + 1} of {ROUNDS}", file=sys.stderr)
+            print(f"bench-peers: {name}, {' '.join(label.split())}, round {number + 1} of {ROUNDS}", file=sys.stderr)
             lines = lines_of()
             rounds.append({side: sides[side].run(callers, count, lines) for side in sides})
         print_cell(name, sides, rounds, label, flushed, commands)
@@ -378,6 +483,29 @@ def measure_commands(names, folder, postgres, commands):
             say(f"{name:<26} not measured: {why}")
 
 
+def measure_projections(names, folder, postgres, events):
+    say(f"\nprojections of one upsert an event: catching up with a log of {FOLLOWED:,} events; inline, under appends by"
+        f" 16 callers;\nmedians of {ROUNDS} rounds; ratio: varve through the peer\n")
+    heads = f"{'':>9} {'events/s':>9} {'p50, ms':>9} {'p99, ms':>9} {'flushes':>8}  {'ratio':>7}  from-to"
+    say(f"{'':<26} {heads}")
+    for name in names:
+        try:
+            sides = make_followers(name, folder, postgres, events)
+            flushed = {side: sides[side].flushes(folder) for side in sides}
+            rounds = []
+            for number in range(ROUNDS):
+                print(f"bench-peers: {name}, catch-up, round {number + 1} of {ROUNDS}", file=sys.stderr)
+                rounds.append({side: sides[side].run() for side in sides})
+            print_cell(name, sides, rounds, f"{'catch-up':>9}", flushed, False)
+        except (Missing, subprocess.TimeoutExpired) as why:
+            say(f"{name:<26} {'catch-up':>9} not measured: {why}")
+        try:
+            cells = [(f"{'inline':>9}", 16, COUNTS[16], lambda: events)]
+            measure(name, make_inlined(name, folder, postgres), cells, events, folder, False)
+        except (Missing, subprocess.TimeoutExpired) as why:
+            say(f"{name:<26} {'inline':>9} not measured: {why}")
+
+
 def main():
     names = ONLY or list(PEERS)
     unknown = [name for name in names if name not in PEERS]
@@ -394,11 +522,14 @@ def main():
         now = datetime.datetime.now(datetime.timezone.utc)
         say(f"{now:%Y-%m-%dT%H:%MZ}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, PostgreSQL",
             postgres.ask("SHOW server_version"), "with fsync and synchronous_commit on")
-        if "--commands" not in sys.argv:
+        tables = [table for table in TABLES if table in sys.argv] or TABLES
+        if "--appends" in tables:
             measure_appends(names, folder, postgres, events)
-        if "--appends" not in sys.argv:
+        if "--commands" in tables:
             commands = Commands(folder, events.read_text(encoding="utf-8"))
             measure_commands([name for name in names if name in COMMANDED], folder, postgres, commands)
+        if "--projections" in tables:
+            measure_projections([name for name in names if name in PROJECTED], folder, postgres, events)
     finally:
         if postgres is not None:
             postgres.stop()

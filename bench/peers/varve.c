@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * varve's side of bench/peers: writes the events that all append, or appends them, or executes commands, from threads
- * by the public interface, and prints the line of JSON that load.mjs and load.py print.
+ * varve's side of bench/peers: writes the events that all append, or appends them, also under an inline projection, or
+ * executes commands, from threads by the public interface, or follows the log by a projection; and prints the line of
+ * JSON that load.mjs and load.py print.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +14,14 @@
 #include "bench/corpus.h"
 #include "bench/measure.h"
 #include "bench/peers/varve_command.h"
+#include "bench/peers/varve_projection.h"
 
 enum { STREAMS = 10000, EVENTS = 20000 };
 
 struct load {
     struct corpus corpus;
     varve_store *store;
+    varve_engine *engine; /* whose store it is, for an inline projection; NULL: none */
     uint64_t first;
 };
 
@@ -49,19 +52,47 @@ static void print_result(double seconds, uint64_t count, uint64_t p50_ns, uint64
            (unsigned long long)count, (unsigned long long)count, (double)p50_ns / 1e6, (double)p99_ns / 1e6);
 }
 
-static varve_status run(struct load *load, const char *uri, unsigned callers, uint64_t count, varve_error *error)
+static varve_status open_store(struct load *load, const char *uri, bool inlined, varve_error *error)
 {
     const varve_store_options options = { .uri = uri };
+    if (!inlined) return varve_store_open(&load->store, &options, error);
+    varve_status status = peer_model_open(&load->engine, uri, true, error);
+    if (status >= 0) status = varve_engine_start(load->engine, error);
+    if (status >= 0) load->store = varve_engine_store(load->engine);
+    return status;
+}
+
+/* URI EVENTS CALLERS COUNT FIRST */
+static varve_status run(struct load *load, char **words, bool inlined, varve_error *error)
+{
     double seconds = 0;
+    uint64_t count = strtoull(words[3], NULL, 10);
     uint64_t *ns = calloc(count, sizeof *ns);
     if (ns == NULL) return varve_error_set(error, VARVE_NOMEM, "no memory");
-    const struct callers threads = { .callers = callers, .count = count, .ctx = load, .call = append, .ns = ns };
-    varve_status status = varve_store_open(&load->store, &options, error);
+    const struct callers threads = {
+        .callers = (unsigned)strtoul(words[2], NULL, 10), .count = count, .ctx = load, .call = append, .ns = ns
+    };
+    load->first = strtoull(words[4], NULL, 10);
+    varve_status status = open_store(load, words[0], inlined, error);
     if (status >= 0) status = callers_wait(&threads, &seconds, error);
-    varve_store_close(load->store);
+    if (status >= 0 && inlined) status = peer_model_check(load->engine, load->first + count, error);
+    if (!inlined) varve_store_close(load->store);
+    varve_engine_close(load->engine);
     if (status >= 0)
         print_result(seconds, count, measure_percentile(ns, count, 0.50), measure_percentile(ns, count, 0.99));
     free(ns);
+    return status;
+}
+
+/* URI COUNT */
+static varve_status follow(char **words, varve_error *error)
+{
+    double seconds = 0;
+    uint64_t count = strtoull(words[1], NULL, 10);
+    varve_status status = peer_model_follow(words[0], count, &seconds, error);
+    if (status >= 0)
+        printf("{\"seconds\":%.6f,\"count\":%llu,\"done\":%llu}\n", seconds, (unsigned long long)count,
+               (unsigned long long)count);
     return status;
 }
 
@@ -87,13 +118,16 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "events") == 0) {
         code = print_events(&load->corpus);
     } else if (argc == 6) {
-        unsigned callers = (unsigned)strtoul(argv[3], NULL, 10);
-        load->first = strtoull(argv[5], NULL, 10);
-        code = run(load, argv[1], callers, strtoull(argv[4], NULL, 10), &error) < 0 ? 1 : 0;
+        code = run(load, argv + 1, false, &error) < 0 ? 1 : 0;
+    } else if (argc == 7 && strcmp(argv[1], "inline") == 0) {
+        code = run(load, argv + 2, true, &error) < 0 ? 1 : 0;
+    } else if (argc == 4 && strcmp(argv[1], "projection") == 0) {
+        code = follow(argv + 2, &error) < 0 ? 1 : 0;
     } else if (argc == 8 && strcmp(argv[1], "command") == 0) {
         code = run_commands(argv + 2, &error) < 0 ? 1 : 0;
     } else {
-        fputs("usage: varve-peer events | varve-peer URI EVENTS CALLERS COUNT FIRST |\n"
+        fputs("usage: varve-peer events | varve-peer [inline] URI EVENTS CALLERS COUNT FIRST |\n"
+              "       varve-peer projection URI COUNT |\n"
               "       varve-peer command C|FILE.lua URI COMMANDS CALLERS COUNT FIRST\n",
               stderr);
     }
