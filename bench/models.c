@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "bench/bench.h"
 #include "bench/measure.h"
+#include "bench/model.h"
 #include "bench/print.h"
 
 enum {
@@ -30,17 +31,8 @@ enum {
 
 #define SECOND_NS UINT64_C(1000000000)
 
-#define PROJECTION(more)                                                                                            \
-    "-- @projection orders\n-- @version 1\n" more "-- @create\n"                                                    \
-    "CREATE TABLE orders (order_id TEXT PRIMARY KEY, customer_id TEXT NOT NULL, event_count INTEGER NOT NULL, "     \
-    "total_amount BIGINT NOT NULL);\n"                                                                              \
-    "-- @on OrderPlaced, OrderAmended, OrderPaid, OrderShipped\n"                                                   \
-    "INSERT INTO orders (order_id, customer_id, event_count, total_amount) VALUES (:stream, :data.customer_id, 1, " \
-    ":data.total_amount) ON CONFLICT (order_id) DO UPDATE SET customer_id = excluded.customer_id, "                 \
-    "event_count = orders.event_count + 1, total_amount = orders.total_amount + excluded.total_amount;\n"
-
-static const char projection_sql[] = PROJECTION("");
-static const char in_partitions[] = PROJECTION("-- @partitions 2\n");
+static const char projection_sql[] = MODEL_PROJECTION("");
+static const char in_partitions[] = MODEL_PROJECTION("-- @partitions 2\n");
 
 static const char query_sql[] = "-- @query one_order\n-- @reads orders\n-- @param order_id text\n"
                                 "SELECT * FROM orders.orders WHERE order_id = :order_id\n";

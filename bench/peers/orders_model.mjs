@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The model that projections are measured with, as varve_projection.c has it: what an order's events come to in all.
+// The model that projections are measured with, as model.h has it: what an order's events come to in all.
 export const types = ['OrderPlaced', 'OrderAmended', 'OrderPaid', 'OrderShipped']
 
 export const table =

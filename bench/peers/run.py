@@ -324,7 +324,7 @@ def make_followers(name, folder, postgres, events):
     kind = "postgresql" if on_postgres else "sqlite"
     theirs = PostgresLog(postgres, "emmett_log") if on_postgres else FileLog(folder, "emmett-log")
     ours = PostgresLog(postgres, "varve_log") if on_postgres else FileLog(folder, "varve-log", "sqlite:")
-    # By one caller: what appends at once may be out of order for its consumer, which would leave events out.
+    # By one caller: Emmett's consumer leaves out some of what was appended at once (README.md).
     theirs.fill(node(kind, name), 1, events)
     ours.fill([BUILD / "bench/varve-peer"], 16, events)
     follow = node(kind, f"{name}_projection")

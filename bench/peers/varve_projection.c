@@ -2,24 +2,16 @@
 #include "bench/peers/varve_projection.h"
 
 #include "base/clock.h"
+#include "bench/model.h"
 
 enum { PATIENCE_MS = 600000 };
-
-#define PROJECTION(more)                                                                                            \
-    "-- @projection orders\n-- @version 1\n" more "-- @create\n"                                                    \
-    "CREATE TABLE orders (order_id TEXT PRIMARY KEY, customer_id TEXT NOT NULL, event_count INTEGER NOT NULL, "     \
-    "total_amount BIGINT NOT NULL);\n"                                                                              \
-    "-- @on OrderPlaced, OrderAmended, OrderPaid, OrderShipped\n"                                                   \
-    "INSERT INTO orders (order_id, customer_id, event_count, total_amount) VALUES (:stream, :data.customer_id, 1, " \
-    ":data.total_amount) ON CONFLICT (order_id) DO UPDATE SET customer_id = excluded.customer_id, "                 \
-    "event_count = orders.event_count + 1, total_amount = orders.total_amount + excluded.total_amount;\n"
 
 static const char query[] = "-- @query counted\n-- @reads orders\n"
                             "SELECT coalesce(sum(event_count), 0) AS events FROM orders.orders\n";
 
 varve_status peer_model_open(varve_engine **engine, const char *uri, bool inlined, varve_error *error)
 {
-    const char *text = inlined ? PROJECTION("-- @mode inline\n") : PROJECTION("");
+    const char *text = inlined ? MODEL_PROJECTION("-- @mode inline\n") : MODEL_PROJECTION("");
     const varve_engine_options options = { .store = uri };
     varve_status status = varve_engine_open(engine, &options, error);
     if (status >= 0) status = varve_engine_add_projection(*engine, "orders.sql", varve_str_of(text), error);
