@@ -54,9 +54,9 @@ static varve_status ask_patiently(const struct call *call, varve_engine *engine,
     progress_init(&progress, "catching up", call->quiet);
     for (int looks = 0; status == VARVE_TIMEOUT && looks < LOOKS_MAX; looks++) {
         struct movement movement = { 0 };
+        bool there = varve_query_reached(engine, request->name, request->after_position, NULL) == VARVE_OK;
         status = ask_once(call, engine, request, json, error);
-        if (status != VARVE_TIMEOUT ||
-            varve_query_reached(engine, request->name, request->after_position, NULL) == VARVE_OK ||
+        if (status != VARVE_TIMEOUT || there ||
             varve_projection_list(engine, (varve_str){ 0 }, add_projection, &movement, NULL) < 0) {
             break;
         }

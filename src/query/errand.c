@@ -84,8 +84,8 @@ static varve_status pass_over(struct follower *follower, varve_error *error)
     if (status == VARVE_OK) {
         status = generation_commit(follower->failed_in, follower->failed, follower->failed_id, error);
     }
-    if (status == VARVE_OK) {
-        follower->suspect = 0;
+    if (status < 0 && follower->failed_in != follower->generation) {
+        generation_gather(follower->generation); /* it may be uncertain now, as the part is */
     }
     return status < 0 ? status : VARVE_CAUGHT_UP;
 }

@@ -271,6 +271,9 @@ varve_status follower_advance(struct follower *follower, bool flush, varve_error
         if (status == VARVE_OK) {
             status = open_cursor(follower, error);
         }
+        if (follower->suspect <= follower->generation->checkpoint.position) {
+            follower->suspect = suspect = 0; /* it was skipped */
+        }
     }
     batch.began = follower_scanned(follower);
     while (status == VARVE_OK && !alone && has_room(follower, &batch)) {

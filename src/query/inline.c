@@ -238,13 +238,13 @@ static varve_status catch_up(struct inlines *inlines, struct inlined *model, uin
     while (status >= 0 && (status = varve_cursor_next(cursor, &event, error)) == VARVE_OK) {
         varve_error cause = { 0 };
         status = apply_event(inlines, model, event, &cause);
-        if (status < 0) {
-            blame_missed(event, &cause, error);
+        if (status < 0) blame_missed(event, &cause, error);
+        if (status == VARVE_PROJECTION_REFUSED)
             set_fault(inlines, model, event->position, error == NULL ? "" : error->message);
-        }
         taken++;
     }
     varve_cursor_close(cursor);
+    if (status >= 0) set_fault(inlines, model, 0, "");
     if (most > 0 && taken == most) model->checked = model->position;
     return status < 0 ? status : check_deferred(inlines, model, error);
 }
@@ -370,6 +370,7 @@ struct build {
     struct inlined *model;
     struct follower follower;
     uint64_t failed;   /* the event of the log that it cannot take; 0 */
+    uint64_t until;    /* meets the log up to here alone; 0: all of it */
     bool is_asked_for; /* else it is only to be built where nobody else has meanwhile */
 };
 
@@ -550,12 +551,13 @@ static varve_status meet(void *ctx, struct sql_session *session, uint64_t head, 
     struct inlines *inlines = met->inlines;
     struct inlined *model = met->model;
     (void)session;
-    inlines->before = head;
+    inlines->before = met->until > 0 ? met->until : head;
     varve_status status = look(inlines, model, error);
     if (status < 0 || model->version != model->home.version) return status;
     uint64_t position = model->position;
     status = catch_up(inlines, model, SLICE, error);
     if (status >= 0 && model->position > position) status = put(inlines, model, error);
+    if (met->until > 0) model->is_known = false; /* there is more that it does not have */
     return status;
 }
 
@@ -568,6 +570,13 @@ static varve_status meet_whole(struct inlines *inlines, struct inlined *model, v
         status = store_change_inline(inlines->options.store, meet, &met, error);
     } while (status >= 0 && model->version == model->home.version && model->checked < inlines->before &&
              !atomic_load(&inlines->stopping));
+    if (status == VARVE_PROJECTION_REFUSED && model->failed > 1) {
+        /* What came before it is kept, so that an append that meets it again has little to do. */
+        const varve_error refusal = *error;
+        met.until = model->failed - 1;
+        (void)store_change_inline(inlines->options.store, meet, &met, NULL);
+        set_fault(inlines, model, met.until + 1, refusal.message);
+    }
     return status;
 }
 

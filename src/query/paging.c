@@ -105,7 +105,7 @@ static varve_status read_terms(struct paging *paging, const struct sqlfile *file
         varve_str collation;
         size_t column = column_of(sql, statement, term->expression, &collation);
         if (column > 0) {
-            if (!has_term(paging, column - 1)) {
+            if (collation.len > 0 || !has_term(paging, column - 1)) {
                 add_term(paging, sql, term, column - 1);
                 paging->terms[paging->term_count - 1].collation = collation;
             }

@@ -191,12 +191,13 @@ varve_status parts_advance(struct follower *whole, bool flush, varve_error *erro
     return decisive->status;
 }
 
-/* The part that has looked at least of the log. */
+/* The part that has looked at least of the log, of those that are to look at any. */
 static unsigned find_last(const struct parts *parts)
 {
     unsigned last = 0;
     for (unsigned i = 1; i < parts->count; i++) {
-        if (follower_scanned(&parts->each[i].follower) < follower_scanned(&parts->each[last].follower)) {
+        const struct follower *follower = &parts->each[i].follower, *least = &parts->each[last].follower;
+        if (is_empty(least) || (!is_empty(follower) && follower_scanned(follower) < follower_scanned(least))) {
             last = i;
         }
     }

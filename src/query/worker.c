@@ -187,7 +187,7 @@ static bool switch_over(struct worker *worker)
     if (status == VARVE_LOCKED) {
         tenure_lose(&worker->tenure);
     }
-    worker->unsettled = status == VARVE_IO;
+    worker->unsettled = status < 0 && (worker->unsettled || status == VARVE_IO);
     if (status < 0) {
         set_problem(worker, "the switch failed: ", &error);
         retry_put_off(&worker->change);
@@ -245,6 +245,7 @@ static bool advance(struct worker *worker, struct side *side, bool flush, const 
         return true;
     }
     atomic_fetch_add(&worker->failures, 1);
+    if (side->follower.applied > applied) side->retry.failures = 0; /* others of its partitions got on */
     if (may_pass(status, &error) && (status != VARVE_FULL || side == &worker->serving)) {
         uint32_t wait_ms = retry_put_off(&side->retry);
         worker->tenure.due_ns = 0; /* its connection may be another one next time */
