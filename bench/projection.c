@@ -15,7 +15,7 @@
 #include "lua/projection.h"
 
 /* The engine commits after as many events: BATCH_EVENTS in query/follower.c. */
-enum { BATCH = 1000, PATIENCE_MS = 600000, MANY = 20 };
+enum { BATCH = 8000, PATIENCE_MS = 600000, MANY = 20 };
 
 #define TABLE                                                                                                   \
     "CREATE TABLE orders (order_id TEXT PRIMARY KEY, customer_id TEXT NOT NULL, event_count INTEGER NOT NULL, " \

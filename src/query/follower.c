@@ -8,7 +8,7 @@
 #include "store/access.h"
 
 /* A batch ends after this many events, bytes of data, positions looked at or this time, whichever comes first. */
-enum { BATCH_EVENTS = 1000, BATCH_BYTES = 8 << 20, BATCH_POSITIONS = 16 << 10, BATCH_MS = 500 };
+enum { BATCH_EVENTS = 8000, BATCH_BYTES = 8 << 20, BATCH_POSITIONS = 16 << 10, BATCH_MS = 500 };
 
 /* Statements that take too long are ended, and are the event's failure when it is not the first time: a machine may
  * have stood still. */
