@@ -128,9 +128,8 @@ static void report(struct worker *worker)
     } else {
         worker->state = building != NULL || worker->rebuild ? VARVE_PROJECTION_CATCHING_UP : VARVE_PROJECTION_FAULTED;
     }
-    if (worker->serving.faulted) {
-        worker->state = VARVE_PROJECTION_FAULTED;
-    }
+    if (worker->serving.faulted) worker->state = VARVE_PROJECTION_FAULTED;
+    atomic_store(&worker->served, position); /* whoever sees the state sees where */
     worker->failed = worker->serving.faulted ? worker->serving.follower.failed : 0;
     atomic_store(&worker->parked, atomic_load(&generation->parked.count));
     snprintf(worker->texts.owner, sizeof worker->texts.owner, "%s", worker->tenure.owner);
