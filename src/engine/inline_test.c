@@ -657,6 +657,45 @@ static void a_query_and_an_exchange_wait_for_each_other(void **state)
     holds(house->engine, "a@x", "[{\"customer\":\"customer-1\"}]");
 }
 
+/* Who reads for long holds up the exchange, but no appends: it gives way and is tried again. */
+static void an_exchange_gives_way(void **state)
+{
+    struct house *house = *state;
+    static struct session session;
+    if (!house->on_postgres) return;
+    start(house, emails);
+    registered(house->engine, "customer-1", "a@x");
+    pthread_t thread = hold_models(house, &session, "ACCESS SHARE",
+                                   "DO $$ BEGIN FOR i IN 1..1000 LOOP IF NOT EXISTS (SELECT FROM pg_locks"
+                                   " WHERE NOT granted AND relation = 'log.varve_inline'::regclass)"
+                                   " THEN RETURN; END IF; PERFORM pg_sleep(0.01); END LOOP;"
+                                   " RAISE 'nobody gives way'; END $$");
+    rebuild(house);
+    pthread_join(thread, NULL);
+    taken(house->engine, 1);
+}
+
+/* Somebody is in the way the first two times. */
+static void a_rebuild_is_patient(void **state)
+{
+    static const char hiccups[] =
+        "-- @projection emails\n-- @version 1\n-- @mode inline\n-- @create\n"
+        "CREATE TABLE emails (email TEXT PRIMARY KEY, customer TEXT NOT NULL);\n"
+        "-- @on Registered\nINSERT INTO emails VALUES (public.hiccup(:data.email), :stream);\n";
+    struct house *house = *state;
+    if (!house->on_postgres) return;
+    postgres_exec(&house->postgres, "CREATE SEQUENCE public.hiccups START 10;"
+                                    "CREATE FUNCTION public.hiccup(email text) RETURNS text LANGUAGE plpgsql AS $$"
+                                    " BEGIN IF nextval('public.hiccups') < 3 THEN RAISE 'in the way'"
+                                    " USING ERRCODE = '55P03'; END IF; RETURN email; END $$");
+    start(house, hiccups);
+    registered(house->engine, "customer-1", "a@x");
+    registered(house->engine, "customer-2", "b@x");
+    postgres_exec(&house->postgres, "ALTER SEQUENCE public.hiccups RESTART WITH 1");
+    rebuild(house);
+    taken(house->engine, 2);
+}
+
 /* One has the model of a later version built: for the other nothing that it sees can be appended, all else can. */
 static void who_is_of_another_version_appends_the_rest(void **state)
 {
@@ -736,6 +775,8 @@ int main(void)
 #ifdef VARVE_WITH_POSTGRES
         CASE(processes_share_it),
         CASE(a_query_and_an_exchange_wait_for_each_other),
+        CASE(an_exchange_gives_way),
+        CASE(a_rebuild_is_patient),
         CASE(who_is_of_another_version_appends_the_rest),
         CASE(who_appends_without_it_is_named),
 #endif

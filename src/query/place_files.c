@@ -374,7 +374,7 @@ static varve_status take_in(const struct place *place, varve_str name, uint64_t 
     sql->finalize(objects);
     sql->close(from);
     if (status >= 0 && names->failed) status = no_memory(error);
-    if (status >= 0 && names->len == 0)
+    if (status == VARVE_NOT_FOUND || (status >= 0 && names->len == 0))
         status = varve_error_set(error, VARVE_CORRUPT, "there is nothing in %s", path.ptr);
     varve_buf_fini(&path);
     return status < 0 ? status : VARVE_OK;

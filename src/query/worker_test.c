@@ -290,6 +290,52 @@ static void a_statement_that_does_not_end_is_ended(void **state)
     close_place(&place);
 }
 
+/* A session beside the generations that has a table `counts` with a row. */
+static struct sql_session *open_live(struct fixture *fixture, const struct counting *place, char path[512])
+{
+    struct sql_session *live = NULL;
+    snprintf(path, 512, "%s", in_files(fixture) ? scratch_path(&fixture->scratch, "live.db") : place->location);
+    assert_int_equal(fixture->sql->open(&live, path, SQL_READ_WRITE, NULL), VARVE_OK);
+    assert_int_equal(fixture->sql->exec(live, "CREATE TABLE counts (n INTEGER); CREATE TABLE varve_inline (n INTEGER)",
+                                        NULL),
+                     VARVE_OK);
+    return live;
+}
+
+static void assert_not_taken(struct fixture *fixture, const struct counting *place, struct sql_session *live,
+                             uint64_t number)
+{
+    varve_buf names = { 0 };
+    varve_str before = in_files(fixture) ? VARVE_STR("table\tcounts\n") : VARVE_STR("TABLE\tcounts\n");
+    assert_int_equal(fixture->sql->begin(live, NULL), VARVE_OK);
+    assert_int_equal(place->home.place.kind->take_in(&place->home.place, place->file->name, number, live, before,
+                                                     &names, &fixture->error),
+                     VARVE_CORRUPT);
+    fixture->sql->rollback(live);
+    varve_buf_fini(&names);
+}
+
+/* What has gone, or has no tables, takes nobody's place. */
+static void only_what_has_tables_is_taken_in(void **state)
+{
+    struct fixture *fixture = *state;
+    struct counting place = { 0 };
+    struct sql_session *empty = NULL;
+    varve_buf location = { 0 };
+    char path[512];
+    open_place(fixture, &place);
+    struct sql_session *live = open_live(fixture, &place, path);
+    assert_not_taken(fixture, &place, live, 7);
+    place.home.place.kind->locate(&place.home.place, place.file->name, 8, &location);
+    assert_int_equal(fixture->sql->open(&empty, location.ptr, SQL_READ_WRITE, NULL), VARVE_OK);
+    assert_not_taken(fixture, &place, live, 8);
+    fixture->sql->close(empty);
+    varve_buf_fini(&location);
+    assert_int_equal(fixture->sql->exec(live, "INSERT INTO counts VALUES (1)", &fixture->error), VARVE_OK);
+    fixture->sql->close(live);
+    close_place(&place);
+}
+
 #ifdef VARVE_WITH_POSTGRES
 static void claim_for(struct counting *place, const char *owner, uint64_t epoch)
 {
@@ -357,6 +403,7 @@ int main(void)
         CASE(a_log_that_cannot_be_followed_for_a_while_is_tried_again),
         CASE(a_switch_of_unknown_outcome_is_settled),
         CASE(a_statement_that_does_not_end_is_ended),
+        CASE(only_what_has_tables_is_taken_in),
 #ifdef VARVE_WITH_POSTGRES
         CASE_WITHOUT(whose_claim_is_over_changes_nothing, SQL_IN_A_FILE),
 #endif
