@@ -371,6 +371,8 @@ struct build {
     struct follower follower;
     uint64_t failed;   /* the event of the log that it cannot take; 0 */
     uint64_t until;    /* meets the log up to here alone; 0: all of it */
+    bool is_current;   /* as the writer's thread found: this version made what is there … */
+    bool is_behind;    /* … and there is more for it to catch up with */
     bool is_asked_for; /* else it is only to be built where nobody else has meanwhile */
 };
 
@@ -443,13 +445,15 @@ static varve_status take_over(void *ctx, struct sql_session *session, uint64_t h
     return sqlfile_fail(model->file, model->file->create->line, status, error, "%s", cause.message);
 }
 
-/* In a transaction of the writer's: has another process built it, before this one got the guard? */
+/* In a transaction of the writer's: is what is there of this version? */
 static varve_status look_again(void *ctx, struct sql_session *session, uint64_t head, varve_error *error)
 {
-    const struct build *build = ctx;
+    struct build *build = ctx;
     (void)session;
     (void)head;
-    return look(build->inlines, build->model, error);
+    varve_status status = look(build->inlines, build->model, error);
+    build->is_current = status >= 0 && build->model->version == build->model->home.version;
+    return status;
 }
 
 /* Waits longer each time; false when it is not to be tried again. */
@@ -487,7 +491,7 @@ static varve_status build_under_guard(struct build *build, varve_error *error)
     struct generation *generation = NULL;
     varve_status status = VARVE_OK;
     if (!build->is_asked_for) status = store_change_inline(inlines->options.store, look_again, build, error);
-    if (status < 0 || (!build->is_asked_for && model->version == model->home.version)) return status;
+    if (status < 0 || build->is_current) return status;
     model->home.incarnation = varve_store_incarnation(inlines->options.store, model->incarnation);
     status = generation_create(&generation, &model->home, generation_clean(&model->home, 0), error);
     build->follower = (struct follower){ .store = inlines->options.store, .generation = generation };
@@ -547,35 +551,39 @@ static varve_status make_table(void *ctx, struct sql_session *session, uint64_t 
 /* Finds out what is there of a model, and brings it nearer to the head, or to it. */
 static varve_status meet(void *ctx, struct sql_session *session, uint64_t head, varve_error *error)
 {
-    const struct build *met = ctx;
+    struct build *met = ctx;
     struct inlines *inlines = met->inlines;
     struct inlined *model = met->model;
-    (void)session;
     inlines->before = met->until > 0 ? met->until : head;
-    varve_status status = look(inlines, model, error);
-    if (status < 0 || model->version != model->home.version) return status;
+    varve_status status = look_again(met, session, head, error);
+    if (!met->is_current) return status;
     uint64_t position = model->position;
     status = catch_up(inlines, model, SLICE, error);
     if (status >= 0 && model->position > position) status = put(inlines, model, error);
     if (met->until > 0) model->is_known = false; /* there is more that it does not have */
+    met->is_behind = model->checked < inlines->before;
+    if (status == VARVE_PROJECTION_REFUSED) {
+        pthread_mutex_lock(&inlines->lock);
+        met->failed = model->failed;
+        pthread_mutex_unlock(&inlines->lock);
+    }
     return status;
 }
 
 /* What others have appended without the model may be much: a transaction for each part of it, so that appends go on. */
-static varve_status meet_whole(struct inlines *inlines, struct inlined *model, varve_error *error)
+static varve_status meet_whole(struct build *met, varve_error *error)
 {
-    struct build met = { .inlines = inlines, .model = model };
+    struct inlines *inlines = met->inlines;
     varve_status status = VARVE_OK;
     do {
-        status = store_change_inline(inlines->options.store, meet, &met, error);
-    } while (status >= 0 && model->version == model->home.version && model->checked < inlines->before &&
-             !atomic_load(&inlines->stopping));
-    if (status == VARVE_PROJECTION_REFUSED && model->failed > 1) {
+        status = store_change_inline(inlines->options.store, meet, met, error);
+    } while (status >= 0 && met->is_behind && !atomic_load(&inlines->stopping));
+    if (status == VARVE_PROJECTION_REFUSED && met->failed > 1) {
         /* What came before it is kept, so that an append that meets it again has little to do. */
         const varve_error refusal = *error;
-        met.until = model->failed - 1;
-        (void)store_change_inline(inlines->options.store, meet, &met, NULL);
-        set_fault(inlines, model, met.until + 1, refusal.message);
+        met->until = met->failed - 1;
+        (void)store_change_inline(inlines->options.store, meet, met, NULL);
+        set_fault(inlines, met->model, met->failed, refusal.message);
     }
     return status;
 }
@@ -594,8 +602,9 @@ static varve_status bear(const struct inlines *inlines, const struct inlined *mo
 /* Has a model as this version of the application makes it. */
 static varve_status begin_with(struct inlines *inlines, struct inlined *model, varve_error *error)
 {
-    varve_status status = meet_whole(inlines, model, error);
-    if (status >= 0 && model->version == model->home.version) {
+    struct build met = { .inlines = inlines, .model = model };
+    varve_status status = meet_whole(&met, error);
+    if (status >= 0 && met.is_current) {
         clean(model);
     } else if (status >= 0) {
         set_building(inlines, model);
