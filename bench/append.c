@@ -42,14 +42,8 @@ static varve_status open_ours(struct appends *appends, const char *path, bool in
     char uri[PLACE_BYTES + 8];
     snprintf(uri, sizeof uri, "sqlite:%s", path);
     const varve_store_options plain = { .uri = uri, .must_exist = true };
-    const varve_engine_options options = { .store = uri, .must_exist = true };
     if (!inlined) return varve_store_open(&appends->store, &plain, error);
-    varve_status status = varve_engine_open(&appends->engine, &options, error);
-    if (status >= 0)
-        status = varve_engine_add_projection(appends->engine, "bench.sql", varve_str_of(INLINE_PROJECTION), error);
-    if (status >= 0) status = varve_engine_start(appends->engine, error);
-    if (status >= 0) appends->store = varve_engine_store(appends->engine);
-    return status;
+    return inline_open(uri, &appends->engine, &appends->store, error);
 }
 
 static varve_status open_appends(void **state, struct bench *bench, uint64_t count, bool inlined, varve_error *error)

@@ -101,17 +101,6 @@ static varve_status open_store(struct appends *appends, varve_error *error)
     return varve_store_open(&appends->store, &options, error);
 }
 
-static varve_status open_engine(struct appends *appends, varve_error *error)
-{
-    const varve_engine_options options = { .store = appends->uri, .must_exist = true };
-    varve_status status = varve_engine_open(&appends->engine, &options, error);
-    if (status >= 0)
-        status = varve_engine_add_projection(appends->engine, "bench.sql", varve_str_of(INLINE_PROJECTION), error);
-    if (status >= 0) status = varve_engine_start(appends->engine, error);
-    if (status >= 0) appends->store = varve_engine_store(appends->engine);
-    return status;
-}
-
 /* ---- three of them ---- */
 
 _Noreturn static void run_child(struct appends *appends, unsigned process)
@@ -190,7 +179,7 @@ static varve_status open_appends(void **state, struct bench *bench, unsigned cal
     if (status >= 0) {
         appends->shared->next = bench->corpus.events;
         if (inlined)
-            status = open_engine(appends, error);
+            status = inline_open(appends->uri, &appends->engine, &appends->store, error);
         else if (processes == 1)
             status = open_store(appends, error);
         else

@@ -3,6 +3,8 @@
 #ifndef VARVE_BENCH_INLINE_H
 #define VARVE_BENCH_INLINE_H
 
+#include <varve/engine.h>
+
 #define INLINE_TABLE "CREATE TABLE bench_totals (order_id TEXT PRIMARY KEY, total BIGINT NOT NULL)"
 
 /* Of the stream and the amount. */
@@ -10,8 +12,7 @@
     "INSERT INTO bench_totals (order_id, total) VALUES (" stream ", " amount \
     ") ON CONFLICT (order_id) DO UPDATE SET total = bench_totals.total + excluded.total"
 
-#define INLINE_PROJECTION                                                                          \
-    "-- @projection bench_totals\n-- @version 1\n-- @mode inline\n-- @create\n" INLINE_TABLE ";\n" \
-    "-- @on OrderPlaced, OrderAmended, OrderPaid, OrderShipped\n" INLINE_CHANGE(":stream", ":data.total_amount") ";\n"
+/* An engine that keeps it, on a store that is there; `*store` is the engine's. */
+varve_status inline_open(const char *uri, varve_engine **engine, varve_store **store, varve_error *error);
 
 #endif
